@@ -1,0 +1,187 @@
+"""What every block is made of: fields, sizes, weights, kernels and a forward function.
+
+A block file describes one kind of layer once. `plan` turns a stage's fields into integer sizes, `weights`
+and `kernels` are arithmetic on those sizes (integers for one network, arrays of shape `(n,)` for a batch),
+and `forward` runs on tensors. Parameter counts, elastic slicing, extraction and costs all read these.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from nas.arith import Num, maximum, where
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from nas.blocks.ops import Ops
+
+ACTIVATIONS = ("none", "relu", "gelu", "silu", "hard_swish")
+NORMS = ("none", "layer_norm", "joint_norm", "batch_norm")
+Layout = Literal["map", "tokens", "vector"]
+Sizes = Mapping[str, Num]
+Parts = Mapping[str, Any]
+Init = Literal["linear", "conv", "zeros", "ones", "table"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One key a stage may set for a block.
+
+    Attributes:
+        default: value when the key is left out; None makes the key required.
+        words: for a worded field, the allowed words; its size is the word's index.
+        low: smallest allowed number.
+        about: what it is, for messages and documentation.
+    """
+
+    default: int | str | None = None
+    words: tuple[str, ...] = ()
+    low: int = 1
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What one layer hands to the next: layout, channels and spatial size (in pixels or tokens)."""
+
+    layout: Layout
+    channels: Num
+    h: Num
+    w: Num
+
+    def with_(self, **changes: Any) -> Interface:
+        """A copy with some parts replaced."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One parameter or buffer, its shape given by the layer's sizes.
+
+    Attributes:
+        shape: sizes of its dimensions; a zero anywhere means that the layer has no such weight.
+        init: how it starts.
+        crop: the last two dimensions are shared by centre crop (kernels, offset tables), all others by
+            their leading part.
+        decay: whether weight decay applies to it.
+        buffer: a running statistic, not trained.
+    """
+
+    shape: tuple[Num, ...]
+    init: Init = "linear"
+    crop: bool = False
+    decay: bool = False
+    buffer: bool = False
+
+    def count(self) -> Num:
+        """Number of elements."""
+        return reduce(lambda a, b: a * b, self.shape)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One primitive a layer executes.
+
+    Attributes:
+        op: conv, depthwise, matmul, norm, act, softmax, pool, add, mul, resize.
+        out: elements of its output tensor; 0 for a view.
+        macs: multiply-accumulates, as PyTorch's counter counts them (convolutions and matrix products).
+        reads: positions of earlier kernels whose outputs it needs; -1 is the layer's input.
+    """
+
+    op: str
+    out: Num
+    macs: Num = 0
+    reads: tuple[int, ...] = (-1,)
+
+
+class Unit(ABC):
+    """A kind of layer: the part of a network that a device's table times.
+
+    Subclasses are never instantiated; they are tables of functions with one kind each.
+    """
+
+    kind: ClassVar[str]
+    takes: ClassVar[Layout] = "map"
+    fields: ClassVar[Mapping[str, Field]] = {}
+    keys: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    @abstractmethod
+    def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:
+        """Sizes of the layer under `fields` (and `stride`), and what it hands on."""
+
+    @classmethod
+    @abstractmethod
+    def weights(cls, s: Sizes) -> dict[str, Weight]:
+        """Parameters and buffers by name."""
+
+    @classmethod
+    @abstractmethod
+    def kernels(cls, s: Sizes) -> list[Kernel]:
+        """The primitives one image costs, in order of execution."""
+
+    @classmethod
+    @abstractmethod
+    def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
+        """Run the layer on `x` with the weights `p`, both at the sizes `s`."""
+
+
+def macs(unit: type[Unit], s: Sizes) -> Num:
+    """Multiply-accumulates of one layer for one image."""
+    return sum(kernel.macs for kernel in unit.kernels(s))
+
+
+def params(unit: type[Unit], s: Sizes) -> Num:
+    """Trained parameters of one layer."""
+    return sum(weight.count() for weight in unit.weights(s).values() if not weight.buffer)
+
+
+def live_elements(unit: type[Unit], s: Sizes, elements_in: Num) -> Num:
+    """Largest number of tensor elements alive at once while the layer runs.
+
+    The layer's input stays alive to its end (a residual, or the caller's reference); every other tensor
+    lives from the kernel that makes it to the last one that reads it.
+    """
+    kernels = unit.kernels(s)
+    last = len(kernels) - 1
+    ends = {index: index for index in range(len(kernels))}
+    for index, kernel in enumerate(kernels):
+        for source in kernel.reads:
+            if source >= 0:
+                ends[source] = max(ends[source], index)
+    ends[last] = last
+    peak: Num = 0
+    for index in range(len(kernels)):
+        alive = [kernels[made].out for made in range(index + 1) if ends[made] >= index]
+        peak = maximum(peak, sum(alive) + elements_in)
+    return peak
+
+
+def when(condition: Num, value: Num) -> Num:
+    """`value` where `condition` holds, else 0."""
+    return where(condition, value, 0)
+
+
+def index_of(words: tuple[str, ...], value: Num) -> Num:
+    """Position of a word (or of each word of an array or trace) in `words`."""
+    if isinstance(value, str):
+        return words.index(value)
+    result: Num = 0
+    for position, word in enumerate(words):
+        result = where(value == word, position, result)
+    return result
+
+
+@dataclass(frozen=True)
+class Block:
+    """A named sequence of units that a stage repeats, and the fields it takes together."""
+
+    name: str
+    units: tuple[type[Unit], ...]
+    fields: Mapping[str, Field] = field(default_factory=dict)

@@ -1,0 +1,21 @@
+"""Weights of normalisation layers, shared by the blocks."""
+
+from __future__ import annotations
+
+from nas.blocks.base import Init, Weight
+from nas.arith import Num
+
+
+def batch_norm(name: str, channels: Num, gamma: Init = "ones") -> dict[str, Weight]:
+    """Scale, shift and running statistics of a batch norm called `name`."""
+    return {
+        f"{name}_weight": Weight((channels,), gamma),
+        f"{name}_bias": Weight((channels,), "zeros"),
+        f"{name}_mean": Weight((channels,), "zeros", buffer=True),
+        f"{name}_var": Weight((channels,), "ones", buffer=True),
+    }
+
+
+def affine(name: str, channels: Num) -> dict[str, Weight]:
+    """Scale and shift of a layer norm called `name`."""
+    return {f"{name}_weight": Weight((channels,), "ones"), f"{name}_bias": Weight((channels,), "zeros")}

@@ -1,0 +1,119 @@
+"""The tensor operations that blocks are written in.
+
+One instance carries what a forward pass needs besides weights and sizes: whether batch norms use the
+batch's statistics and how fast the running ones follow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nas.blocks.base import ACTIVATIONS, Parts
+
+BN_EPS = 1e-5
+LN_EPS = 1e-5
+
+_ACT = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu, "hard_swish": F.hardswish}
+
+
+@dataclass(frozen=True)
+class Ops:
+    """Tensor operations for one forward pass.
+
+    Attributes:
+        training: batch norms normalise by the batch and update their running statistics.
+        momentum: weight of the batch in the running statistics.
+    """
+
+    training: bool = False
+    momentum: float = 0.1
+
+    def conv(self, x: Tensor, weight: Tensor, stride: int = 1, depthwise: bool = False) -> Tensor:
+        """Convolution with padding k//2 and no bias."""
+        groups = x.shape[1] if depthwise else 1
+        return F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2, groups=groups)
+
+    def batch_norm(self, x: Tensor, p: Parts, name: str) -> Tensor:
+        """Batch norm over dimension 1."""
+        mean, var = p[f"{name}_mean"], p[f"{name}_var"]
+        weight, bias = p[f"{name}_weight"], p[f"{name}_bias"]
+        return F.batch_norm(x, mean, var, weight, bias, self.training, self.momentum, BN_EPS)
+
+    def batch_norm_tokens(self, x: Tensor, p: Parts, name: str) -> Tensor:
+        """Batch norm of tokens `(B, N, C)` over all tokens."""
+        return self.batch_norm(x.flatten(0, 1), p, name).view_as(x)
+
+    def act(self, x: Tensor, index: int) -> Tensor:
+        """Activation by its position in `ACTIVATIONS`."""
+        name = ACTIVATIONS[index]
+        return x if name == "none" else _ACT[name](x)
+
+    def squeeze_excite(self, x: Tensor, p: Parts) -> Tensor:
+        """Channel gates: pool, 1×1 to a quarter, ReLU, 1×1 back, hard sigmoid."""
+        gate = F.adaptive_avg_pool2d(x, 1)
+        gate = F.relu(F.conv2d(gate, p["squeeze_weight"], p["squeeze_bias"]))
+        gate = F.hardsigmoid(F.conv2d(gate, p["excite_weight"], p["excite_bias"]))
+        return x * gate
+
+    def halve(self, x: Tensor) -> Tensor:
+        """2×2 average pooling to ⌈side / 2⌉; an odd side is padded by one, and the zeros count."""
+        odd = (x.shape[2] % 2, x.shape[3] % 2)
+        return F.avg_pool2d(x, 2, padding=odd)
+
+    def token_norm(self, x: Tensor, p: Parts, name: str, index: int) -> Tensor:
+        """Layer norm of tokens `(B, N, C)`: per token, or (`joint_norm`) over tokens and channels."""
+        weight, bias = p[f"{name}_weight"], p[f"{name}_bias"]
+        if index == 1:
+            return F.layer_norm(x, x.shape[-1:], weight, bias, LN_EPS)
+        return F.layer_norm(x, x.shape[1:], None, None, LN_EPS) * weight + bias
+
+    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Linear layer over the last dimension."""
+        return F.linear(x, weight, bias)
+
+    def heads_linear(self, x: Tensor, weight: Tensor) -> Tensor:
+        """`(B, N, C)` by `(heads, d, C)` to `(B, N, heads·d)`, no bias."""
+        return F.linear(x, weight.flatten(0, 1))
+
+    def conv_over_tokens(self, x: Tensor, weight: Tensor, h: int, w: int) -> Tensor:
+        """Depth-wise convolution of tokens `(B, h·w, C)` laid out as a map; `weight` is `(heads, d, k, k)`."""
+        image = x.unflatten(1, (h, w)).permute(0, 3, 1, 2)
+        image = self.conv(image, weight.flatten(0, 1).unsqueeze(1), depthwise=True)
+        return image.permute(0, 2, 3, 1).flatten(1, 2)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, table: Tensor, h: int, w: int) -> Tensor:
+        """`softmax(q kᵀ / √d + B) v` with B read from `table`, `(heads, 2h-1, 2w-1)`, by offset.
+
+        q, k are `(B, N, heads·d)`, v is `(B, N, heads·e)`; returns `(B, N, heads·e)`.
+        """
+        heads = table.shape[0]
+        batch, tokens, _ = q.shape
+        q, k, v = (_split(item, heads) for item in (q, k, v))
+        scale = q.shape[-1] ** -0.5
+        bias = offset_bias(table, h, w).expand(batch, heads, tokens, tokens)
+        scores = torch.baddbmm(bias.flatten(0, 1), q, k.transpose(1, 2), alpha=scale)
+        y = torch.bmm(scores.softmax(-1), v)
+        return y.unflatten(0, (batch, heads)).transpose(1, 2).flatten(2)
+
+
+def _split(x: Tensor, heads: int) -> Tensor:
+    return x.unflatten(2, (heads, -1)).transpose(1, 2).flatten(0, 1)
+
+
+def offset_bias(table: Tensor, h: int, w: int) -> Tensor:
+    """`B[head, i, j] = table[head, yi - yj + h - 1, xi - xj + w - 1]` for tokens i, j of an h×w map."""
+    return table.flatten(1)[:, offset_index(h, w).to(table.device)].unflatten(1, (h * w, h * w))
+
+
+@lru_cache(maxsize=64)
+def offset_index(h: int, w: int) -> Tensor:
+    """Flat positions in a `(2h-1, 2w-1)` table for every pair of tokens; int64 `((h·w)²,)`."""
+    y, x = torch.arange(h), torch.arange(w)
+    dy = (y[:, None] - y[None, :] + h - 1)[:, None, :, None]
+    dx = (x[:, None] - x[None, :] + w - 1)[None, :, None, :]
+    return (dy * (2 * w - 1) + dx).reshape(-1)

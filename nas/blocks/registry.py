@@ -1,0 +1,30 @@
+"""The blocks a space may name. Adding a block is one file and one line here."""
+
+from __future__ import annotations
+
+from nas.blocks.base import Block, Unit
+from nas.blocks.conv_stem import ConvStem
+from nas.blocks.convert import ToMap, ToTokens
+from nas.blocks.downsample import Downsample
+from nas.blocks.mbconv import MBConv
+from nas.blocks.pooled_head import PooledHead
+from nas.blocks.transformer import FFN, Attention
+
+UNITS: dict[str, type[Unit]] = {
+    unit.kind: unit for unit in (ConvStem, MBConv, Downsample, Attention, FFN, PooledHead, ToTokens, ToMap)
+}
+
+_COMPOSITES: dict[str, tuple[type[Unit], ...]] = {"transformer": (Attention, FFN), "identity": ()}
+
+
+def _block(name: str, units: tuple[type[Unit], ...]) -> Block:
+    fields = {key: field for unit in units for key, field in unit.fields.items()}
+    return Block(name, units, fields)
+
+
+BLOCKS: dict[str, Block] = {
+    **{kind: _block(kind, (unit,)) for kind, unit in UNITS.items() if unit.fields},
+    **{name: _block(name, units) for name, units in _COMPOSITES.items()},
+}
+
+CONVERTERS: dict[tuple[str, str], type[Unit]] = {("map", "tokens"): ToTokens, ("tokens", "map"): ToMap}

@@ -1,0 +1,152 @@
+"""Exact counting and sampling of constrained choices by variable elimination.
+
+Variables are small finite choices, factors are tables over a few of them that say which combinations are
+allowed. Eliminating the variables one by one leaves, for each, a table of how many completions every value
+has given the variables that remain: the product of exact counts is the size of the space, and walking the
+tables backwards draws uniformly from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int16]
+Counts = NDArray[np.object_]
+MAX_CELLS = 2_000_000
+
+
+class TooCoupledError(Exception):
+    """The rules tie too many decisions together for exact elimination."""
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Which combinations of a few variables are allowed.
+
+    Attributes:
+        scope: variable indices, ascending.
+        table: bool, one axis per variable of the scope.
+    """
+
+    scope: tuple[int, ...]
+    table: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Elimination of one variable: completions of its values given `given`, the last axis being its own."""
+
+    variable: int
+    given: tuple[int, ...]
+    counts: Counts
+
+    @cached_property
+    def cumulative(self) -> NDArray[np.float64]:
+        """Cumulative probability of the values for each combination of `given`."""
+        total = self.counts.sum(axis=-1, keepdims=True)
+        share = np.true_divide(self.counts, np.where(total == 0, 1, total)).astype(np.float64)
+        cumulative = np.cumsum(share, axis=-1)
+        last = cumulative[..., -1:]
+        return np.divide(cumulative, np.where(last == 0, 1.0, last))
+
+    @cached_property
+    def possible(self) -> NDArray[np.bool_]:
+        """Which values have any completion, for each combination of `given`."""
+        return (self.counts > 0).astype(bool)
+
+
+class Elimination:
+    """Variables and factors, eliminated.
+
+    Args:
+        sizes: number of values of each variable.
+        factors: allowed combinations.
+        order: order of elimination; by default the one with the smallest tables, greedily.
+
+    Raises:
+        TooCoupledError: a table would have more than `MAX_CELLS` cells.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], factors: Sequence[Factor], order: Sequence[int] | None = None
+    ) -> None:
+        self.sizes = tuple(sizes)
+        self._steps: list[_Step] = []
+        pool = [(f.scope, f.table.astype(object) * 1) for f in factors]
+        remaining = set(range(len(self.sizes)))
+        fixed = list(order) if order is not None else None
+        self.total = 1
+        while remaining:
+            variable = fixed.pop(0) if fixed else _cheapest(remaining, [scope for scope, _ in pool], self.sizes)
+            remaining.discard(variable)
+            pool = self._eliminate(variable, pool)
+        for _, table in pool:
+            self.total *= int(table[()])
+
+    def _eliminate(
+        self, variable: int, pool: list[tuple[tuple[int, ...], Counts]]
+    ) -> list[tuple[tuple[int, ...], Counts]]:
+        touching = [item for item in pool if variable in item[0]]
+        rest = [item for item in pool if variable not in item[0]]
+        given = tuple(sorted({v for scope, _ in touching for v in scope} - {variable}))
+        axes = (*given, variable)
+        shape = tuple(self.sizes[v] for v in axes)
+        if prod(shape) > MAX_CELLS:
+            raise TooCoupledError
+        counts: Counts = np.ones(shape, dtype=object)
+        for scope, table in touching:
+            counts = counts * _spread(table, scope, axes)
+        self._steps.append(_Step(variable, given, counts))
+        return [*rest, (given, np.asarray(counts.sum(axis=-1), dtype=object))]
+
+    def sample(self, n: int, rng: np.random.Generator) -> Codes:
+        """`n` independent draws, uniform over all allowed combinations; int16 `(n, variables)`."""
+        codes = np.zeros((n, len(self.sizes)), dtype=np.int16)
+        for step in reversed(self._steps):
+            rows = step.cumulative[tuple(codes[:, v] for v in step.given)]
+            u = rng.random(n)
+            codes[:, step.variable] = (u[:, None] >= np.atleast_2d(rows)).sum(axis=1)
+        return codes
+
+    def sample_each(self, n: int, rng: np.random.Generator) -> Codes:
+        """`n` draws, each variable uniform over its values that can still be completed."""
+        codes = np.zeros((n, len(self.sizes)), dtype=np.int16)
+        for step in reversed(self._steps):
+            open_ = np.broadcast_to(step.possible[tuple(codes[:, v] for v in step.given)], (n, self.sizes[step.variable]))
+            pick = (rng.random(n) * open_.sum(axis=1)).astype(np.int64)
+            codes[:, step.variable] = (np.cumsum(open_, axis=1) > pick[:, None]).argmax(axis=1)
+        return codes
+
+    def nearest(self, wanted: Codes) -> Codes:
+        """Each row moved to allowed combinations: in turn, the nearest value that can be completed."""
+        n = len(wanted)
+        codes = np.zeros((n, len(self.sizes)), dtype=np.int16)
+        for step in reversed(self._steps):
+            size = self.sizes[step.variable]
+            open_ = np.broadcast_to(step.possible[tuple(codes[:, v] for v in step.given)], (n, size))
+            distance = np.abs(np.arange(size)[None, :] - wanted[:, step.variable, None].astype(np.int64))
+            codes[:, step.variable] = np.where(open_, distance, size + distance).argmin(axis=1)
+        return codes
+
+
+def _spread(table: Counts, scope: tuple[int, ...], axes: tuple[int, ...]) -> Counts:
+    order = sorted(range(len(scope)), key=lambda i: axes.index(scope[i]))
+    moved = np.asarray(table, dtype=object).transpose(order)
+    shape = [1] * len(axes)
+    for i, source in enumerate(order):
+        shape[axes.index(scope[source])] = moved.shape[i]
+    return moved.reshape(shape)
+
+
+def _cheapest(remaining: set[int], scopes: list[tuple[int, ...]], sizes: Sequence[int]) -> int:
+    neighbours: dict[int, set[int]] = {v: {v} for v in remaining}
+    for scope in scopes:
+        for v in scope:
+            neighbours[v].update(scope)
+    return min(remaining, key=lambda v: (prod(sizes[u] for u in neighbours[v]), -v))

@@ -1,0 +1,218 @@
+"""Loading a space from its file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nas.blocks.registry import CONVERTERS
+from nas.errors import ConfigError, unknown
+from nas.space.batch import Arch
+from nas.space.elimination import TooCoupledError
+from nas.space.expression import ExpressionError
+from nas.space.lowering import Blueprint
+from nas.space.parse import Parser
+from nas.space.rules import MAX_CELLS, Resolver, Rule, cells, linear_terms
+from nas.space.schema import RuleFile, SpaceFile
+from nas.space.space import Space
+from nas.space.stage import Chosen, Stage
+from nas.yamlfile import Document, load_document, validate
+
+
+def load_space(name_or_path: str | Path) -> Space:
+    """The space of that name (`elasticvit`) or at that path (`spaces/elasticvit.yaml`).
+
+    Raises:
+        ConfigError: anything wrong with the file: where it is and what would be right.
+    """
+    from nas.content import find
+
+    document = load_document(find("spaces", name_or_path))
+    return _build(document, validate(document, SpaceFile))
+
+
+def _build(document: Document, file: SpaceFile) -> Space:
+    parser = Parser(document)
+    blueprint = _blueprint(parser, file)
+    if not parser.decisions:
+        raise ConfigError("the space has no decision: nothing to choose.", path=document.path)
+    parser.check_expressions()
+    resolver = Resolver(parser.decisions, parser.sources)
+    _check_circles(parser, resolver)
+    compacted = [stage.name for stage in (blueprint.stages if blueprint else ()) if _compactable(stage)]
+    rules = [_rule(parser, resolver, index, raw) for index, raw in enumerate(file.rules)]
+    rules += [_identity_rule(parser, resolver, name) for name in compacted]
+    space = Space(
+        name=file.name,
+        about=file.about,
+        decisions=parser.decisions,
+        sources=parser.sources,
+        rules=rules,
+        blueprint=blueprint,
+        sampling=file.sampling,
+        requirements=file.requirements,
+        recipes=file.recipes,
+        compacted=compacted,
+    )
+    _check_size(document, space)
+    for name, values in file.presets.items():
+        space.presets[name] = _preset(document, space, name, values)
+    if blueprint is not None:
+        _check_lowering(document, space, blueprint)
+    _check_sampling(document, space)
+    return space
+
+
+def _blueprint(parser: Parser, file: SpaceFile) -> Blueprint | None:
+    if not file.stages:
+        if file.input is not None:
+            raise parser.document.error(["input"], "a space without stages has no input.")
+        parser.free_decisions(file.decisions)
+        return None
+    if file.input is None:
+        raise ConfigError("the key 'input' is missing: the deployment resolution.", path=parser.document.path)
+    resolution = parser.resolution(file.input.resolution)
+    parser.free_decisions(file.decisions)
+    stages = tuple(parser.stage(name, raw) for name, raw in file.stages.items())
+    for stage in stages:
+        if stage.min_depth == 0 and stage.stride != 1:
+            raise parser.document.error(
+                ["stages", stage.name, "depth"], "a stage that may be empty cannot have a stride; start it at 1."
+            )
+    return Blueprint(stages, parser.sources, resolution, file.input.channels, file.input.classes)
+
+
+def _check_circles(parser: Parser, resolver: Resolver) -> None:
+    for key, stage, expression in parser.derived:
+        try:
+            scope = resolver.scope(expression, stage)
+        except RecursionError:
+            raise parser.document.error(key, "fields are derived from each other in a circle.") from None
+        if cells(parser.decisions, scope) > MAX_CELLS:
+            continue
+        try:
+            resolver.truth(expression, scope, stage)
+        except (ExpressionError, TypeError, ZeroDivisionError) as error:
+            raise parser.document.error(key, f"{expression.text!r} has no value: {error}.") from None
+
+
+def _compactable(stage: Stage) -> bool:
+    block = stage.body.block
+    names = [b.name for b in stage.body.blocks]
+    return isinstance(block, Chosen) and block.per_block and "identity" in names
+
+
+def _identity_rule(parser: Parser, resolver: Resolver, stage: str) -> Rule:
+    """Identity blocks stand at the end of a stage, so that equal networks have one form."""
+    count = sum(d.name.startswith(f"{stage}.block[") for d in parser.decisions)
+    chosen = isinstance(parser.sources.get(f"{stage}.depth"), Chosen) or f"{stage}.depth" in resolver.index
+    low = min(int(v) for v in parser.decisions[resolver.index[f"{stage}.depth"]].values) if chosen else count
+    parts = []
+    for i in range(count):
+        if i + 1 < count:
+            ends = f" or {stage}.depth <= {i + 1}" if chosen and i + 1 >= low else ""
+            parts.append(f"({stage}.block[{i}] != 'identity' or {stage}.block[{i + 1}] == 'identity'{ends})")
+        if chosen and i >= low:
+            parts.append(f"({stage}.block[{i}] != 'identity' or {stage}.depth <= {i})")
+    expression = parser.expression(["stages", stage, "block"], " and ".join(parts) or "1 == 1")
+    return Rule(expression, "identity blocks stand last", resolver.scope(expression), False)
+
+
+def _rule(parser: Parser, resolver: Resolver, index: int, raw: str | RuleFile) -> Rule:
+    key: list[str | int] = ["rules", index]
+    file = raw if isinstance(raw, RuleFile) else RuleFile(require=raw)
+    expression = parser.expression(key, file.require)
+    parser.check_names(key, expression)
+    scope = resolver.scope(expression)
+    if not scope:
+        raise parser.document.error(key, f"{file.require!r} reads no decision: it always or never holds.")
+    rule = Rule(expression, file.why, scope, file.scope == "global")
+    if not rule.is_global:
+        _check_local(parser, resolver, key, rule)
+    return rule
+
+
+def _check_local(parser: Parser, resolver: Resolver, key: Sequence[str | int], rule: Rule) -> None:
+    for part in rule.expression.conjuncts():
+        scope = resolver.scope(part)
+        if cells(parser.decisions, scope) > MAX_CELLS:
+            if linear_terms(part) is None:
+                raise parser.document.error(
+                    key,
+                    f"{part.text!r} ties {len(scope)} decisions together, too many to count exactly; mark the rule "
+                    "'scope: global' (sampled by bounded rejection, size estimated).",
+                )
+            continue
+        try:
+            holds = bool(resolver.truth(part, scope).any())
+        except (ExpressionError, TypeError, ZeroDivisionError) as error:
+            raise parser.document.error(key, f"{part.text!r} has no truth value: {error}.") from None
+        if not holds:
+            raise parser.document.error(key, f"{part.text!r} never holds: no architecture is left.")
+
+
+def _check_size(document: Document, space: Space) -> None:
+    try:
+        total, _ = space.size()
+    except TooCoupledError:
+        raise ConfigError(
+            "the rules together tie too many decisions to count exactly; mark the widest 'scope: global'.",
+            path=document.path,
+            line=document.line(["rules"]),
+            key="rules",
+        ) from None
+    if total == 0 and not any(rule.is_global for rule in space.rules):
+        raise document.error(["rules"], "the rules contradict each other: no architecture is left.")
+
+
+def _preset(document: Document, space: Space, name: str, values: dict[str, Any]) -> Arch:
+    key = ["presets", name]
+    for decision in values:
+        if decision not in space.index:
+            raise document.error([*key, decision], unknown("decision", decision, space.index))
+    for decision in space.decisions:
+        if decision.name not in values and decision.active_when is None:
+            raise document.error(key, f"the decision {decision.name!r} is missing.")
+    for decision in space.decisions:
+        value = values.get(decision.name)
+        if value is None:
+            continue
+        word = isinstance(decision.values[0], str)
+        if isinstance(value, bool) or isinstance(value, str) != word or not isinstance(value, (int, float, str)):
+            raise document.error([*key, decision.name], f"{'a word' if word else 'a number'} is needed, not {value!r}.")
+    arch = Arch(space, values)
+    return space.encode([arch])[0] if space.contains(arch) else arch
+
+
+def _check_lowering(document: Document, space: Space, blueprint: Blueprint) -> None:
+    """Lower a few archs, so that stages that cannot be built are found while the file is at hand."""
+    for arch in space.sample(8, seed=0):
+        slots = space.lower(arch)
+        for stage in blueprint.stages:
+            width = space.width_of(stage, arch)
+            own = [s for s in slots if s.stage == stage.name and s.unit not in CONVERTERS.values()]
+            bad = next((s for s in own if s.sizes.get("channels", width) != width), None)
+            if width is not None and bad is not None:
+                raise document.error(
+                    ["stages", stage.name, "width"],
+                    f"block {bad.kind!r} keeps the width of its input ({bad.sizes['channels']}), so the stage cannot "
+                    f"have width {width}; give it a 'downsample'.",
+                )
+
+
+def _check_sampling(document: Document, space: Space) -> None:
+    if space.sampling is None:
+        return
+    for index, minimum in enumerate(space.sampling.minimum):
+        if minimum.preset not in space.presets:
+            key = ["sampling", "minimum", index, "preset"]
+            raise document.error(key, unknown("preset", minimum.preset, space.presets))
+        if not space.contains(space.presets[minimum.preset]):
+            key = ["sampling", "minimum", index, "preset"]
+            raise document.error(key, f"{minimum.preset!r} lies outside the space.")
+    for field in ("widths", "depths"):
+        for index, name in enumerate(getattr(space.sampling, field)):
+            if name not in space.index:
+                raise document.error(["sampling", field, index], unknown("decision", name, space.index))
+

@@ -1,0 +1,167 @@
+"""Lowering: from decisions to the layers they configure.
+
+Written once for integers (one network), arrays (a batch) and traces (which decisions a size depends on).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nas.arith import Num, where
+from nas.blocks.base import Block, Interface, Unit, index_of
+from nas.blocks.registry import CONVERTERS
+from nas.space.stage import Chosen, Const, Part, Scope, Source, Stage, Suffix
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for one layer.
+
+    Attributes:
+        name: `stage.position.kind`, unique in the space.
+        stage: the stage it belongs to.
+        unit: its kind, with weights, kernels and forward.
+        sizes: one value per key of the unit: ints, int arrays `(n,)` or traces.
+        active: whether the layer is there: bool, bool array `(n,)` or trace.
+    """
+
+    name: str
+    stage: str
+    unit: type[Unit]
+    sizes: dict[str, Num]
+    active: Num
+
+    @property
+    def kind(self) -> str:
+        """The unit's kind."""
+        return self.unit.kind
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What lowering reads of a space: stages, field sources and the deployment input."""
+
+    stages: tuple[Stage, ...]
+    sources: Mapping[str, Source]
+    resolution: Source
+    channels: int
+    classes: int
+
+
+def lower(
+    blueprint: Blueprint,
+    decisions: Mapping[str, Num],
+    *,
+    scale: float = 1.0,
+    classes: int | None = None,
+) -> list[Slot]:
+    """Slots of the networks that `decisions` (name to values) describe.
+
+    Args:
+        scale: training resolution over deployment resolution.
+        classes: number of classes, by default the deployment input's.
+    """
+    scope = Scope(decisions, blueprint.sources)
+    side = scaled(scope.value(blueprint.resolution, ""), scale)
+    inp = Interface("map", blueprint.channels, side, side)
+    slots: list[Slot] = []
+    lowering = _Lowering(scope, classes or blueprint.classes, slots)
+    for stage in blueprint.stages:
+        inp = lowering.stage(stage, inp)
+    return slots
+
+
+def scaled(side: Num, scale: float) -> Num:
+    """Resolution at a training scale, rounded to whole pixels."""
+    if scale == 1.0:
+        return side
+    if isinstance(side, np.ndarray):
+        return np.rint(side * scale).astype(np.int64)
+    return round(side * scale)
+
+
+class _Lowering:
+    def __init__(self, scope: Scope, classes: int, slots: list[Slot]) -> None:
+        self.scope, self.classes, self.slots = scope, classes, slots
+
+    def stage(self, stage: Stage, inp: Interface) -> Interface:
+        depth = self.scope.value(stage.depth, stage.name)
+        stride = stage.stride
+        if stage.downsample is not None:
+            there = True if stage.min_depth > 0 and not isinstance(depth, int) else depth > 0
+            inp = self._position(stage.downsample, inp, 0, there, stride, depth)
+            stride = 1
+        for position in range(max(stage.max_depth, largest(depth))):
+            there = True if position < stage.min_depth and not isinstance(depth, int) else depth > position
+            if there is False:
+                break
+            inp = self._position(stage.body, inp, position, there, stride if position == 0 else 1, depth)
+        return inp
+
+    def _position(
+        self, part: Part, inp: Interface, position: int, there: Num, stride: int, depth: Num
+    ) -> Interface:
+        stage = part.name.split(".")[0]
+        shared = {name: self._field(part, name, position) for name in part.fields}
+        fields = {**shared, "stride": stride, "classes": self.classes}
+        out = inp
+        for block, chosen in self._options(part, position, depth):
+            active = chosen if there is True else there if chosen is True else there & chosen
+            if active is False:
+                continue
+            end = self._units(f"{part.name}.{position}", stage, block, inp, fields, active)
+            if chosen is not True and end.layout != inp.layout:
+                end = self._unit(f"{part.name}.{position}", stage, CONVERTERS[end.layout, inp.layout], end, fields, active)
+            out = Interface(
+                end.layout,
+                where(active, end.channels, out.channels),
+                where(active, end.h, out.h),
+                where(active, end.w, out.w),
+            )
+        return out
+
+    def _field(self, part: Part, name: str, position: int) -> Num:
+        value = self.scope.value(part.fields[name], part.name, position)
+        words = next(block.fields[name].words for block in part.blocks if name in block.fields)
+        return index_of(words, value) if words else value
+
+    def _options(self, part: Part, position: int, depth: Num) -> Iterator[tuple[Block, Num]]:
+        blocks = {block.name: block for block in part.blocks}
+        match part.block:
+            case Const(value=name):
+                yield blocks[str(name)], True
+            case Chosen():
+                value = self.scope.value(part.block, part.name, position)
+                for name, block in blocks.items():
+                    yield block, value == name
+            case Suffix(count=count, last=last, first=first):
+                tail = self.scope.value(count, part.name) + position >= depth
+                yield blocks[first], tail == False  # noqa: E712 (also an array or a trace)
+                yield blocks[last], tail
+
+    def _units(
+        self, name: str, stage: str, block: Block, inp: Interface, fields: Mapping[str, Num], active: Num
+    ) -> Interface:
+        for unit in block.units:
+            if inp.layout != unit.takes:
+                inp = self._unit(name, stage, CONVERTERS[inp.layout, unit.takes], inp, fields, active)
+            inp = self._unit(name, stage, unit, inp, fields, active)
+        return inp
+
+    def _unit(
+        self, name: str, stage: str, unit: type[Unit], inp: Interface, fields: Mapping[str, Num], active: Num
+    ) -> Interface:
+        sizes, out = unit.plan(inp, fields)
+        self.slots.append(Slot(f"{name}.{unit.kind}", stage, unit, sizes, active))
+        return out
+
+
+def largest(depth: Any) -> int:
+    """Largest depth of one or many networks (a trace knows none beyond the space's)."""
+    if isinstance(depth, np.ndarray):
+        return int(depth.max()) if depth.size else 0
+    return depth if isinstance(depth, int) else 0

@@ -1,0 +1,217 @@
+"""From a space file to decisions, stages and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nas.blocks.base import Block, Field
+from nas.blocks.registry import BLOCKS
+from nas.errors import unknown
+from nas.space.decision import Decision
+from nas.space.expression import Expression, ExpressionError, parse
+from nas.space.schema import Range, check_name, is_range, parse_range
+from nas.space.stage import Chosen, Const, Derived, Part, Source, Stage, Suffix
+from nas.yamlfile import Document
+
+STAGE_KEYS = ("block", "depth", "stride", "downsample")
+Key = Sequence[str | int]
+
+
+class Parser:
+    """Collects the decisions of a document in the order in which they stand there."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.decisions: list[Decision] = []
+        self.sources: dict[str, Source] = {}
+        self.derived: list[tuple[Key, str, Expression]] = []
+
+    def add(self, key: Key, name: str, spec: Range, active_when: str | None = None) -> None:
+        """Append one decision."""
+        if any(decision.name == name for decision in self.decisions):
+            raise self.document.error(key, f"two decisions are called {name!r}.")
+        self.decisions.append(Decision(name, spec.values, spec.kind, active_when))
+
+    def free_decisions(self, raw: Mapping[str, Any]) -> None:
+        """Decisions that belong to no stage."""
+        for name, value in raw.items():
+            key = ["decisions", name]
+            check_name(self.document, key, name)
+            self.add(key, name, parse_range(self.document, key, value))
+
+    def resolution(self, raw: Any) -> Source:
+        """The deployment resolution: a number, or a decision called `resolution`."""
+        key = ["input", "resolution"]
+        if is_range(raw):
+            self.add(key, "resolution", parse_range(self.document, key, raw, low=1))
+            return Chosen("resolution")
+        return self._number(key, raw, Field(low=1), "")
+
+    def stage(self, name: str, raw: Mapping[str, Any]) -> Stage:
+        """One stage with its decisions."""
+        key = ["stages", name]
+        check_name(self.document, key, name)
+        depth, low, high = self._depth([*key, "depth"], name, raw.get("depth", 1))
+        stride = raw.get("stride", 1)
+        if not isinstance(stride, int) or isinstance(stride, bool) or stride < 1:
+            raise self.document.error([*key, "stride"], f"'stride' is a whole number from 1, not {stride!r}.")
+        downsample = raw.get("downsample")
+        before = None
+        own = {k: v for k, v in raw.items() if k not in ("depth", "stride", "downsample")}
+        if downsample is not None:
+            before = self._downsample(key, name, downsample, own)
+        body = self._part(key, name, own, depth=high, min_depth=low)
+        return Stage(name, body, depth, low, high, stride, before)
+
+    def _downsample(self, key: Key, name: str, raw: Any, own: Mapping[str, Any]) -> Part:
+        inner = [*key, "downsample"]
+        if not isinstance(raw, Mapping):
+            raise self.document.error(inner, f"a mapping with 'block' is needed, not {raw!r}.")
+        part = self._part(inner, f"{name}.downsample", {"width": f"{name}.width", **raw}, depth=1, min_depth=1)
+        if "width" not in own:
+            raise self.document.error(key, "a stage with a down-sampler needs 'width'.")
+        return part
+
+    def _depth(self, key: Key, name: str, raw: Any) -> tuple[Source, int, int]:
+        if is_range(raw):
+            spec = parse_range(self.document, key, raw, low=0)
+            if any(not isinstance(value, int) for value in spec.values):
+                raise self.document.error(key, "depths are whole numbers.")
+            self.add(key, f"{name}.depth", spec)
+            numbers = [int(value) for value in spec.values]
+            return Chosen(f"{name}.depth"), min(numbers), max(numbers)
+        if not isinstance(raw, int) or isinstance(raw, bool) or raw < 1:
+            raise self.document.error(key, f"'depth' is a whole number from 1, or a range, not {raw!r}.")
+        return Const(raw), raw, raw
+
+    def _part(self, key: Key, name: str, raw: Mapping[str, Any], depth: int, min_depth: int) -> Part:
+        if "block" not in raw:
+            raise self.document.error(key, "the key 'block' is missing.")
+        chosen, names = self._block_choice([*key, "block"], name, raw["block"], depth, min_depth)
+        blocks = tuple(self._block([*key, "block"], each) for each in names)
+        fields = {field: spec for block in blocks for field, spec in block.fields.items()}
+        for field in raw:
+            if field not in fields and field != "block":
+                allowed = [*fields, *STAGE_KEYS]
+                raise self.document.error([*key, field], unknown(f"key for block {names[0]!r}", field, allowed))
+        sources: dict[str, Source] = {}
+        for field in [*[k for k in raw if k in fields], *[k for k in fields if k not in raw]]:
+            users = [block.name for block in blocks if field in block.fields]
+            active = _used_by(chosen, users, names)
+            source = self._field([*key, field], name, field, fields[field], raw.get(field), depth, min_depth, active)
+            sources[field] = source
+            self.sources[f"{name}.{field}"] = source
+        return Part(name, chosen, blocks, sources)
+
+    def _block(self, key: Key, name: Any) -> Block:
+        if name not in BLOCKS:
+            raise self.document.error(key, unknown("block", str(name), BLOCKS))
+        return BLOCKS[name]
+
+    def _block_choice(
+        self, key: Key, name: str, raw: Any, depth: int, min_depth: int
+    ) -> tuple[Const | Chosen | Suffix, list[str]]:
+        if isinstance(raw, str):
+            return Const(raw), [raw]
+        if isinstance(raw, Mapping) and "suffix" in raw:
+            return self._suffix(key, name, raw, depth)
+        spec = parse_range(self.document, key, raw)
+        words = [str(value) for value in spec.values]
+        for position in range(depth if spec.per_block else 1):
+            own = f"{name}.block[{position}]" if spec.per_block else f"{name}.block"
+            needs = f"{name}.depth > {position}" if spec.per_block and position >= min_depth else None
+            self.add(key, own, spec, needs)
+        return Chosen(f"{name}.block", spec.per_block), words
+
+    def _suffix(self, key: Key, name: str, raw: Mapping[str, Any], depth: int) -> tuple[Suffix, list[str]]:
+        for needed in ("suffix", "otherwise", "count"):
+            if needed not in raw:
+                raise self.document.error(key, f"the key {needed!r} is missing: {{suffix, otherwise, count}}.")
+        for extra in raw:
+            if extra not in ("suffix", "otherwise", "count"):
+                raise self.document.error([*key, extra], unknown("key", extra, ("suffix", "otherwise", "count")))
+        last, first = str(raw["suffix"]), str(raw["otherwise"])
+        if not is_range(raw["count"]):
+            source = self._number([*key, "count"], raw["count"], Field(low=0), name)
+            if not isinstance(source, Const):
+                raise self.document.error([*key, "count"], "'count' is a whole number or a range.")
+            return Suffix(source, last, first), [last, first]
+        spec = parse_range(self.document, [*key, "count"], raw["count"], low=0)
+        if max(int(value) for value in spec.values) > depth:
+            raise self.document.error([*key, "count"], f"'count' goes beyond the largest depth, {depth}.")
+        self.add([*key, "count"], f"{name}.count", spec)
+        return Suffix(Chosen(f"{name}.count"), last, first), [last, first]
+
+    def _field(
+        self, key: Key, name: str, field: str, spec: Field, raw: Any, depth: int, min_depth: int, active: str | None
+    ) -> Source:
+        if raw is None:
+            if spec.default is None:
+                raise self.document.error(key[:-1], f"the key {field!r} is missing ({spec.about}).")
+            raw = spec.default
+        if not is_range(raw):
+            return self._word(key, raw, spec) if spec.words else self._number(key, raw, spec, name)
+        choice = parse_range(self.document, key, raw, low=None if spec.words else spec.low)
+        if spec.words:
+            for word in choice.values:
+                self._word(key, word, spec)
+        elif choice.kind == "categorical" and isinstance(choice.values[0], str):
+            raise self.document.error(key, f"{field!r} takes numbers, not words.")
+        self._choices(key, f"{name}.{field}", choice, depth, min_depth, active)
+        return Chosen(f"{name}.{field}", choice.per_block)
+
+    def _choices(self, key: Key, name: str, choice: Range, depth: int, min_depth: int, active: str | None) -> None:
+        stage = name.rsplit(".", 1)[0]
+        if not choice.per_block:
+            self.add(key, name, choice, active if active and "[" not in active else None)
+            return
+        for position in range(depth):
+            needs = [f"{stage}.depth > {position}"] if position >= min_depth else []
+            needs += [active.replace("[i]", f"[{position}]")] if active else []
+            self.add(key, f"{name}[{position}]", choice, " and ".join(needs) or None)
+
+    def _word(self, key: Key, raw: Any, spec: Field) -> Source:
+        if raw not in spec.words:
+            raise self.document.error(key, unknown("value", str(raw), spec.words))
+        return Const(str(raw))
+
+    def _number(self, key: Key, raw: Any, spec: Field, name: str) -> Source:
+        if isinstance(raw, bool):
+            return Const(int(raw))
+        if isinstance(raw, (int, float)):
+            if raw < spec.low:
+                raise self.document.error(key, f"{raw} is below {spec.low}, the smallest allowed.")
+            return Const(raw)
+        if isinstance(raw, str):
+            expression = self.expression(key, raw)
+            self.derived.append((key, name.split(".")[0], expression))
+            return Derived(expression)
+        raise self.document.error(key, f"a number, a choice or an expression is needed, not {raw!r}.")
+
+    def expression(self, key: Key, text: str) -> Expression:
+        """Parse an expression written at `key`."""
+        try:
+            return parse(text)
+        except ExpressionError as error:
+            raise self.document.error(key, f"{error}.") from None
+
+    def check_expressions(self) -> None:
+        """Every name in a derived field must be a decision or field."""
+        for key, stage, expression in self.derived:
+            self.check_names(key, expression, stage)
+
+    def check_names(self, key: Key, expression: Expression, stage: str = "") -> None:
+        """Raise for a name that is neither a decision nor a field."""
+        known = {decision.name for decision in self.decisions} | set(self.sources)
+        for name in expression.names:
+            if name not in known and f"{stage}.{name}" not in known:
+                raise self.document.error(key, unknown("name", name, known))
+
+
+def _used_by(chosen: Const | Chosen | Suffix, users: list[str], names: list[str]) -> str | None:
+    """Condition under which a field has an effect: one of the blocks that take it is chosen."""
+    if not isinstance(chosen, Chosen) or len(users) == len(names):
+        return None
+    words = ", ".join(repr(user) for user in users)
+    return f"{chosen.name}[i] in [{words}]" if chosen.per_block else f"{chosen.name} in [{words}]"

@@ -1,0 +1,171 @@
+"""YAML files that remember where each key stands, validated by pydantic models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from nas.errors import ConfigError, suggestion
+
+Model = TypeVar("Model", bound=BaseModel)
+KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A parsed YAML file: plain data and the line of every key."""
+
+    path: Path
+    data: dict[str, Any]
+    lines: dict[KeyPath, int] = field(repr=False)
+
+    def line(self, key: Sequence[str | int]) -> int | None:
+        """Line (from 1) of a key path, or of its nearest ancestor that has one."""
+        at = tuple(key)
+        while at and at not in self.lines:
+            at = at[:-1]
+        return self.lines.get(at)
+
+    def error(self, key: Sequence[str | int], message: str) -> ConfigError:
+        """An error about the value at `key`."""
+        return ConfigError(message, path=self.path, line=self.line(key), key=dotted(key))
+
+
+def dotted(key: Sequence[str | int]) -> str:
+    """`("stages", "C1", "width", 0)` as `stages.C1.width[0]`."""
+    text = ""
+    for part in key:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def load_document(path: str | Path) -> Document:
+    """Read a YAML mapping from `path`.
+
+    Raises:
+        ConfigError: no such file, a directory, not UTF-8, empty, not a mapping, a duplicate
+            key, or not YAML; with the line where that is known.
+    """
+    path = Path(path)
+    text = _read_text(path)
+    try:
+        tree = YAML(typ="rt", pure=True).load(text)
+    except DuplicateKeyError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        problem = str(error.problem).split(" with value")[0]
+        raise ConfigError(f"{problem}: each key may stand only once.", path=path, line=line) from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        raise ConfigError(f"not valid YAML: {error.problem}.", path=path, line=line) from None
+    except (YAMLError, ValueError) as error:
+        raise ConfigError(f"not valid YAML: {error}", path=path) from None
+    if tree is None:
+        raise ConfigError("the file is empty; a mapping of keys to values is needed.", path=path)
+    if not isinstance(tree, CommentedMap):
+        raise ConfigError(
+            f"a mapping of keys to values is needed at the top, not a {_kind(tree)}.", path=path, line=1
+        )
+    lines = dict(_lines(tree, ()))
+    return Document(path, _plain(tree), lines)
+
+
+def validate(document: Document, model: type[Model]) -> Model:
+    """The document as a pydantic model.
+
+    Raises:
+        ConfigError: the first thing wrong, with line, key, what is allowed and likely spelling.
+    """
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        raise _first_problem(document, model, error) from None
+
+
+def _first_problem(document: Document, model: type[BaseModel], error: ValidationError) -> ConfigError:
+    problem = min(error.errors(), key=lambda item: document.line(_real(item["loc"], document)) or 0)
+    key = _real(problem["loc"], document)
+    if problem["type"] == "extra_forbidden":
+        known = _fields_at(model, key[:-1])
+        hint = suggestion(str(key[-1]), known)
+        allowed = f" Allowed here: {', '.join(sorted(known))}." if known else ""
+        return document.error(key, f"unknown key {key[-1]!r}.{hint}{allowed}")
+    if problem["type"] == "missing":
+        parent, name = problem["loc"][:-1], problem["loc"][-1]
+        return document.error(_real(parent, document), f"the key {name!r} is missing.")
+    message = problem["msg"].removeprefix("Value error, ")
+    shown = problem.get("input")
+    got = f" (got {shown!r})" if isinstance(shown, (str, int, float, bool)) or shown is None else ""
+    return document.error(key, f"{message}{got}")
+
+
+def _real(loc: Sequence[str | int], document: Document) -> KeyPath:
+    """Drop the parts pydantic adds for union members, which are no keys of the file."""
+    key: KeyPath = ()
+    here: Any = document.data
+    for part in loc:
+        if isinstance(here, Mapping) and part in here:
+            key, here = (*key, part), here[part]
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+            key, here = (*key, part), here[part]
+    return key
+
+
+def _fields_at(model: type[BaseModel], key: Sequence[str | int]) -> list[str]:
+    current: type[BaseModel] | None = model
+    for part in key:
+        info = current.model_fields.get(str(part)) if current else None
+        annotation = info.annotation if info else None
+        is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        current = annotation if is_model else None
+    return [info.alias or name for name, info in current.model_fields.items()] if current else []
+
+
+def _read_text(path: Path) -> str:
+    if not path.exists():
+        raise ConfigError("no such file.", path=path)
+    if path.is_dir():
+        raise ConfigError("this is a directory; a YAML file is needed.", path=path)
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"byte {error.start} is not UTF-8 text.", path=path, line=line) from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}.", path=path) from None
+
+
+def _lines(node: Any, at: KeyPath) -> Iterator[tuple[KeyPath, int]]:
+    if isinstance(node, CommentedMap):
+        for key, value in node.items():
+            yield (*at, key), node.lc.key(key)[0] + 1
+            yield from _lines(value, (*at, key))
+    elif isinstance(node, CommentedSeq):
+        for index, value in enumerate(node):
+            yield (*at, index), node.lc.item(index)[0] + 1
+            yield from _lines(value, (*at, index))
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, CommentedSeq):
+        return [_plain(value) for value in node]
+    if isinstance(node, bool) or node is None:
+        return node
+    for kind in (int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
+
+
+def _kind(node: Any) -> str:
+    return "list" if isinstance(node, list) else "single value"
