@@ -134,7 +134,7 @@ def _largest(weight: Weight) -> tuple[int, ...]:
 
 
 def initial(weight: Weight, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
-    """Initial values: truncated normal 0.02 for linears and offset tables, fan-out normal for convolutions."""
+    """Initial values: normal 0.02 for linears and offset tables, fan-out normal for convolutions."""
     data = torch.empty(shape)
     if weight.init == "zeros":
         return data.zero_()
@@ -146,4 +146,4 @@ def initial(weight: Weight, shape: tuple[int, ...], generator: torch.Generator |
         depthwise = weight.crop and (len(shape) == 4 and shape[1] == 1)
         fan_out = shape[-1] * shape[-2] * (1 if depthwise else shape[0])
         return data.normal_(0.0, (2.0 / fan_out) ** 0.5, generator=generator)
-    return nn.init.trunc_normal_(data, std=0.02, a=-0.04, b=0.04, generator=generator)
+    return data.normal_(0.0, 0.02, generator=generator)

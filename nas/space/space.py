@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nas.errors import NasError, unknown
 from nas.space.batch import Arch, ArchBatch, Codes, concatenate, value_hash
 from nas.space.decision import Decision, Value
-from nas.space.elimination import Elimination, TooCoupledError
+from nas.space.elimination import Elimination, Factor, TooCoupledError
 from nas.space.expression import Expression, as_mask, parse
 from nas.space.lowering import Blueprint, Slot, lower
 from nas.space.rules import FactorBuilder, Resolver, Rule
@@ -160,18 +160,31 @@ class Space:
     def _global_mask(self, codes: Codes) -> NDArray[np.bool_]:
         mask = np.ones(len(codes), dtype=bool)
         for expression in self._factors[1]:
-            mask &= as_mask(expression(Scope(self.columns(codes), self.sources)), len(codes))
+            mask &= as_mask(expression(self.scope(codes)), len(codes))
         return mask
 
     def columns(self, codes: Codes) -> dict[str, NDArray[Any]]:
         """Value arrays `(n,)` by decision name."""
         return {d.name: d.array[codes[:, i]] for i, d in enumerate(self.decisions)}
 
+    def local_factors(self) -> list[Factor] | None:
+        """Tables of what the rules and the canonical form allow; None where a rule is not a table over decisions."""
+        builder, wide = self._factors
+        return None if wide or len(builder.sizes) != len(self.decisions) else builder.factors
+
+    def scope(self, codes: Codes) -> Scope:
+        """Values of decisions and derived fields by name, for expressions."""
+        return Scope(self.columns(codes), self.sources)
+
+    def reads(self, expression: Expression) -> tuple[int, ...]:
+        """Indices of the decisions an expression depends on."""
+        return self._resolver.scope(expression)
+
     def active(self, codes: Codes) -> NDArray[np.bool_]:
         """Which decisions have an effect, bool `(n, n_decisions)`."""
         mask = np.ones(codes.shape, dtype=bool)
         if self._conditions:
-            scope = Scope(self.columns(codes), self.sources)
+            scope = self.scope(codes)
             for index, expression in self._conditions:
                 mask[:, index] = as_mask(expression(scope), len(codes))
         return mask
@@ -182,7 +195,7 @@ class Space:
         sizes = np.array([len(d) for d in self.decisions])
         mask = ((codes >= 0) & (codes < sizes)).all(axis=1)
         inside = np.where(mask[:, None], codes, 0).astype(np.int16)
-        scope = Scope(self.columns(inside), self.sources)
+        scope = self.scope(inside)
         for rule in self.rules:
             mask &= as_mask(rule.expression(scope), len(codes))
         return mask & ~((inside != 0) & ~self.active(inside)).any(axis=1)
@@ -257,7 +270,7 @@ class Space:
         return batch
 
     def _broken(self, batch: ArchBatch) -> str:
-        scope = Scope(self.columns(batch.codes), self.sources)
+        scope = self.scope(batch.codes)
         broken = [r.expression.text for r in self.rules if not as_mask(r.expression(scope), 1)[0]]
         return f"breaks the rule {broken[0]!r}" if broken else "is not in canonical form"
 

@@ -1,0 +1,1 @@
+"""Which subnets each training step trains."""
