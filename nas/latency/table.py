@@ -1,0 +1,197 @@
+"""Latency tables: signature → median, spread, runs, how it was obtained.
+
+A table is a CSV file a person can read and diff, sorted by kind and sizes:
+
+    signature,median_ms,spread_ms,runs,provenance,source
+    ffn h=8 w=8 channels=64 hidden=128 act=hard_swish norm=layer_norm,0.1043,0.002,50,measured,host 2026-03-01
+
+`spread_ms` is half the width of the interval that holds 90 % of the runs. It and `runs` are empty where the
+source does not state them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.errors import ConfigError, NasError, unknown
+from nas.latency.rows import IntArray, RowIndex
+from nas.latency.signature import format_signature, parse_signature
+from nas.latency.times import CODES, UnitTimes
+
+COLUMNS = ("signature", "median_ms", "spread_ms", "runs", "provenance", "source")
+TableProvenance = Literal["measured", "table"]
+_PROVENANCES: tuple[TableProvenance, ...] = ("measured", "table")
+Key = tuple[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One timed unit.
+
+    Attributes:
+        median_ms: median time in ms, above 0.
+        provenance: `measured` by this tool, or `table`: published by others.
+        source: where the number comes from.
+        spread_ms: half the width of the interval holding 90 % of the runs, in ms; None if not stated.
+        runs: number of timed runs; None if not stated.
+    """
+
+    median_ms: float
+    provenance: TableProvenance
+    source: str
+    spread_ms: float | None = None
+    runs: int | None = None
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """What is worth more when two tables disagree: measured before published, then more runs."""
+        return self.provenance == "measured", self.runs or 0
+
+
+class LatencyTable:
+    """Times of units by signature; immutable."""
+
+    def __init__(self, entries: dict[Key, Entry]) -> None:
+        self._entries = dict(sorted(entries.items()))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def __getitem__(self, key: Key) -> Entry:
+        return self._entries[key]
+
+    def items(self) -> Iterable[tuple[Key, Entry]]:
+        """Keys and entries, sorted by kind and sizes."""
+        return self._entries.items()
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of unit it has times of, sorted."""
+        return sorted({kind for kind, _ in self._entries})
+
+    def rows(self, kind: str) -> IntArray:
+        """Sizes of all its units of one kind, shape `(n, k)`, sorted."""
+        return self._columns[kind][0]
+
+    def times(self, kind: str) -> UnitTimes:
+        """Times of all its units of one kind, in the order of `rows`."""
+        return self._columns[kind][1]
+
+    def lookup(self, kind: str, rows: IntArray) -> tuple[NDArray[np.bool_], UnitTimes]:
+        """Which of `rows` (shape `(n, k)`) it knows, shape `(n,)`, and the times of those it knows."""
+        if kind not in self._columns:
+            return np.zeros(len(rows), dtype=bool), UnitTimes.exact(np.zeros(0), "table")
+        at = self._index[kind].find(rows)
+        return at >= 0, self.times(kind).take(at[at >= 0])
+
+    def merge(self, other: LatencyTable) -> LatencyTable:
+        """Both tables' units; where both know one, the measured, the more often run, else `other`'s entry."""
+        entries = dict(self._entries)
+        for key, entry in other.items():
+            if key not in entries or entry.rank >= entries[key].rank:
+                entries[key] = entry
+        return LatencyTable(entries)
+
+    def write(self, path: str | Path) -> None:
+        """Write the CSV file, atomically."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(_record(key, entry) for key, entry in self._entries.items())
+        path = Path(path)
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(text.getvalue(), encoding="utf-8")
+        temporary.replace(path)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read and check a CSV file.
+
+        Raises:
+            ConfigError: no such file, not UTF-8, or a wrong line; names the file and the line.
+        """
+        try:
+            text = Path(path).read_bytes().decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot be read as UTF-8 text: {error}", path=path) from None
+        reader = csv.reader(io.StringIO(text))
+        if tuple(next(reader, ())) != COLUMNS:
+            raise ConfigError(f"the first line must be {','.join(COLUMNS)}.", path=path, line=1)
+        entries: dict[Key, Entry] = {}
+        for fields in reader:
+            try:
+                key, entry = _parse(fields)
+                if key in entries:
+                    raise NasError(f"{fields[0]!r} stands twice; each signature may stand only once.")
+            except NasError as error:
+                raise ConfigError(str(error), path=path, line=reader.line_num) from None
+            entries[key] = entry
+        return cls(entries)
+
+    @cached_property
+    def _columns(self) -> dict[str, tuple[IntArray, UnitTimes]]:
+        groups: dict[str, list[tuple[tuple[int, ...], Entry]]] = {}
+        for (kind, row), entry in self._entries.items():
+            groups.setdefault(kind, []).append((row, entry))
+        return {
+            kind: (np.array([row for row, _ in group], dtype=np.int64), _times([e for _, e in group]))
+            for kind, group in groups.items()
+        }
+
+    @cached_property
+    def _index(self) -> dict[str, RowIndex]:
+        return {kind: RowIndex(rows) for kind, (rows, _) in self._columns.items()}
+
+
+def _times(entries: list[Entry]) -> UnitTimes:
+    ms = np.array([entry.median_ms for entry in entries])
+    spread = np.array([entry.spread_ms or 0.0 for entry in entries])
+    codes = np.array([CODES[entry.provenance] for entry in entries], dtype=np.uint8)
+    return UnitTimes(ms, codes, np.maximum(ms - spread, 0.0), ms + spread)
+
+
+def _record(key: Key, entry: Entry) -> list[str]:
+    spread = "" if entry.spread_ms is None else repr(entry.spread_ms)
+    runs = "" if entry.runs is None else str(entry.runs)
+    return [format_signature(*key), repr(entry.median_ms), spread, runs, entry.provenance, entry.source]
+
+
+def _parse(fields: list[str]) -> tuple[Key, Entry]:
+    if len(fields) != len(COLUMNS):
+        raise NasError(f"{len(fields)} values; {len(COLUMNS)} are needed: {', '.join(COLUMNS)}.")
+    signature, median, spread, runs, provenance, source = fields
+    if provenance not in _PROVENANCES:
+        raise NasError(unknown("provenance", provenance, _PROVENANCES))
+    if runs and not (runs.isdigit() and int(runs) > 0):
+        raise NasError(f"runs is {runs!r}; a whole number from 1 on, or nothing, is needed.")
+    entry = Entry(
+        median_ms=_milliseconds("median_ms", median, allow_zero=False),
+        provenance=provenance,
+        source=source,
+        spread_ms=_milliseconds("spread_ms", spread, allow_zero=True) if spread else None,
+        runs=int(runs) if runs else None,
+    )
+    return parse_signature(signature), entry
+
+
+def _milliseconds(name: str, text: str, allow_zero: bool) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise NasError(f"{name} is {text!r}; a number of milliseconds is needed.") from None
+    if not math.isfinite(value) or value < 0 or (value == 0 and not allow_zero):
+        raise NasError(f"{name} is {text}; a finite number {'from' if allow_zero else 'above'} 0 is needed.")
+    return value

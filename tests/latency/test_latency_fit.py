@@ -1,0 +1,153 @@
+"""Fitting: on times whose law is known, and every error figure against its definition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nas.errors import NasError
+from nas.latency import fit
+from nas.latency.features import shape_features, work_terms
+from nas.latency.fit import fit_predictor
+from nas.latency.model import TreeOptions, fit_unit_model
+from nas.latency.predictor import Predictor, load_predictor
+from nas.latency.report import DataFacts, Errors
+from nas.latency.rows import IntArray
+from nas.latency.signature import rows_of, words
+from nas.latency.table import Entry, LatencyTable
+from nas.latency.times import FloatArray
+from nas.latency.validation import cross_validate, fold_of, inside, interval_of, leave_edges_out
+
+FACTS = DataFacts(file="made.csv", sha256="0", source="made up", licence="none", units=0)
+FAST = TreeOptions(rounds=30, few_rounds=30)
+ACT, NORM = words("ffn", "act").index("relu"), words("ffn", "norm").index("layer_norm")
+
+
+def ffn_rows() -> IntArray:
+    side, width, ratio = np.meshgrid([4, 6, 8, 12, 16], np.arange(32, 129, 8), [1, 2, 3, 4], indexing="ij")
+    sizes = {"h": side, "w": side, "channels": width, "hidden": width * ratio}
+    return rows_of("ffn", {**{key: value.ravel() for key, value in sizes.items()}, "act": ACT, "norm": NORM})
+
+
+def law(rows: IntArray) -> FloatArray:
+    """10 GMAC/s, plus 20 ns per hidden element, plus 10 us; every fourth width is 20 % slower."""
+    pixels, channels, hidden = rows[:, 0] * rows[:, 1], rows[:, 2], rows[:, 3]
+    ms = (2 * pixels * channels * hidden) / 1e7 + 2e-5 * pixels * hidden + 0.01
+    return np.where(channels % 32 == 8, 1.2 * ms, ms)
+
+
+def made_table() -> LatencyTable:
+    rows = ffn_rows()
+    entries = {
+        ("ffn", tuple(row)): Entry(float(ms), "table", "") for row, ms in zip(rows.tolist(), law(rows))
+    }
+    return LatencyTable(entries)
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return fit_predictor(made_table(), name="made", data=FACTS, trees=FAST)
+
+
+def test_work_is_the_blocks_own() -> None:
+    rows = ffn_rows()
+    terms = work_terms("ffn", rows)
+    pixels, channels, hidden = rows[:, 0] * rows[:, 1], rows[:, 2], rows[:, 3]
+    assert np.array_equal(terms["matmul_macs"], 2 * pixels * channels * hidden)
+    assert np.array_equal(terms["act_out"], pixels * hidden)
+    assert np.array_equal(terms["elements_in"], pixels * channels)
+    assert np.array_equal(shape_features("ffn", rows)["act=relu"], np.ones(len(rows)))
+
+
+def test_a_linear_law_is_found_exactly_and_holds_outside() -> None:
+    rows = ffn_rows()
+    pixels, hidden = rows[:, 0] * rows[:, 1], rows[:, 3]
+    ms = (2 * pixels * rows[:, 2] * hidden) / 1e7 + 2e-5 * pixels * hidden + 0.01
+    model = fit_unit_model("ffn", rows, ms, TreeOptions(few_rounds=1))
+    assert model.work["matmul_macs"] == pytest.approx(1e-7, rel=1e-6)
+    assert model.work["constant"] == pytest.approx(0.01, rel=1e-6)
+    far = rows_of("ffn", {"h": 32, "w": 32, "channels": 512, "hidden": 2048, "act": ACT, "norm": NORM})
+    assert model.predict(far) == pytest.approx(1024 * 2048 * (1024 * 1e-7 + 2e-5) + 0.01, rel=1e-3)
+
+
+def test_trees_learn_what_the_line_misses(predictor: Predictor) -> None:
+    rows = ffn_rows()
+    error = np.abs(predictor.model("ffn").predict(rows) / law(rows) - 1)
+    assert error.mean() < 0.01
+    assert predictor.report.errors.within_10 > 0.97
+
+
+def test_every_unit_is_predicted_by_a_model_that_has_not_seen_it() -> None:
+    rows, ms = ffn_rows(), law(ffn_rows())
+    fold = fold_of(len(rows), 5, seed=3)
+    assert np.bincount(fold).tolist() == [52] * 5
+    predicted = cross_validate("ffn", rows, ms, fold, FAST)
+    for number in range(5):
+        model = fit_unit_model("ffn", rows[fold != number], ms[fold != number], FAST)
+        assert np.array_equal(predicted[fold == number], model.predict(rows[fold == number]))
+
+
+def test_edges_are_beyond_what_was_fitted() -> None:
+    rows, ms = ffn_rows(), law(ffn_rows())
+    true, predicted = leave_edges_out("ffn", rows, ms, FAST)
+    keys = [rows[:, 0] == 16, rows[:, 0] == 4, rows[:, 2] == 128, rows[:, 2] == 32]
+    edges = [*keys, rows[:, 3] == 512, rows[:, 3] == 32]
+    assert np.array_equal(true, np.concatenate([ms[edge] for edge in edges]))
+    assert np.abs(predicted / true - 1).mean() < 0.25
+
+
+def test_errors_are_what_they_say() -> None:
+    errors = Errors.of(np.array([1.0, 1.0, 2.0, 4.0]), np.array([1.04, 0.93, 2.5, 4.0]))
+    assert (errors.units, errors.within_10, errors.within_5) == (4, 0.75, 0.5)
+    assert errors.mean == pytest.approx((0.04 + 0.07 + 0.25) / 4)
+    assert errors.max == pytest.approx(0.25)
+    assert str(errors) == "75.0 % within ±10 %, mean error 9.0 %"
+
+
+def test_all_is_said_only_of_all() -> None:
+    true = np.ones(3000)
+    predicted = np.ones(3000)
+    assert Errors.of(true, predicted).within == "100.0 %"
+    predicted[0] = 2.0
+    assert Errors.of(true, predicted).within == "99.9 %"
+
+
+def test_intervals_hold_ninety_percent_of_new_truth() -> None:
+    rng = np.random.default_rng(0)
+    predicted = rng.uniform(1, 100, size=8000)
+    spread = np.where(predicted < 50, 0.02, 0.2)
+    true = predicted * np.exp(spread * rng.standard_normal(8000))
+    interval = interval_of(true[:4000], predicted[:4000])
+    low, high = interval.ends(predicted[4000:])
+    held = (low <= true[4000:]) & (true[4000:] <= high)
+    assert held.mean() == pytest.approx(0.9, abs=0.02)
+    assert held[predicted[4000:] < 50].mean() == pytest.approx(0.9, abs=0.03)
+    assert inside(true, predicted, fold_of(8000, 5, 0)).mean() == pytest.approx(0.9, abs=0.02)
+
+
+def test_the_fit_is_reproducible_and_survives_writing(predictor: Predictor, tmp_path: Path) -> None:
+    again = fit_predictor(made_table(), name="made", data=FACTS, trees=FAST)
+    assert again.report == predictor.report
+    predictor.write(tmp_path / "made")
+    loaded = load_predictor(tmp_path / "made")
+    assert loaded.report == predictor.report
+    rows = ffn_rows()
+    assert np.array_equal(loaded.predict("ffn", rows).ms, predictor.predict("ffn", rows).ms)
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["ffn.ubj.gz", "report.json"]
+
+
+def test_too_few_units_are_refused() -> None:
+    few = LatencyTable(dict(list(made_table().items())[:9]))
+    with pytest.raises(NasError, match="9 timed units of kind 'ffn' are too few: 10 are needed"):
+        fit_predictor(few, name="few", data=FACTS)
+    with pytest.raises(NasError, match="no timed units"):
+        fit_predictor(LatencyTable({}), name="none", data=FACTS)
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        fit.main(["nn-meter", str(tmp_path / "none.json"), "--name", "x", "--output", str(tmp_path / "x")])
+    assert stopped.value.code == 1
+    assert "none.json" in capsys.readouterr().err
