@@ -1,0 +1,58 @@
+"""Search strategies by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from nas.errors import NasError, unknown
+from nas.metrics import Direction
+from nas.search.strategies.base import Cheap, Strategy
+from nas.search.strategies.elasticvit import ElasticViTEvolution
+from nas.search.strategies.nsga2 import NSGA2
+from nas.search.strategies.predictor import PredictorSearch
+from nas.search.strategies.random import RandomSearch
+from nas.space.space import Space
+
+STRATEGIES: dict[str, type[Strategy]] = {
+    "predictor": PredictorSearch,
+    "nsga2": NSGA2,
+    "nsga2:elasticvit": ElasticViTEvolution,
+    "random": RandomSearch,
+}
+
+
+def strategy(
+    name: str,
+    space: Space,
+    directions: Sequence[Direction],
+    *,
+    seed: int = 0,
+    cheap: Cheap | None = None,
+    **options: Any,
+) -> Strategy:
+    """A search strategy.
+
+    Args:
+        name: `predictor`, `nsga2`, `nsga2:elasticvit` or `random`.
+        directions: `"min"` or `"max"` per objective.
+        cheap: see `Strategy`.
+        options: the strategy's own, e.g. `population=100` for `nsga2`.
+
+    Raises:
+        NasError: unknown strategy or option.
+    """
+    if name not in STRATEGIES:
+        raise NasError(unknown("strategy", name, STRATEGIES))
+    kind = STRATEGIES[name]
+    own = [p for p in inspect.signature(kind.__init__).parameters if p not in _COMMON]
+    for option in options:
+        if option not in own:
+            raise NasError(f"strategy {name!r}: {unknown('option', option, own)}")
+    return kind(space, directions, seed=seed, cheap=cheap, **options)
+
+
+_COMMON = ("self", "space", "directions", "seed", "cheap")
+
+__all__ = ["STRATEGIES", "Strategy", "strategy"]

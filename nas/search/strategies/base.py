@@ -1,0 +1,112 @@
+"""The interface of search strategies: ask for archs, tell their objective values."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.errors import NasError
+from nas.metrics import Direction
+from nas.space.batch import ArchBatch, concatenate
+from nas.space.space import Space
+from nas.state import generator_state, restore_generator
+
+Floats = NDArray[np.float64]
+Cheap = Callable[[ArchBatch], tuple[Floats, Floats]]
+FRESH_ROUNDS = 30
+
+
+class Strategy(ABC):
+    """Ask/tell over arch batches.
+
+    `ask` never returns an architecture twice and may be called again before `tell`; `tell` takes any part of
+    what was asked, in any order, and also architectures that were never asked for.
+
+    Args:
+        space: to search.
+        directions: `min` or `max` per objective.
+        seed: of the strategy's own generator.
+        cheap: objective values that follow from the architecture alone, `(n, m)` with NaN for the others, and
+            constraint violations `(n,)`, 0 where feasible; called with many candidates at once.
+    """
+
+    def __init__(
+        self, space: Space, directions: Sequence[Direction], *, seed: int = 0, cheap: Cheap | None = None
+    ) -> None:
+        bad = [d for d in directions if d not in ("min", "max")]
+        if bad or not directions:
+            raise NasError(f"directions are 'min' or 'max', one per objective, not {list(directions)!r}.")
+        self.space, self.directions = space, tuple(directions)
+        self.rng = np.random.default_rng(seed)
+        self.cheap = cheap
+        self._asked = np.zeros(0, dtype=np.uint64)
+        self.archs: ArchBatch = ArchBatch(space, np.zeros((0, len(space.decisions)), dtype=np.int16))
+        self.values: Floats = np.zeros((0, len(directions)))
+        self.violations: Floats = np.zeros(0)
+
+    @abstractmethod
+    def propose(self, n: int) -> ArchBatch:
+        """About `n` candidates, best first; `ask` drops those known already."""
+
+    def ask(self, n: int) -> ArchBatch:
+        """At most `n` architectures never asked for before; fewer only where none are left to find."""
+        found: list[ArchBatch] = []
+        missing = n
+        for round_ in range(FRESH_ROUNDS):
+            if round_ < FRESH_ROUNDS // 2:
+                batch = self.propose(missing)
+            else:
+                batch = self.space.sample(4 * n, rng=self.rng)
+                batch = batch[np.flatnonzero(self.violation(batch) == 0)]
+            batch = batch.unique().without(self._asked)[:missing]
+            self._asked = np.union1d(self._asked, batch.hashes)
+            found.append(batch)
+            missing -= len(batch)
+            if missing <= 0:
+                break
+        return concatenate(found)
+
+    def tell(self, batch: ArchBatch, values: Any, violations: Any = None) -> None:
+        """Objective values float `(n, m)` of evaluated archs (NaN: failed) and their violations `(n,)`."""
+        rows = np.asarray(values, dtype=np.float64).reshape(len(batch), -1)
+        if rows.shape[1] != len(self.directions):
+            raise NasError(f"tell: {rows.shape[1]} values per architecture, but there are {len(self.directions)} objectives.")
+        extra = np.zeros(len(batch)) if violations is None else np.asarray(violations, dtype=np.float64)
+        self._asked = np.union1d(self._asked, batch.hashes)
+        self.archs = concatenate([self.archs, batch])
+        self.values = np.concatenate([self.values, rows])
+        self.violations = np.concatenate([self.violations, np.where(np.isnan(rows).any(axis=1), np.inf, extra)])
+
+    def violation(self, batch: ArchBatch) -> Floats:
+        """Violation of the cheap constraints, `(n,)`; 0 where there are none."""
+        return self.cheap(batch)[1] if self.cheap is not None else np.zeros(len(batch))
+
+    def fresh(self, n: int, *, oversample: int = 20) -> ArchBatch:
+        """`n` uniform draws, feasible ones first where constraints can be checked beforehand."""
+        if self.cheap is None:
+            return self.space.sample(n, rng=self.rng)
+        batch = self.space.sample(n * oversample, rng=self.rng)
+        return batch[np.argsort(self.violation(batch) > 0, kind="stable")[:n]]
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on as if never interrupted, as plain data."""
+        return {
+            "rng": generator_state(self.rng),
+            "asked": [f"{value:x}" for value in self._asked.tolist()],
+            "codes": self.archs.codes.tolist(),
+            "values": self.values.tolist(),
+            "violations": self.violations.tolist(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Back to a state."""
+        restore_generator(self.rng, state["rng"])
+        self._asked = np.array([int(value, 16) for value in state["asked"]], dtype=np.uint64)
+        codes = np.array(state["codes"], dtype=np.int16).reshape(-1, len(self.space.decisions))
+        self.archs = ArchBatch(self.space, codes)
+        self.values = np.array(state["values"], dtype=np.float64).reshape(-1, len(self.directions))
+        self.violations = np.array(state["violations"], dtype=np.float64)

@@ -1,0 +1,270 @@
+"""Every setting of a run, with the two named recipes and `--set a.b=c`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nas.errors import NasError, unknown
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class DataSettings(_Strict):
+    """What to train and evaluate on.
+
+    Attributes:
+        spec: `digits`, `shapes`, `imagefolder:PATH` or `hf:NAME`, with options after `?`.
+        search_share: share of the training images held out for the search.
+        workers: loader processes for image folders.
+    """
+
+    spec: str = "digits"
+    search_share: float = Field(default=0.15, gt=0, lt=1)
+    workers: int = Field(default=2, ge=0)
+
+
+class BankFile(_Strict):
+    """Memory banks; see `nas.supernet.sampling.complexity.BankSettings`."""
+
+    capacity: int = Field(default=150, ge=2)
+    big_capacity: int = Field(default=50, ge=2)
+    refreshes: int = Field(default=600, ge=0)
+    partial_refreshes: int = Field(default=1800, ge=0)
+
+
+class SamplerSettings(_Strict):
+    """Which subnets each step trains.
+
+    Attributes:
+        name: `performance` (complexity- and performance-aware, the paper's), `complexity`, `sandwich`, `uniform`.
+        policy: how the level moves.
+        subnets: per step, the smallest one included.
+    """
+
+    name: Literal["performance", "complexity", "sandwich", "uniform"] = "performance"
+    policy: Literal["adjacent-step", "adjacent", "random", "cyclic"] = "adjacent-step"
+    subnets: int = Field(default=4, ge=2)
+    banks: BankFile = BankFile()
+
+
+class TrainSettings(_Strict):
+    """Supernet training (ElasticViT, fact sheet §5).
+
+    Attributes:
+        steps: optimizer steps; 0 takes `epochs` over the training split.
+        batch: images per step.
+        resolution_scale: training resolution over the space's deployment resolution.
+        lr, min_lr: for a batch of 512, scaled linearly with the batch; `lr_scaling: none` takes them as they are.
+        warmup: share of the steps.
+        ema, ema_warmup: decay, and whether it grows as min(decay, (1 + t) / (10 + t)).
+        mix: mixup and cutmix strength (each), 0 for none.
+        teachers: importable names of functions that return a `torch.nn.Module`.
+        conflict_every: steps between measurements of gradient conflict, 0 for none.
+    """
+
+    steps: int = Field(default=0, ge=0)
+    epochs: int = Field(default=600, ge=1)
+    cooldown_epochs: int = Field(default=10, ge=0)
+    batch: int = Field(default=96, ge=1)
+    resolution_scale: float = Field(default=1.0, gt=0, le=4)
+    lr: float = Field(default=5e-4, gt=0)
+    min_lr: float = Field(default=5e-6, ge=0)
+    lr_scaling: Literal["linear", "none"] = "linear"
+    warmup_lr: float = Field(default=1e-6, ge=0)
+    warmup: float = Field(default=5 / 600, ge=0, lt=1)
+    weight_decay: float = Field(default=0.05, ge=0)
+    clip: float = Field(default=0.1, gt=0)
+    ema: float = Field(default=0.99985, gt=0, lt=1)
+    ema_warmup: bool = False
+    augment: Literal["paper", "embedded", "none"] = "paper"
+    mix: float = Field(default=0.01, ge=0)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    teachers: list[str] = []
+    teacher_temperature: float = Field(default=0.2, gt=0)
+    precision: Precision = "auto"
+    checkpoint_every: int = Field(default=500, ge=1)
+    conflict_every: int = Field(default=0, ge=0)
+    sampler: SamplerSettings = SamplerSettings()
+
+
+class EvaluateSettings(_Strict):
+    """Evaluation of inherited weights.
+
+    Attributes:
+        recalibrate: training batches for batch-norm statistics during the search (paper: 64).
+        final_recalibrate: and for the final numbers (paper: 64 · (256 // batch)).
+        batch: images per batch.
+        images: largest number of search images to evaluate on; 0: all.
+    """
+
+    recalibrate: int = Field(default=64, ge=1)
+    final_recalibrate: int = Field(default=128, ge=1)
+    batch: int = Field(default=96, ge=1)
+    images: int = Field(default=0, ge=0)
+
+
+class SearchSettings(_Strict):
+    """The search.
+
+    Attributes:
+        strategy: `predictor`, `nsga2`, `nsga2:elasticvit` or `random`.
+        n_trials: real evaluations, the presets' not counted.
+        batch: archs asked for at once.
+        options: of the strategy, by name.
+    """
+
+    strategy: str = "predictor"
+    n_trials: int = Field(default=500, ge=1)
+    batch: int = Field(default=50, ge=1)
+    options: dict[str, Any] = {}
+
+
+class RunSettings(_Strict):
+    """All of a run."""
+
+    recipe: str = "embedded"
+    seed: int = Field(default=0, ge=0)
+    threads: int = Field(default=2, ge=1)
+    objectives: list[str] = []
+    constraints: list[str] = []
+    data: DataSettings = DataSettings()
+    train: TrainSettings = TrainSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    search: SearchSettings = SearchSettings()
+
+
+PAPER: dict[str, Any] = {
+    "recipe": "paper",
+    "search": {"strategy": "nsga2:elasticvit", "n_trials": 10_752, "batch": 256},
+}
+
+EMBEDDED: dict[str, Any] = {
+    "recipe": "embedded",
+    "data": {"spec": "digits"},
+    "train": {
+        "steps": 160,
+        "batch": 64,
+        "resolution_scale": 0.125,
+        "lr": 2e-3,
+        "min_lr": 2e-5,
+        "lr_scaling": "none",
+        "warmup": 0.06,
+        "ema": 0.99,
+        "ema_warmup": True,
+        "augment": "embedded",
+        "mix": 0.0,
+        "label_smoothing": 0.0,
+        "checkpoint_every": 40,
+        "conflict_every": 10,
+        "sampler": {"banks": {"capacity": 8, "big_capacity": 4, "refreshes": 4, "partial_refreshes": 12}},
+    },
+    "evaluate": {"recalibrate": 4, "final_recalibrate": 8, "batch": 128, "images": 1024},
+    "search": {"strategy": "predictor", "n_trials": 150, "batch": 25},
+}
+
+RECIPES: dict[str, dict[str, Any]] = {"paper": PAPER, "embedded": EMBEDDED}
+WHY: dict[str, str] = {
+    "train.steps": "a few hundred steps instead of 600 epochs",
+    "train.resolution_scale": "training images are a fraction of the deployment resolution",
+    "train.sampler.banks.capacity": "banks of 150 would never be half full, so nothing would be exploited",
+    "train.sampler.banks.big_capacity": "banks of 50 would never be half full, so nothing would be exploited",
+    "train.sampler.banks.refreshes": "refreshes are spread over the run instead of once an epoch",
+    "train.warmup": "a share of the run that is more than a few steps",
+    "train.ema": "an average over 6,700 steps would be the initial weights",
+    "train.ema_warmup": "the average follows the first steps at once: min(d, (1+t)/(10+t))",
+}
+
+
+def make_settings(
+    recipe: str,
+    layers: Sequence[Mapping[str, Any]] = (),
+    assignments: Sequence[str] = (),
+) -> RunSettings:
+    """Settings of a recipe, changed by nested mappings (a space's own), then by `a.b=c` assignments.
+
+    Raises:
+        NasError: unknown recipe, key or a value out of range; names the key and what is allowed.
+    """
+    if recipe not in RECIPES:
+        raise NasError(unknown("recipe", recipe, RECIPES))
+    data = deepcopy(RECIPES[recipe])
+    for layer in layers:
+        _merge(data, layer)
+    for assignment in assignments:
+        _merge(data, _nested(assignment))
+    try:
+        return RunSettings.model_validate(data)
+    except ValidationError as error:
+        raise NasError(_message(error)) from None
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
+    """Dotted keys whose values differ, with both values."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for key in [*a, *[k for k in b if k not in a]]:
+        left, right = a.get(key), b.get(key)
+        if isinstance(left, Mapping) and isinstance(right, Mapping):
+            found.update(differences(left, right, f"{prefix}{key}."))
+        elif left != right:
+            found[f"{prefix}{key}"] = (left, right)
+    return found
+
+
+def known_keys(model: type[BaseModel] = RunSettings, prefix: str = "") -> list[str]:
+    """All dotted keys that `--set` takes."""
+    keys = []
+    for name, info in model.model_fields.items():
+        annotation = info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            keys += known_keys(annotation, f"{prefix}{name}.")
+        else:
+            keys.append(f"{prefix}{name}")
+    return keys
+
+
+def _nested(assignment: str) -> dict[str, Any]:
+    key, equals, text = assignment.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise NasError(f"--set {assignment!r}: write it as key=value, e.g. --set train.steps=100.")
+    known = known_keys()
+    if key not in known and not key.startswith("search.options."):
+        raise NasError(f"--set {assignment!r}: {unknown('key', key, known)}")
+    value: Any = _scalar(text.strip())
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _scalar(text: str) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError:
+        return text
+
+
+def _merge(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    for key, value in layer.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = deepcopy(dict(value) if isinstance(value, Mapping) else value)
+
+
+def _message(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"setting {key}: {unknown('key', key, known_keys())}"
+    return f"setting {key}: {problem['msg']} (got {problem.get('input')!r})."
