@@ -91,7 +91,7 @@ def validate(document: Document, model: type[Model]) -> Model:
 
 
 def _first_problem(document: Document, model: type[BaseModel], error: ValidationError) -> ConfigError:
-    problem = min(error.errors(), key=lambda item: document.line(_real(item["loc"], document)) or 0)
+    problem = min(error.errors(), key=lambda item: _urgency(item, document))
     key = _real(problem["loc"], document)
     if problem["type"] == "extra_forbidden":
         known = _fields_at(model, key[:-1])
@@ -105,6 +105,11 @@ def _first_problem(document: Document, model: type[BaseModel], error: Validation
     shown = problem.get("input")
     got = f" (got {shown!r})" if isinstance(shown, (str, int, float, bool)) or shown is None else ""
     return document.error(key, f"{message}{got}")
+
+
+def _urgency(item: Any, document: Document) -> tuple[bool, int]:
+    """A missing key comes last: it is often the misspelt one, reported with the likely word."""
+    return item["type"] == "missing", document.line(_real(item["loc"], document)) or 0
 
 
 def _real(loc: Sequence[str | int], document: Document) -> KeyPath:

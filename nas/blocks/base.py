@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nas.blocks.ops import Ops
 
 ACTIVATIONS = ("none", "relu", "gelu", "silu", "hard_swish")
-NORMS = ("none", "layer_norm", "joint_norm", "batch_norm")
+TOKEN_NORMS = ("layer_norm", "joint_norm")
 Layout = Literal["map", "tokens", "vector"]
 Sizes = Mapping[str, Num]
 Parts = Mapping[str, Any]

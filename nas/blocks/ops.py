@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas.blocks.base import ACTIVATIONS, Parts
+from nas.blocks.base import ACTIVATIONS, TOKEN_NORMS, Parts
 
 BN_EPS = 1e-5
 LN_EPS = 1e-5
@@ -68,7 +68,7 @@ class Ops:
     def token_norm(self, x: Tensor, p: Parts, name: str, index: int) -> Tensor:
         """Layer norm of tokens `(B, N, C)`: per token, or (`joint_norm`) over tokens and channels."""
         weight, bias = p[f"{name}_weight"], p[f"{name}_bias"]
-        if index == 1:
+        if TOKEN_NORMS[index] == "layer_norm":
             return F.layer_norm(x, x.shape[-1:], weight, bias, LN_EPS)
         return F.layer_norm(x, x.shape[1:], None, None, LN_EPS) * weight + bias
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nas.blocks.base import ACTIVATIONS, NORMS, Field, Interface, Kernel, Parts, Sizes, Unit, Weight
+from nas.blocks.base import ACTIVATIONS, TOKEN_NORMS, Field, Interface, Kernel, Parts, Sizes, Unit, Weight
 from nas.blocks.norms import affine
 from nas.arith import Num
 
@@ -37,7 +37,7 @@ class Attention(Unit):
         "qk_dim": Field(default=16, about="query and key channels per head"),
         "v_scale": Field(default=1, about="value channels over width"),
         "act": Field(default="hard_swish", words=ACTIVATIONS),
-        "norm": Field(default="layer_norm", words=NORMS[1:3]),
+        "norm": Field(default="layer_norm", words=TOKEN_NORMS),
     }
     keys = ("h", "w", "channels", "heads", "qk_dim", "v_dim", "act", "norm")
 
@@ -116,7 +116,7 @@ class FFN(Unit):
         "width": Field(about="channels"),
         "mlp_ratio": Field(default=4, about="hidden over input channels"),
         "act": Field(default="hard_swish", words=ACTIVATIONS),
-        "norm": Field(default="layer_norm", words=NORMS[1:3]),
+        "norm": Field(default="layer_norm", words=TOKEN_NORMS),
     }
     keys = ("h", "w", "channels", "hidden", "act", "norm")
 
