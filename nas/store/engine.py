@@ -1,0 +1,105 @@
+"""From a storage URL to a database engine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from nas.errors import NasError
+from nas.store.failures import shown
+
+BUSY_S = 60.0  # how long a writer waits for its turn on SQLite
+_DRIVERS = {"psycopg": "postgres", "psycopg2": "postgres"}
+_WRITES = "nas_writes"
+
+
+def default_url() -> str:
+    """`NAS_STORAGE` from the environment, or `sqlite:///nas.db` in the working directory."""
+    return os.environ.get("NAS_STORAGE") or "sqlite:///nas.db"
+
+
+def parse_url(text: str) -> URL:
+    """A storage URL; plain `postgresql://` gets the driver that `nas[postgres]` installs.
+
+    Raises:
+        NasError: not a URL, with one that would be right.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        hint = f"sqlite:///{text}" if text and "://" not in text else "sqlite:///nas.db"
+        raise NasError(f"storage {text!r} is not a URL; one that is: {hint}") from None
+    if url.drivername in ("postgres", "postgresql"):
+        return url.set(drivername="postgresql+psycopg")
+    return url
+
+
+def connect(url: URL, *, read_only: bool = False) -> Engine:
+    """An engine for the URL; nothing is opened yet.
+
+    On SQLite: write-ahead log, so that readers and the writer do not wait for one another;
+    foreign keys checked; a commit survives the end of the process.
+
+    Raises:
+        NasError: unknown kind of database, or its driver is not installed.
+    """
+    sqlite = url.get_backend_name() == "sqlite"
+    options: dict[str, Any] = {"connect_args": {"timeout": BUSY_S}} if sqlite else {"pool_pre_ping": True}
+    if sqlite and url.database in (None, "", ":memory:"):
+        options |= {"poolclass": StaticPool}
+        options["connect_args"] |= {"check_same_thread": False}
+    try:
+        engine = create_engine(url, **options)
+    except NoSuchModuleError:
+        raise NasError(
+            f"storage {shown(url)}: there is no database {url.drivername!r};"
+            " known are sqlite:///FILE and postgresql+psycopg://USER:PASSWORD@HOST/DATABASE."
+        ) from None
+    except ArgumentError as error:
+        raise NasError(f"storage {shown(url)}: {str(error).splitlines()[0]}") from None
+    except ModuleNotFoundError as error:
+        extra = _DRIVERS.get(str(error.name))
+        remedy = f'pip install "nas[{extra}]"' if extra else f"pip install {error.name}"
+        raise NasError(f"storage {shown(url)}: its driver {error.name!r} is missing: {remedy}") from None
+    if sqlite:
+        _set_up_sqlite(engine, read_only)
+    return engine.execution_options(postgresql_readonly=True) if read_only and not sqlite else engine
+
+
+def writer(engine: Engine) -> Engine:
+    """The same engine, whose SQLite transactions take the write lock when they begin.
+
+    A transaction that reads first and writes later would fail instead of waiting its turn.
+    """
+    return engine.execution_options(**{_WRITES: True})
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file behind a SQLite URL, None for another database or one in memory."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return Path(str(url.database))
+
+
+def _set_up_sqlite(engine: Engine, read_only: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions begin where `begin` below says so
+        cursor = connection.cursor()
+        if not read_only and cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA cache_size=-65536")
+        if read_only:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

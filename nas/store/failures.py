@@ -1,0 +1,64 @@
+"""Database errors as messages a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from nas.errors import NasError
+
+_CAUSES = (
+    ("file is not a database", "this file is not a SQLite database."),
+    ("file is encrypted", "this file is not a SQLite database."),
+    ("malformed", "this database is damaged; a copy made before may still be whole."),
+    (
+        "readonly database",
+        "this database cannot be written; check the permissions of the file and its folder.",
+    ),
+    ("database is locked", "another process has been writing to it for too long; try again."),
+    ("database or disk is full", "the disk is full."),
+    ("disk i/o error", "the disk does not accept reads or writes here."),
+)
+_UNREACHABLE = ("connect", "could not translate", "resolve", "authentication", "does not exist", "timeout")
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turn every database error inside into a `NasError` that names the storage."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise NasError(f"storage {shown(url)}: {_told(error, url)}") from error
+
+
+def shown(url: URL) -> str:
+    """The URL as text, its password hidden."""
+    return url.render_as_string(hide_password=True)
+
+
+def _told(error: SQLAlchemyError, url: URL) -> str:
+    cause = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    lowered = cause.lower()
+    if "unable to open database file" in lowered:
+        return _unopened(Path(url.database or ""))
+    for sign, told in _CAUSES:
+        if sign in lowered:
+            return told
+    first = cause.strip().splitlines()[0] if cause.strip() else type(error).__name__
+    if url.get_backend_name() != "sqlite" and any(sign in lowered for sign in _UNREACHABLE):
+        return f"cannot be reached: {first}"
+    return first
+
+
+def _unopened(path: Path) -> str:
+    if path.is_dir():
+        return "this is a directory; a file is needed, for example sqlite:///nas.db."
+    if path.parent.exists() and not path.parent.is_dir():
+        return f"{path.parent} is a file, not a directory."
+    if not path.parent.exists():
+        return f"the directory {path.parent} does not exist."
+    return "this file cannot be opened; check the permissions of the file and its folder."

@@ -1,0 +1,259 @@
+"""Storage: studies, trials and fronts in a SQL database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from nas.errors import NasError, unknown
+from nas.metrics import Metric
+from nas.store import extras, frames, measures, rollback, schema, studies, trials
+from nas.store.engine import connect, default_url, parse_url, writer
+from nas.store.failures import shown, translated
+from nas.store.fronts import Front
+from nas.store.records import (
+    Artefact,
+    GenerationRow,
+    Objective,
+    Preset,
+    SeriesPoint,
+    StudyRow,
+    StudyState,
+    TrialRecord,
+    TrialRow,
+)
+from nas.store.writing import Write
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+class Storage:
+    """A database of studies.
+
+    Every writing method is one commit, and several processes may write to one study: they take
+    turns. Readers see whole commits and, on SQLite, never wait for a writer.
+
+    Args:
+        url: `sqlite:///FILE`, `postgresql+psycopg://…` or another SQLAlchemy URL; `NAS_STORAGE`
+            or `sqlite:///nas.db` where it is left out. Tables are created or upgraded.
+        read_only: never write, not even tables; the storage must be there.
+
+    Raises:
+        NasError: here and in every method: what is wrong with the storage and what to do.
+    """
+
+    def __init__(self, url: str | None = None, *, read_only: bool = False) -> None:
+        self._url = parse_url(default_url() if url is None else url)
+        self._lock = threading.RLock()
+        self._fronts: dict[int, tuple[int, Front]] = {}
+        self._reader = connect(self._url, read_only=read_only)
+        self._writer = writer(self._reader)
+        with translated(self._url):
+            schema.prepare(self._reader, read_only=read_only)
+
+    @property
+    def url(self) -> str:
+        """Where the storage is, without its password."""
+        return shown(self._url)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._reader.dispose()
+
+    def create_study(
+        self,
+        name: str,
+        *,
+        space: str,
+        space_hash: str,
+        objectives: Sequence[Objective],
+        config: Mapping[str, Any],
+        constraints: Sequence[Mapping[str, Any]] = (),
+        facts: Mapping[str, Any] | None = None,
+    ) -> StudyRow:
+        """Begin a study, in state `running`.
+
+        Args:
+            objectives: what its front is made of, in order.
+            config, constraints, facts: plain data, returned as JSON has it.
+
+        Raises:
+            NasError: the name exists (with both ways out) or cannot be one.
+        """
+        columns = {
+            "space": space,
+            "space_hash": space_hash,
+            "objectives": objectives,
+            "config": dict(config),
+            "constraints": [dict(constraint) for constraint in constraints],
+            "facts": dict(facts or {}),
+        }
+        with translated(self._url), self._writer.begin() as connection:
+            return studies.create(connection, name, **columns)
+
+    def study(self, name: str) -> StudyRow:
+        """The study of that name; an error lists those there are."""
+        with self._reading() as connection:
+            return studies.by_name(connection, name)
+
+    def studies(self) -> list[StudyRow]:
+        """Every study, oldest first."""
+        with self._reading() as connection:
+            return studies.listing(connection)
+
+    def set_state(self, study_id: int, state: StudyState) -> None:
+        """Set a study's state."""
+        if state not in studies.STATES:
+            raise NasError(unknown("study state", state, studies.STATES))
+        with self._writing(study_id) as write:
+            studies.change(write.connection, study_id, state=state)
+
+    def add_facts(self, study_id: int, facts: Mapping[str, Any]) -> None:
+        """Add run facts; those of equal name are replaced."""
+        with self._writing(study_id) as write:
+            studies.change(write.connection, study_id, facts={**write.study.facts, **facts})
+
+    def set_reference_point(self, study_id: int, point: Mapping[str, float]) -> None:
+        """Fix the corner of the hypervolume, one number per objective name, once for the study."""
+        with self._writing(study_id) as write:
+            stored = studies.with_reference(write.study, point)
+            studies.change(write.connection, study_id, reference_point=stored)
+
+    def add_trials(self, study_id: int, records: Sequence[TrialRecord]) -> NDArray[np.int64]:
+        """Store a batch of architectures and what they reached, and update the front.
+
+        An architecture has one trial in a study. A record for one that is `running` finishes its
+        trial; a record for one that is finished changes nothing.
+
+        Returns:
+            int64 (n,): the trial number of each record.
+
+        Raises:
+            NasError: a state, metric name or unit that does not fit; nothing is stored then.
+        """
+        with self._writing(study_id) as write:
+            return trials.add(write, records)
+
+    def add_metrics(self, study_id: int, stage: str, metrics: Mapping[int, Mapping[str, Metric]]) -> None:
+        """Add metrics of a later stage (`final`, `device` …), by trial number and metric name.
+
+        They do not change the front. One of equal name, provenance and stage is replaced.
+        """
+        with self._writing(study_id) as write:
+            measures.add(write, stage, metrics)
+
+    def trials(self, study_id: int, *, since: int = 0) -> list[TrialRow]:
+        """Trials added or changed after revision `since`, by number.
+
+        To follow a study, pass the `revision` of the `StudyRow` read before the last call; start
+        over from 0 when its `epoch` has changed.
+        """
+        with self._reading() as connection:
+            return trials.read(connection, study_id, trials.since(since))
+
+    def front(self, study_id: int, *, generation: int | None = None) -> list[TrialRow]:
+        """The front of the study, or as it was after a generation, by trial number."""
+        with self._reading() as connection:
+            return trials.read(connection, study_id, trials.on_front(study_id, generation))
+
+    def trials_frame(self, study_id: int, *, since: int = 0) -> DataFrame:
+        """`trials` as a DataFrame, with the columns `nas.store.frames` states."""
+        with self._reading() as connection:
+            return frames.frame(connection, study_id, trials.since(since))
+
+    def front_frame(self, study_id: int, *, generation: int | None = None) -> DataFrame:
+        """`front` as a DataFrame, with the columns `nas.store.frames` states."""
+        with self._reading() as connection:
+            return frames.frame(connection, study_id, trials.on_front(study_id, generation))
+
+    def record_front(self, study_id: int, generation: int, *, wall_s: float | None = None) -> GenerationRow:
+        """Store the size and hypervolume of the current front as those of a generation.
+
+        Args:
+            wall_s: seconds of work since the study began.
+        """
+        with self._writing(study_id) as write:
+            return extras.record_generation(write, generation, wall_s)
+
+    def hypervolume_history(self, study_id: int) -> list[GenerationRow]:
+        """Every recorded generation, in order."""
+        with self._reading() as connection:
+            return extras.history(connection, study_id)
+
+    def add_series(self, study_id: int, points: Sequence[SeriesPoint]) -> None:
+        """Store points of time series; a step that is there already is replaced."""
+        with self._writing(study_id) as write:
+            extras.add_series(write, points)
+
+    def series(
+        self, study_id: int, name: str, *, after: int | None = None
+    ) -> list[tuple[int, dict[str, Any]]]:
+        """(step, data) of one series in order, only steps behind `after` where it is given."""
+        with self._reading() as connection:
+            return extras.read_series(connection, study_id, name, after)
+
+    def series_names(self, study_id: int) -> list[str]:
+        """Names of a study's series, sorted."""
+        with self._reading() as connection:
+            return extras.series_names(connection, study_id)
+
+    def set_presets(self, study_id: int, presets: Sequence[Preset]) -> None:
+        """Store reference architectures with their metrics; one of equal name is replaced."""
+        with self._writing(study_id) as write:
+            extras.set_presets(write, presets)
+
+    def presets(self, study_id: int) -> list[Preset]:
+        """A study's reference architectures, by name."""
+        with self._reading() as connection:
+            return extras.read_presets(connection, study_id)
+
+    def add_artefact(self, study_id: int, artefact: Artefact) -> None:
+        """Note a file of the study; one of equal path is replaced."""
+        with self._writing(study_id) as write:
+            extras.add_artefact(write, artefact)
+
+    def artefacts(self, study_id: int) -> list[Artefact]:
+        """A study's files, by path."""
+        with self._reading() as connection:
+            return extras.read_artefacts(connection, study_id)
+
+    def rollback_to(self, study_id: int, revision: int) -> None:
+        """Take trials, fronts, generations and series back to what they were at a revision.
+
+        For a run that is resumed from a checkpoint: commit, then write the checkpoint with the
+        study's revision; on resume go back to it and repeat what was lost. Metrics of later
+        stages stay with the trials that stay; presets, artefacts, facts and state are kept.
+
+        Raises:
+            NasError: a revision the study has not reached.
+        """
+        with self._writing(study_id) as write:
+            rollback.rollback(write, revision)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with translated(self._url), self._reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self, study_id: int) -> Iterator[Write]:
+        now = datetime.now(UTC)
+        with self._lock, translated(self._url):
+            with self._writer.begin() as connection:
+                study = studies.advance(connection, study_id, now)
+                revision, front = self._fronts.pop(study_id, (-1, None))
+                write = Write(connection, study, now, front if revision == study.revision - 1 else None)
+                yield write
+            if write.front is not None:
+                self._fronts[study_id] = (study.revision, write.front)
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise NasError("a storage cannot be sent to another process; open it there by its URL.")
