@@ -33,6 +33,8 @@ def parse_url(text: str) -> URL:
     except ArgumentError:
         hint = f"sqlite:///{text}" if text and "://" not in text else "sqlite:///nas.db"
         raise NasError(f"storage {text!r} is not a URL; one that is: {hint}") from None
+    if url.get_backend_name() == "sqlite" and url.host:
+        raise NasError(f"storage {text!r}: a SQLite URL has three slashes: sqlite:///{url.host}")
     if url.drivername in ("postgres", "postgresql"):
         return url.set(drivername="postgresql+psycopg")
     return url
