@@ -168,8 +168,12 @@ class Device:
         Raises:
             NasError: a unit that the device knows nothing of, or a space without a network.
         """
-        count = len(batch) if hasattr(batch, "__len__") else 1
-        return network_latency(self, space.lower(batch), count)
+        from nas.latency.plan import planned_latency
+        from nas.space.batch import ArchBatch
+
+        if isinstance(batch, ArchBatch):
+            return planned_latency(self, space, batch)
+        return network_latency(self, space.lower(batch), 1)
 
     def _knows_nothing_of(self, kind: str, signature: str) -> str:
         if kind in self.kinds:

@@ -11,9 +11,6 @@ from torch import Tensor
 RATIO_CLIP = 5.0
 
 
-def soft_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
-    """One-hot labels `(B,)` as `(B, classes)` probabilities, smoothed."""
-    return F.one_hot(labels, classes).float() * (1.0 - smoothing) + smoothing / classes
 
 
 def soft_cross_entropy(scores: Tensor, target: Tensor) -> Tensor:

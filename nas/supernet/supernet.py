@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nas.blocks.elastic import Elastic
 from nas.blocks.ops import Ops
-from nas.cost.plan import MAX_TABLE, slot_dependencies
+from nas.costs.plan import MAX_TABLE, slot_dependencies
 from nas.errors import NasError
 from nas.space.batch import Arch
 from nas.space.lowering import lower

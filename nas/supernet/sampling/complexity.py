@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nas.cost.counts import plan_for
+from nas.costs.counts import plan_for
 from nas.errors import NasError
 from nas.space.batch import Arch, ArchBatch, concatenate
 from nas.space.space import Space

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.cost.counts import cost, plan_for
+from nas.costs.counts import cost, plan_for
 from nas.quantity import parse_quantity
 from nas.space.batch import Arch
 from nas.space.space import Space

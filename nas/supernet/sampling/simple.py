@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.cost.counts import plan_for
+from nas.costs.counts import plan_for
 from nas.space.batch import Arch
 from nas.space.space import Space
 from nas.supernet.sampling.base import Subnet, SubnetSampler

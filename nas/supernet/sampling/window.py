@@ -17,8 +17,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.cost.counts import plan_for
-from nas.cost.plan import CostPlan
+from nas.costs.counts import plan_for
+from nas.costs.plan import CostPlan
 from nas.errors import NasError
 from nas.space.batch import ArchBatch
 from nas.space.space import Space

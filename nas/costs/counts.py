@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.blocks.base import Unit, live_elements, macs, params
-from nas.cost.plan import Column, CostPlan, Floats
+from nas.costs.plan import Column, CostPlan, Floats
 from nas.space.batch import Arch, ArchBatch
 from nas.space.space import Space
 

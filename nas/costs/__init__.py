@@ -1,6 +1,6 @@
 """MACs, parameters and memory of arch batches."""
 
-from nas.cost.counts import cost
-from nas.cost.plan import Column, CostPlan
+from nas.costs.counts import cost
+from nas.costs.plan import Column, CostPlan
 
 __all__ = ["Column", "CostPlan", "cost"]

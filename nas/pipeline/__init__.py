@@ -1,0 +1,1 @@
+"""A run from space to front: training, searching, storing and reporting."""

@@ -1,0 +1,29 @@
+"""The data of a run: training batches, calibration batches and evaluation images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from torch import Tensor
+
+from nas.supernet.trainer import TrainingData
+
+
+class RunData(Protocol):
+    """What training and evaluation read."""
+
+    name: str
+    classes: int
+
+    def training(self, batch: int) -> TrainingData:
+        """Augmented batches as a function of the step."""
+
+    def calibration(self, seed: int, batches: int, batch: int) -> Iterator[Tensor]:
+        """Training images for batch norms, drawn by a generator seeded with `seed`."""
+
+    def evaluation(self, split: str, batch: int, limit: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images of a split (`search` or `test`), or the first `limit` of them; always the same."""
+
+    def count(self, split: str) -> int:
+        """Images in a split."""

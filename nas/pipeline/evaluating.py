@@ -1,0 +1,102 @@
+"""Evaluators of accuracy: inherited weights of a supernet, or a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from nas.accuracy.inherited import InheritedAccuracy
+from nas.metrics import Metric
+from nas.pipeline.data import RunData
+from nas.pipeline.plan import RunPlan
+from nas.pipeline.table import MeasuredTable
+from nas.pipeline.training import TrainedSupernet, compute_device
+from nas.space.batch import Arch, ArchBatch
+from nas.supernet.precision import autocast, choose
+
+
+class Evaluator(Protocol):
+    """Accuracy of archs; None where an arch has none."""
+
+    def evaluate(self, arch: Arch) -> Metric | None:
+        """Accuracy on the search split."""
+
+    def final(self, arch: Arch) -> Metric | None:
+        """Accuracy on the test split; None where there is no other split."""
+
+
+@dataclass(frozen=True)
+class SupernetEvaluator:
+    """Inherited accuracy on the search split while searching, on the test split for the final numbers."""
+
+    searching: InheritedAccuracy
+    finishing: InheritedAccuracy
+    data: str
+
+    def evaluate(self, arch: Arch) -> Metric:
+        return self.searching(arch).metric(f"{self.data} search split, inherited weights")
+
+    def final(self, arch: Arch) -> Metric:
+        return self.finishing(arch).metric(f"{self.data} test split, inherited weights")
+
+
+@dataclass(frozen=True)
+class TableEvaluator:
+    """Accuracies of a table of measured architectures."""
+
+    table: MeasuredTable
+
+    def evaluate(self, arch: Arch) -> Metric | None:
+        value = float(self.table.values(ArchBatch(arch.space, arch.space.encode([arch]).codes))[0])
+        return None if np.isnan(value) else Metric(value, "fraction", "table", detail=self.table.detail)
+
+    def final(self, arch: Arch) -> Metric | None:
+        return None
+
+
+@dataclass(frozen=True)
+class NoEvaluator:
+    """For runs that neither optimise nor constrain accuracy."""
+
+    def evaluate(self, arch: Arch) -> Metric | None:
+        return None
+
+    def final(self, arch: Arch) -> Metric | None:
+        return None
+
+
+def supernet_evaluator(plan: RunPlan, trained: TrainedSupernet, data: RunData) -> SupernetEvaluator:
+    """The evaluator of a run with a supernet."""
+    settings = plan.settings.evaluate
+    device = compute_device()
+    precision = autocast(choose(plan.settings.train.precision, device), device)
+    supernet = trained.supernet.to(device)
+
+    def evaluator(split: str, recalibrate: int, limit: int) -> InheritedAccuracy:
+        return InheritedAccuracy(
+            supernet,
+            calibration=lambda seed: (x.to(device) for x in data.calibration(seed, recalibrate, settings.batch)),
+            images=lambda: (
+                (x.to(device), y.to(device)) for x, y in data.evaluation(split, settings.batch, limit)
+            ),
+            seed=plan.settings.seed,
+            autocast=precision,
+        )
+
+    return SupernetEvaluator(
+        evaluator("search", settings.recalibrate, settings.images),
+        evaluator("test", settings.final_recalibrate, 0),
+        data.name,
+    )
+
+
+def interval_overlaps(a: Metric, b: Metric) -> bool:
+    """Whether two accuracies cannot be told apart with these images."""
+    if a.low is None or a.high is None or b.low is None or b.high is None:
+        return False
+    return a.low <= b.high and b.low <= a.high
+
+

@@ -1,0 +1,79 @@
+"""Run facts: what must be known to repeat a run."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.settings import WHY, RunSettings, differences, make_settings
+from nas.space.space import Space
+
+PACKAGES = ("nas", "torch", "numpy", "scipy", "scikit-learn", "xgboost", "sqlalchemy", "kornia")
+DISTRIBUTION_DRAWS = 20_000
+
+
+def run_facts(settings: RunSettings, space: Space, command: Sequence[str]) -> dict[str, Any]:
+    """Seed, versions, git revision, machine, command, and the space's own distribution of values."""
+    return {
+        "seed": settings.seed,
+        "threads": settings.threads,
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "machine": f"{platform.system()} {platform.machine()}",
+        "git": git_revision(),
+        "command": " ".join(command) if command else " ".join(sys.argv),
+        "space_distribution": distribution(space),
+    }
+
+
+def distribution(space: Space) -> dict[str, dict[str, float]]:
+    """Share of each value of each decision among 20,000 uniform draws (seed 0)."""
+    codes = space.sample(DISTRIBUTION_DRAWS, seed=0).codes
+    active = space.active(codes)
+    found = {}
+    for index, decision in enumerate(space.decisions):
+        used = codes[active[:, index], index]
+        counts = np.bincount(used, minlength=len(decision)) / max(len(used), 1)
+        found[decision.name] = {str(v): float(c) for v, c in zip(decision.values, counts)}
+    return found
+
+
+def deviations(settings: RunSettings) -> list[list[Any]]:
+    """Training settings that differ from the paper's recipe: key, paper, here, why."""
+    paper = make_settings("paper").train.model_dump()
+    changed = differences(paper, settings.train.model_dump())
+    return [[f"train.{key}", there, here, WHY.get(f"train.{key}", "")] for key, (there, here) in changed.items()]
+
+
+def git_revision() -> str | None:
+    """Revision of the checkout that the package lies in, with `+` if it is changed; None outside of one."""
+    folder = Path(__file__).resolve().parents[2]
+    if not (folder / ".git").exists():
+        return None
+    try:
+        revision = _git(folder, "rev-parse", "--short=12", "HEAD")
+        return revision + ("+" if _git(folder, "status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True
+    )
+    return done.stdout.strip()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+

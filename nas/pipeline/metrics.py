@@ -1,0 +1,89 @@
+"""Metrics that follow from the architecture alone: counted costs, device latencies and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.costs.counts import cost
+from nas.latency.device import Device
+from nas.latency.metric_array import MetricArray
+from nas.metrics import Metric
+from nas.pipeline.table import MeasuredTable
+from nas.search.objective import Constraint, Objective, total_violation
+from nas.space.batch import Arch, ArchBatch
+from nas.space.space import Space
+
+Floats = NDArray[np.float64]
+UNITS = {"macs": "MACs", "params": "params", "memory": "bytes"}
+
+
+@dataclass(frozen=True)
+class CheapMetrics:
+    """All metrics of a run that need no evaluation.
+
+    Attributes:
+        space: of the archs.
+        devices: latency as `latency`, or `latency@NAME` if there are several.
+        latency_table: measured latencies instead of a device.
+    """
+
+    space: Space
+    devices: tuple[Device, ...] = ()
+    latency_table: MeasuredTable | None = None
+
+    @property
+    def latency_names(self) -> tuple[str, ...]:
+        """Names of the latency metrics."""
+        if self.latency_table is not None:
+            return ("latency",)
+        if len(self.devices) == 1:
+            return ("latency",)
+        return tuple(f"latency@{device.name}" for device in self.devices)
+
+    def values(self, batch: ArchBatch) -> dict[str, Floats]:
+        """Every metric, float64 `(n,)` by name."""
+        found: dict[str, Floats] = {}
+        if self.space.blueprint is not None:
+            found.update({name: values.astype(np.float64) for name, values in cost(self.space, batch).items()})
+        if self.latency_table is not None:
+            found["latency"] = self.latency_table.values(batch)
+        for name, device in zip(self.latency_names, self.devices):
+            found[name] = np.asarray(device.latency(self.space, batch))
+        return found
+
+    def metrics(self, archs: ArchBatch | Arch) -> list[dict[str, Metric]]:
+        """The same with units, provenance and intervals, per arch; an arch may lie outside the space."""
+        n = 1 if isinstance(archs, Arch) else len(archs)
+        rows: list[dict[str, Metric]] = [{} for _ in range(n)]
+        if self.space.blueprint is not None:
+            for name, values in cost(self.space, archs).items():
+                for row, value in zip(rows, values):
+                    row[name] = Metric(float(value), UNITS[name], "counted")
+        if self.latency_table is not None and isinstance(archs, ArchBatch):
+            for row, value in zip(rows, self.latency_table.values(archs)):
+                row["latency"] = Metric(float(value), "ms", "table", detail=self.latency_table.detail)
+        for name, device in zip(self.latency_names, self.devices):
+            latency: MetricArray = device.latency(self.space, archs)
+            for index, row in enumerate(rows):
+                row[name] = latency.metric(index)
+        return rows
+
+
+def cheap_function(
+    metrics: CheapMetrics, objectives: Sequence[Objective], constraints: Sequence[Constraint]
+) -> Callable[[ArchBatch], tuple[Floats, Floats]]:
+    """Objective values `(n, m)`, NaN for what needs an evaluation, and violations of the cheap constraints."""
+    cheap = [constraint for constraint in constraints if constraint.cheap]
+
+    def evaluate(batch: ArchBatch) -> tuple[Floats, Floats]:
+        known: dict[str, Any] = metrics.values(batch)
+        none = np.full(len(batch), np.nan)
+        rows = [known.get(objective.metric, none) for objective in objectives]
+        return np.stack(rows, axis=1), total_violation(cheap, known, len(batch))
+
+    return evaluate

@@ -1,0 +1,217 @@
+"""A run's plan: everything that was asked for, loaded and checked before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.errors import NasError, unknown
+from nas.latency.device import Device, load_device
+from nas.pipeline.metrics import CheapMetrics, cheap_function
+from nas.pipeline.table import MeasuredTable, read_table
+from nas.search.objective import (
+    Constraint,
+    Objective,
+    explain_empty,
+    parse_constraint,
+    parse_objectives,
+    total_violation,
+)
+from nas.settings import RunSettings
+from nas.space.batch import ArchBatch
+from nas.space.space import Space
+
+Floats = NDArray[np.float64]
+RUNS = Path("nas-runs")
+PROBE = 20_000
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run does.
+
+    Attributes:
+        space: to search.
+        settings: of the recipe, as changed.
+        objectives, constraints: parsed.
+        metrics: those that follow from the architecture alone.
+        accuracy_table: measured accuracies instead of a supernet.
+        supernet: name of a study whose trained weights are used instead of training.
+        name: of the study.
+        storage: URL.
+    """
+
+    space: Space
+    settings: RunSettings
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
+    metrics: CheapMetrics
+    accuracy_table: MeasuredTable | None
+    supernet: str | None
+    name: str
+    storage: str | None
+
+    @property
+    def folder(self) -> Path:
+        """Where the run's files go: `nas-runs/STUDY`."""
+        return study_folder(self.name)
+
+    @property
+    def cheap(self) -> Callable[[ArchBatch], tuple[Floats, Floats]]:
+        """Cheap objective values and constraint violations of many archs at once."""
+        return cheap_function(self.metrics, self.objectives, self.constraints)
+
+    @property
+    def wants_accuracy(self) -> bool:
+        """Whether accuracy is an objective or constrained."""
+        return any(item.metric == "accuracy" for item in (*self.objectives, *self.constraints))
+
+    def config(self) -> dict[str, Any]:
+        """What must be equal for a study to be continued, as plain data."""
+        return {
+            "settings": self.settings.model_dump(),
+            "objectives": [str(objective) for objective in self.objectives],
+            "constraints": [constraint.text for constraint in self.constraints],
+            "devices": [device.name for device in self.metrics.devices],
+            "accuracy": self.accuracy_table.detail if self.accuracy_table else "supernet",
+            "latency": self.metrics.latency_table.detail if self.metrics.latency_table else "devices",
+            "supernet": self.supernet,
+        }
+
+
+def study_folder(name: str) -> Path:
+    """Folder of a study; characters that file names should not have are percent-encoded."""
+    return RUNS / quote(name, safe=" +@=,").replace(".", "%2E" if name.strip(".") == "" else ".")
+
+
+def make_plan(
+    space: Space,
+    settings: RunSettings,
+    *,
+    devices: Sequence[str | Device] = (),
+    accuracy: str = "supernet",
+    latency: str | None = None,
+    requirements: Sequence[str] = (),
+    supernet: str | None = None,
+    name: str | None = None,
+    storage: str | None = None,
+) -> RunPlan:
+    """Load and check everything a run needs.
+
+    Raises:
+        NasError: what is unknown, missing, contradictory or cannot be evaluated.
+    """
+    loaded = tuple(device if isinstance(device, Device) else load_device(device) for device in devices)
+    names = [device.name for device in loaded]
+    if len(set(names)) != len(names):
+        raise NasError(f"--device {next(n for n in names if names.count(n) > 1)} is given twice.")
+    latency_table = _latency_table(latency, space, loaded)
+    metrics = CheapMetrics(space, loaded, latency_table)
+    accuracy_table = _accuracy_table(accuracy, space)
+    texts = settings.objectives or ["accuracy:max", *_cost_objectives(space, metrics)]
+    constraints = [*settings.constraints, *_required(space, requirements)]
+    plan = RunPlan(
+        space=space,
+        settings=settings,
+        objectives=parse_objectives(_expanded(texts, metrics)),
+        constraints=tuple(parse_constraint(text) for text in _expanded(constraints, metrics)),
+        metrics=metrics,
+        accuracy_table=accuracy_table,
+        supernet=supernet,
+        name=name or "-".join([space.name, *(names or ["macs" if latency_table is None else "table"])]),
+        storage=storage,
+    )
+    if not plan.name.strip():
+        raise NasError("the study name is empty.")
+    _check_metrics(plan)
+    return plan
+
+
+def check_feasible(plan: RunPlan) -> None:
+    """Fail before any training where no architecture can satisfy the cheap constraints.
+
+    Raises:
+        NasError: the tightest constraint and the architecture nearest to feasible.
+    """
+    cheap = [constraint for constraint in plan.constraints if constraint.cheap]
+    if not cheap:
+        return
+    batch = plan.space.sample(PROBE, seed=plan.settings.seed)
+    batch = ArchBatch(plan.space, np.concatenate([batch.codes, _ends(plan.space).codes]))
+    if plan.metrics.latency_table is not None:
+        batch = batch[np.flatnonzero(~np.isnan(plan.metrics.values(batch)["latency"]))]
+    values = plan.metrics.values(batch)
+    if not (total_violation(cheap, values, len(batch)) == 0).any():
+        raise NasError(explain_empty(cheap, values, batch.ids))
+
+
+def _ends(space: Space) -> ArchBatch:
+    sizes = np.array([[len(d) for d in space.decisions]])
+    return space.repair(space.decode(np.concatenate([np.zeros_like(sizes), sizes - 1])))
+
+
+def _cost_objectives(space: Space, metrics: CheapMetrics) -> list[str]:
+    if metrics.latency_table is not None or metrics.devices:
+        return [f"{name}:min" for name in metrics.latency_names]
+    if space.blueprint is None:
+        raise NasError(
+            f"space {space.name!r} is a table of measured architectures: give --latency table:FILE.csv#COLUMN, or "
+            "--objectives accuracy:max."
+        )
+    return ["macs:min"]
+
+
+def _expanded(texts: Sequence[str], metrics: CheapMetrics) -> list[str]:
+    """`latency` for each device where there are several: `latency@NAME`."""
+    if len(metrics.latency_names) < 2:
+        single = f"@{metrics.devices[0].name}" if metrics.devices else None
+        return [text.replace(f"latency{single}", "latency") if single else text for text in texts]
+    found = []
+    for text in texts:
+        plain = text.strip().startswith("latency") and not text.strip().startswith("latency@")
+        found += [text.replace("latency", name, 1) for name in metrics.latency_names] if plain else [text]
+    return found
+
+
+def _required(space: Space, names: Sequence[str]) -> list[str]:
+    texts: list[str] = []
+    for name in names:
+        if name not in space.requirements:
+            raise NasError(f"space {space.name!r}: {unknown('requirement', name, space.requirements)}")
+        texts += space.requirements[name]
+    return texts
+
+
+def _latency_table(text: str | None, space: Space, devices: Sequence[Device]) -> MeasuredTable | None:
+    if text is None:
+        return None
+    if not text.startswith("table:"):
+        raise NasError(f"--latency {text!r}: write table:FILE.csv#COLUMN, or name a device with --device.")
+    if devices:
+        raise NasError("--latency table:… and --device exclude each other.")
+    return read_table(text, space, metric="latency")
+
+
+def _accuracy_table(text: str, space: Space) -> MeasuredTable | None:
+    if text == "supernet":
+        if space.blueprint is None:
+            raise NasError(f"space {space.name!r} has no network to train: give --accuracy table:FILE.csv#COLUMN.")
+        return None
+    if not text.startswith("table:"):
+        raise NasError(f"--accuracy {text!r}: it is 'supernet' or table:FILE.csv#COLUMN.")
+    return read_table(text, space, metric="accuracy", percent=True)
+
+
+def _check_metrics(plan: RunPlan) -> None:
+    sample: Mapping[str, Any] = plan.metrics.values(plan.space.sample(1, seed=0))
+    known = ["accuracy", *sample]
+    for item in (*plan.objectives, *plan.constraints):
+        if item.metric not in known:
+            hint = " Name a device with --device." if item.metric.startswith("latency") else ""
+            raise NasError(f"{item.metric!r} cannot be evaluated in this run; it has {', '.join(known)}.{hint}")

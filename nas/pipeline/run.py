@@ -1,0 +1,246 @@
+"""A whole run: plan, supernet, search, final numbers, report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nas.errors import NasError
+from nas.latency.device import Device
+from nas.pipeline.evaluating import Evaluator, NoEvaluator, TableEvaluator, supernet_evaluator
+from nas.pipeline.facts import deviations, run_facts
+from nas.pipeline.finishing import finish
+from nas.pipeline.plan import RunPlan, check_feasible, make_plan
+from nas.pipeline.progress import Interrupt, Reporter, Silent
+from nas.pipeline.searching import Search
+from nas.pipeline.training import Interrupted, obtain, set_threads
+from nas.settings import make_settings
+from nas.space.load import load_space
+from nas.space.space import Space
+from nas.store import Objective as StoredObjective
+from nas.store import Storage, StudyRow, check_resumable
+from nas.study import Study
+
+TRUSTED_TAU = 0.5
+
+
+def run(
+    space: str | Path | Space,
+    *,
+    device: str | Device | Sequence[str | Device] = (),
+    recipe: str = "embedded",
+    settings: Sequence[str] = (),
+    objectives: Sequence[str] = (),
+    constraints: Sequence[str] = (),
+    requirements: Sequence[str] = (),
+    accuracy: str = "supernet",
+    latency: str | None = None,
+    supernet: str | None = None,
+    data: str | None = None,
+    strategy: str | None = None,
+    n_trials: int | None = None,
+    seed: int | None = None,
+    study_name: str | None = None,
+    storage: str | None = None,
+    resume: bool = False,
+    timeout: float | None = None,
+    report: bool = True,
+    reporter: Reporter | None = None,
+) -> Study:
+    """Search a space: train (or take) a supernet, search, re-evaluate the front, store, report.
+
+    Args:
+        space: a name, a path or a loaded space.
+        device: one device or several; without one the cost objective is MACs.
+        recipe: `embedded` or `paper`.
+        settings: assignments as of `--set`, e.g. `["train.steps=100"]`.
+        objectives: e.g. `["accuracy:max", "latency:min"]`.
+        constraints: e.g. `["latency<=20ms"]`; `requirements` are named ones of the space.
+        accuracy, latency: `table:FILE.csv#COLUMN` for measured architectures.
+        supernet: name of a study whose trained weights are used.
+        resume: continue the study of that name.
+        timeout: seconds after which no further batch is begun.
+        reporter: told what happens; silent by default.
+
+    Returns:
+        The finished study.
+
+    Raises:
+        NasError: what was wrong and what would be right.
+        KeyboardInterrupt: stopped by the user, everything saved.
+    """
+    started = time.monotonic()
+    reporter = reporter or Silent()
+    loaded = space if isinstance(space, Space) else load_space(space)
+    direct = _assignments(
+        objectives=list(objectives), constraints=list(constraints), seed=seed, n_trials=n_trials
+    )
+    named = [f"data.spec={data}"] * (data is not None) + [f"search.strategy={strategy}"] * (strategy is not None)
+    chosen = make_settings(recipe, [loaded.recipes.get(recipe, {}), direct], [*named, *settings])
+    devices = [device] if isinstance(device, (str, Device)) else list(device)
+    plan = make_plan(
+        loaded,
+        chosen,
+        devices=devices,
+        accuracy=accuracy,
+        latency=latency,
+        requirements=requirements,
+        supernet=supernet,
+        name=study_name,
+        storage=storage,
+    )
+    check_feasible(plan)
+    set_threads(chosen)
+    store = Storage(plan.storage)
+    study = _open(plan, store, resume)
+    _announce(plan, reporter, study)
+    deadline = None if timeout is None else started + timeout
+    with Interrupt() as interrupt:
+        try:
+            _work(plan, store, study, reporter, interrupt, deadline, started)
+        except Interrupted:
+            store.set_state(study.id, "interrupted")
+            raise KeyboardInterrupt from None
+        except NasError:
+            store.set_state(study.id, "failed")
+            raise
+    if report:
+        _report(plan, store, reporter)
+    return Study(store, plan.name)
+
+
+def _assignments(**given: Any) -> dict[str, Any]:
+    layer: dict[str, Any] = {}
+    for key, value in given.items():
+        if value is None or value == []:
+            continue
+        if key == "n_trials":
+            layer["search"] = {"n_trials": value}
+        else:
+            layer[key] = value
+    return layer
+
+
+def _open(plan: RunPlan, store: Storage, resume: bool) -> StudyRow:
+    known = {study.name: study for study in store.studies()}
+    if plan.name in known and resume:
+        check_resumable(known[plan.name], space_hash=plan.space.hash, config=plan.config())
+        store.set_state(known[plan.name].id, "running")
+        return known[plan.name]
+    if resume:
+        raise NasError(f"there is no study {plan.name!r} to resume in {store.url}; leave --resume out to begin it.")
+    study = store.create_study(
+        plan.name,
+        space=plan.space.name,
+        space_hash=plan.space.hash,
+        objectives=[StoredObjective(o.metric, o.direction, o.unit) for o in plan.objectives],
+        config=plan.config(),
+        constraints=[{"text": c.text, "metric": c.metric, "bound": c.bound} for c in plan.constraints],
+        facts=run_facts(plan.settings, plan.space, ()),
+    )
+    _clear(plan.folder)
+    return study
+
+
+def _clear(folder: Path) -> None:
+    """Files of a study that is not in this storage any more must not be taken for this one's."""
+    if folder.exists():
+        for file in folder.iterdir():
+            if file.is_file():
+                file.unlink()
+
+
+def _announce(plan: RunPlan, reporter: Reporter, study: StudyRow) -> None:
+    size, exact = plan.space.size()
+    reporter.say(f"space {plan.space.name}: {'' if exact else 'about '}{size:,} architectures")
+    for device in plan.metrics.devices:
+        reporter.say(f"device {device.describe()}")
+    goals = ", ".join(str(objective) for objective in plan.objectives)
+    bounds = "".join(f", {constraint.text}" for constraint in plan.constraints)
+    reporter.say(f"study {study.name}: {goals}{bounds}")
+
+
+def _work(
+    plan: RunPlan,
+    store: Storage,
+    study: StudyRow,
+    reporter: Reporter,
+    interrupt: Interrupt,
+    deadline: float | None,
+    started: float,
+) -> None:
+    phases: dict[str, float] = {}
+    evaluator = _evaluator(plan, store, study, reporter, interrupt)
+    phases["supernet"] = time.monotonic() - started
+    search = Search(plan, evaluator, store, study.id, deadline)
+    progress = search.run(reporter, interrupt)
+    phases["search"] = progress.wall_s
+    search.check_found()
+    _judge_predictor(search, store, study, reporter)
+    begun = time.monotonic()
+    finish(plan, evaluator, store, study.id, reporter)
+    phases["final"] = time.monotonic() - begun
+    lines = [device.describe() for device in plan.metrics.devices]
+    store.add_facts(study.id, {"wall_s": phases, "devices": lines})
+    store.set_state(study.id, "finished")
+
+
+def _evaluator(
+    plan: RunPlan, store: Storage, study: StudyRow, reporter: Reporter, interrupt: Interrupt
+) -> Evaluator:
+    if plan.accuracy_table is not None:
+        return TableEvaluator(plan.accuracy_table)
+    if not plan.wants_accuracy:
+        return NoEvaluator()
+    from nas.pipeline.load_data import load_run_data
+
+    data = load_run_data(plan)
+    reporter.say(
+        f"data {data.name}: {data.count('train'):,} training, {data.count('search'):,} search and "
+        f"{data.count('test'):,} test images, {data.classes} classes"
+    )
+    changed = deviations(plan.settings)
+    for key, paper, here, why in changed:
+        reporter.say(f"  differs from the paper's recipe: {key} {paper} -> {here}{f' ({why})' if why else ''}")
+    trained = obtain(plan, data, store, study.id, reporter, interrupt)
+    facts = {
+        "sampler": trained.card["sampler"],
+        "deviations": changed,
+        "data": {"name": data.name, "classes": data.classes, **{s: data.count(s) for s in ("train", "search", "test")}},
+        "warnings": [*trained.card["warnings"], *_sampler_warnings(trained.card["sampler"], reporter)],
+    }
+    store.add_facts(study.id, facts)
+    return supernet_evaluator(plan, trained, data)
+
+
+def _sampler_warnings(facts: dict[str, float], reporter: Reporter) -> list[str]:
+    """Whether the method acted: shares of exploited draws and of draws that the preference rule chose."""
+    if "exploited" not in facts:
+        return []
+    reporter.say(f"sampler: {facts['exploited']:.0%} of draws exploited, {facts['preferred']:.0%} chosen by preference")
+    if facts["exploited"] > 0 and facts["preferred"] > 0:
+        return []
+    warning = "performance-aware sampling did not act: no draw was exploited, or none was chosen by preference."
+    reporter.warn(f"{warning} Smaller banks or more steps are needed.")
+    return [warning]
+
+
+def _judge_predictor(search: Search, store: Storage, study: StudyRow, reporter: Reporter) -> None:
+    tau = search.correlation()
+    if tau != tau:
+        return
+    n = len(search.progress.pairs)
+    trusted = tau >= TRUSTED_TAU
+    store.add_facts(study.id, {"predictor": {"kendall": tau, "n": n, "trusted": trusted}})
+    reporter.say(f"accuracy predictor: Kendall tau {tau:.2f} on {n} architectures it had not seen")
+    if not trusted:
+        reporter.warn(f"with a rank correlation below {TRUSTED_TAU} the predictor's ranking is not to be trusted.")
+
+
+def _report(plan: RunPlan, store: Storage, reporter: Reporter) -> None:
+    from nas.report import write_report
+
+    path = write_report(store, plan.name, plan.folder / "report.html")
+    reporter.say(f"report: {path}")

@@ -1,0 +1,229 @@
+"""The supernet of a run: trained, resumed, or taken from another study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nas.pipeline.data import RunData
+from nas.errors import NasError
+from nas.files import write_atomically
+from nas.pipeline.plan import RunPlan, study_folder
+from nas.pipeline.progress import Interrupt, Reporter
+from nas.settings import RunSettings, TrainSettings
+from nas.space.space import Space
+from nas.store import SeriesPoint, Storage
+from nas.supernet.checkpoint import Checkpointer
+from nas.supernet.sampling.base import SubnetSampler
+from nas.supernet.sampling.complexity import BankSettings, ComplexitySampler
+from nas.supernet.sampling.levels import levels_of
+from nas.supernet.sampling.simple import SandwichSampler, UniformSampler
+from nas.supernet.supernet import Supernet
+from nas.supernet.trainer import StepReport, Trainer
+
+WEIGHTS, CARD = "supernet.safetensors", "supernet.json"
+
+
+class Interrupted(Exception):
+    """The user asked to stop, and everything is saved."""
+
+
+@dataclass(frozen=True)
+class TrainedSupernet:
+    """A supernet with its final weights, and what its training did."""
+
+    supernet: Supernet
+    card: dict[str, Any]
+
+
+def obtain(
+    plan: RunPlan, data: RunData, storage: Storage, study_id: int, reporter: Reporter, interrupt: Interrupt
+) -> TrainedSupernet:
+    """Finished weights of this run or of `plan.supernet`, else train (or go on training).
+
+    Raises:
+        Interrupted: stopped at a safe point.
+        NasError: the other study's weights are missing or for another space or number of classes.
+    """
+    if plan.supernet is not None:
+        reporter.say(f"supernet: trained weights of study {plan.supernet!r}, no training")
+        return load(plan.space, study_folder(plan.supernet), data.classes, plan.settings.train.resolution_scale)
+    if (plan.folder / CARD).exists():
+        return load(plan.space, plan.folder, data.classes, plan.settings.train.resolution_scale)
+    return _train(plan, data, storage, study_id, reporter, interrupt)
+
+
+def _train(
+    plan: RunPlan, data: RunData, storage: Storage, study_id: int, reporter: Reporter, interrupt: Interrupt
+) -> TrainedSupernet:
+    settings = plan.settings
+    supernet = Supernet(
+        plan.space, data.classes, resolution_scale=settings.train.resolution_scale, seed=settings.seed
+    )
+    training = data.training(settings.train.batch)
+    sampler = make_sampler(plan.space, settings.train, settings.seed, training.steps_per_epoch())
+    trainer = Trainer(
+        supernet,
+        training,
+        settings.train,
+        sampler,
+        seed=settings.seed,
+        folder=Checkpointer(plan.folder),
+        teachers=teachers(settings.train),
+        device=compute_device(),
+    )
+    if trainer.resume():
+        reporter.say(f"training continues at step {trainer.step} of {trainer.total}")
+    with reporter.task("training", trainer.total, trainer.step) as task:
+        points: list[SeriesPoint] = []
+        for report in trainer.steps():
+            points += _points(report, sampler, plan)
+            task.advance(f"loss {report.loss:.3f}")
+            saved = trainer.step % settings.train.checkpoint_every == 0 or trainer.step == trainer.total
+            if saved or interrupt.asked:
+                storage.add_series(study_id, points)
+                points = []
+            if interrupt.asked and trainer.step < trainer.total:
+                trainer.save()
+                raise Interrupted
+    for warning in trainer.warnings:
+        reporter.warn(warning)
+    trainer.average.copy_to(supernet)
+    card = _card(plan, data, trainer, sampler)
+    save(supernet, card, plan.folder)
+    trainer.checkpoints.clear()
+    return TrainedSupernet(supernet.cpu(), card)
+
+
+def _points(report: StepReport, sampler: SubnetSampler, plan: RunPlan) -> list[SeriesPoint]:
+    from nas.costs.counts import plan_for
+
+    batch = plan.space.encode([subnet.arch for subnet in report.subnets])
+    macs = plan_for(plan.space)(batch)["macs"]
+    level = report.subnets[-1].level
+    values = sampler.levels.macs if isinstance(sampler, ComplexitySampler) else ()
+    data: dict[str, Any] = {
+        "loss": report.loss,
+        "lr": report.lr,
+        "level": values[level] if 0 <= level < len(values) else None,
+        "losses": list(report.losses),
+        "macs": [float(value) for value in macs],
+        "roles": [subnet.role for subnet in report.subnets],
+        "skipped": report.skipped,
+    }
+    points = [SeriesPoint("train", report.step, data)]
+    if report.cosine is not None:
+        a, b, cosine = report.cosine
+        pair = plan_for(plan.space)(plan.space.encode([a, b]))["macs"]
+        conflict = {"cosine": cosine, "macs_a": float(pair[0]), "macs_b": float(pair[1])}
+        points.append(SeriesPoint("conflict", report.step, conflict))
+    return points
+
+
+def make_sampler(space: Space, settings: TrainSettings, seed: int, steps_per_epoch: int) -> SubnetSampler:
+    """The subnet sampler that the settings name."""
+    rng = np.random.default_rng([seed, 2])
+    chosen = settings.sampler
+    if chosen.name == "uniform":
+        return UniformSampler(space, chosen.subnets, rng)
+    if chosen.name == "sandwich":
+        return SandwichSampler(space, chosen.subnets, rng)
+    banks = BankSettings(**chosen.banks.model_dump()) if chosen.name == "performance" else None
+    return ComplexitySampler(
+        space,
+        levels_of(space),
+        chosen.subnets,
+        rng,
+        policy=chosen.policy,
+        banks=banks,
+        steps_per_epoch=0 if settings.steps else steps_per_epoch,
+    )
+
+
+def teachers(settings: TrainSettings) -> list[torch.nn.Module]:
+    """Teacher networks by importable name, `module:function`.
+
+    Raises:
+        NasError: a name that cannot be imported, or that gives no `torch.nn.Module`.
+    """
+    import importlib
+
+    found = []
+    for name in settings.teachers:
+        module, _, function = name.partition(":")
+        try:
+            teacher: Callable[[], Any] = getattr(importlib.import_module(module), function)
+            network = teacher()
+        except (ImportError, AttributeError, ValueError) as error:
+            raise NasError(f"train.teachers: {name!r} cannot be used: {error}. Write module:function.") from None
+        if not isinstance(network, torch.nn.Module):
+            raise NasError(f"train.teachers: {name!r} gives a {type(network).__name__}, not a torch.nn.Module.")
+        found.append(network)
+    return found
+
+
+def compute_device() -> torch.device:
+    """The GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _card(plan: RunPlan, data: RunData, trainer: Trainer, sampler: SubnetSampler) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "space": plan.space.name,
+        "space_hash": plan.space.hash,
+        "classes": data.classes,
+        "data": data.name,
+        "resolution_scale": plan.settings.train.resolution_scale,
+        "seed": plan.settings.seed,
+        "steps": trainer.total,
+        "skipped": trainer.guard.skipped,
+        "sampler": sampler.facts(),
+        "warnings": trainer.warnings,
+    }
+
+
+def save(supernet: Supernet, card: Mapping[str, Any], folder: Path) -> None:
+    """Weights as safetensors, then the card: its presence says that the weights are whole."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / f"{WEIGHTS}.writing"
+    save_file({name: tensor.contiguous().cpu() for name, tensor in supernet.state_dict().items()}, aside)
+    aside.replace(folder / WEIGHTS)
+    write_atomically(folder / CARD, json.dumps(dict(card), indent=1))
+
+
+def load(space: Space, folder: Path, classes: int, scale: float) -> TrainedSupernet:
+    """A trained supernet from a study's folder.
+
+    Raises:
+        NasError: no weights there, or weights of another space, number of classes or training resolution.
+    """
+    from safetensors.torch import load_file
+
+    card_file = folder / CARD
+    if not card_file.exists():
+        raise NasError(f"{folder}: no trained supernet there; it is written when a study's training ends.")
+    card = json.loads(card_file.read_text(encoding="utf-8"))
+    wanted = {"space_hash": space.hash, "classes": classes, "resolution_scale": scale}
+    for key, value in wanted.items():
+        if card[key] != value:
+            raise NasError(f"{folder}: its supernet was trained with {key} {card[key]!r}, this run has {value!r}.")
+    supernet = Supernet(space, classes, resolution_scale=scale, seed=None)
+    state = load_file(folder / WEIGHTS)
+    supernet.load_state_dict(state, assign=True)
+    for parameter in supernet.parameters():
+        parameter.requires_grad_(False)
+    return TrainedSupernet(supernet, card)
+
+
+def set_threads(settings: RunSettings) -> None:
+    """PyTorch's threads, which a run's results depend on bit for bit."""
+    torch.set_num_threads(settings.threads)

@@ -1,0 +1,271 @@
+"""Training a supernet: several subnets per step, one optimiser step, one source of randomness per purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas.errors import NasError
+from nas.settings import TrainSettings
+from nas.space.batch import Arch
+from nas.state import generator_state, restore_generator
+from nas.supernet.checkpoint import Checkpointer
+from nas.supernet.clipping import clip_adaptively, gradients_finite
+from nas.supernet.conflict import gradient_cosine
+from nas.supernet.ema import Average
+from nas.supernet.guard import Guard
+from nas.supernet.losses import adaptive_alpha_divergence, soft_cross_entropy, teacher_target
+from nas.supernet.mixing import labels_to_targets, mix
+from nas.supernet.optim import adamw, scaled_lr
+from nas.supernet.precision import autocast, choose
+from nas.supernet.sampling.base import Subnet, SubnetSampler
+from nas.supernet.schedule import Cosine
+from nas.supernet.supernet import Supernet
+
+
+class TrainingData(Protocol):
+    """Training images as a pure function of the step."""
+
+    classes: int
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Augmented images `(B, C, H, W)` and labels `(B,)` of a step."""
+
+    def steps_per_epoch(self) -> int:
+        """Steps that show every training image once."""
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step did, for progress and the report."""
+
+    step: int
+    lr: float
+    subnets: tuple[Subnet, ...]
+    losses: tuple[float, ...]
+    skipped: bool
+    cosine: tuple[Arch, Arch, float] | None = None
+
+    @property
+    def loss(self) -> float:
+        """Mean over the subnets."""
+        return float(np.mean(self.losses))
+
+
+class Trainer:
+    """Trains a supernet on one device.
+
+    Args:
+        supernet: with its initial weights.
+        data: training images.
+        settings: recipe.
+        sampler: chooses the subnets.
+        seed: of mixing and of the pairs whose gradients are compared.
+        folder: for checkpoints.
+        teachers: networks to distil from; cross-entropy with the labels where there is none.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        data: TrainingData,
+        settings: TrainSettings,
+        sampler: SubnetSampler,
+        *,
+        seed: int,
+        folder: Checkpointer,
+        teachers: Sequence[nn.Module] = (),
+        device: torch.device | None = None,
+    ) -> None:
+        self.device = device or torch.device("cpu")
+        self.supernet, self.data, self.settings, self.sampler = supernet.to(self.device), data, settings, sampler
+        self.teachers = [teacher.to(self.device).eval() for teacher in teachers]
+        self.checkpoints = folder
+        self.total, self.cosine_steps = total_steps(settings, data.steps_per_epoch())
+        self.schedule = _schedule(settings, self.cosine_steps)
+        self.parameters = [p for p in supernet.parameters() if p.requires_grad]
+        self.optimizer = adamw(self.parameters, lr=self.schedule(0), weight_decay=settings.weight_decay)
+        self.average = Average(supernet, settings.ema, warmup=settings.ema_warmup)
+        self.guard = Guard()
+        self.rng = np.random.default_rng([seed, 1])
+        dtype = choose(settings.precision, self.device)
+        self.autocast = autocast(dtype, self.device)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=dtype is torch.float16)
+        self.step = 0
+        self.warnings: list[str] = []
+
+    def steps(self) -> Iterator[StepReport]:
+        """Train to the end, a report per step; checkpoints are written on the way and at the end."""
+        self.supernet.train()
+        while self.step < self.total:
+            report = self._step()
+            self.step += 1
+            if self.step % self.settings.checkpoint_every == 0 or self.step == self.total:
+                self.save()
+            yield report
+
+    def _step(self) -> StepReport:
+        images, labels = self._batch()
+        lr = self.schedule(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.sampler.refresh(self.step, self.total, lambda arch: -self._cross_entropy(arch, images, labels))
+        cosine = self._conflict(images, labels)
+        subnets = self.sampler.draw(self.step, self.total)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses, scores = self._backward(subnets, images, labels)
+        self.scaler.unscale_(self.optimizer)
+        verdict = self.guard.judge(float(np.mean(losses)), gradients_finite(self.parameters))
+        if verdict == "ok":
+            clip_adaptively(self.parameters, self.settings.clip)
+            self.scaler.step(self.optimizer)
+            self.average.update(self.supernet)
+            for subnet, score in scores:
+                self.sampler.observe(subnet, score)
+        else:
+            self._offence(verdict)
+        self.scaler.update()
+        return StepReport(self.step, lr, tuple(subnets), tuple(losses), verdict != "ok", cosine)
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        images, labels = self.data.batch(self.step)
+        images = images.to(self.device, memory_format=torch.channels_last)
+        return images, labels.to(self.device)
+
+    def _backward(
+        self, subnets: Sequence[Subnet], images: Tensor, labels: Tensor
+    ) -> tuple[list[float], list[tuple[Subnet, float]]]:
+        """Gradients of all subnets, summed; losses, and scores of those the sampler wants to know."""
+        target = labels_to_targets(labels, self.data.classes, self.settings.label_smoothing)
+        mixed, target = mix(images, target, self.settings.mix, self.rng)
+        target = self._distilled(mixed, target)
+        probabilities: list[Tensor] = []
+        losses: list[float] = []
+        wanted: list[tuple[Subnet, float]] = []
+        for subnet in subnets:
+            learns = subnet.role == "minimum" and bool(probabilities)
+            with self.autocast():
+                scores = self.supernet(mixed, subnet.arch).float()
+                if learns:
+                    loss = adaptive_alpha_divergence(scores, torch.stack(probabilities).mean(0))
+                else:
+                    loss = soft_cross_entropy(scores, target)
+            self.scaler.scale(loss).backward()
+            if not learns:
+                probabilities.append(scores.detach().softmax(-1))
+            losses.append(float(F.cross_entropy(scores.detach(), labels)) if learns else float(loss.detach()))
+            if self.sampler.wants_score(subnet):
+                wanted.append((subnet, self._score(subnet.arch, scores, images, labels)))
+        return losses, wanted
+
+    def _distilled(self, images: Tensor, target: Tensor) -> Tensor:
+        """The teachers' target: alone if there are several, halved with the labels' if there is one."""
+        if not self.teachers:
+            return target
+        with torch.no_grad(), self.autocast():
+            soft = teacher_target([teacher(images) for teacher in self.teachers], self.settings.teacher_temperature)
+        return soft if len(self.teachers) > 1 else 0.5 * (soft + target)
+
+    def _score(self, arch: Arch, scores: Tensor, images: Tensor, labels: Tensor) -> float:
+        """Minus the cross-entropy on unmixed images; the training pass's own scores where it did not mix."""
+        if self.settings.mix > 0:
+            return -self._cross_entropy(arch, images, labels)
+        return -float(F.cross_entropy(scores.detach(), labels))
+
+    @torch.no_grad()
+    def _cross_entropy(self, arch: Arch, images: Tensor, labels: Tensor) -> float:
+        with self.autocast():
+            scores = self.supernet(images, arch, momentum=0.0)
+        return float(F.cross_entropy(scores.float(), labels))
+
+    def _conflict(self, images: Tensor, labels: Tensor) -> tuple[Arch, Arch, float] | None:
+        every = self.settings.conflict_every
+        if not every or self.step % every:
+            return None
+        pair = self.supernet.space.sample(2, rng=self.rng)
+        a, b = pair[0], pair[1]
+        return a, b, gradient_cosine(self.supernet, images, labels, a, b)
+
+    def _offence(self, verdict: str) -> None:
+        self.warnings.append(f"step {self.step}: loss or gradient not finite, or collapsed; the step was skipped")
+        if verdict != "roll back":
+            return
+        loaded = self.checkpoints.load()
+        if loaded is None:
+            raise NasError(
+                f"training broke down at step {self.step}, before the first checkpoint. Lower train.lr or raise "
+                "train.warmup."
+            )
+        self._restore_weights(loaded[0])
+        self.guard = Guard()
+        self.warnings.append(f"step {self.step}: weights rolled back to the checkpoint of step {loaded[0]['step']}")
+
+    def save(self) -> None:
+        """Write a checkpoint of everything that the rest of the run depends on."""
+        self.checkpoints.save(
+            {
+                "step": self.step,
+                "model": self.supernet.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "average": self.average.weights,
+                "average_steps": self.average.steps,
+                "sampler": self.sampler.state(),
+                "sampler_rng": generator_state(self.sampler.rng),
+                "rng": generator_state(self.rng),
+                "guard": self.guard.state(),
+                "scaler": self.scaler.state_dict(),
+                "warnings": list(self.warnings),
+            }
+        )
+
+    def resume(self) -> bool:
+        """Continue from the newest whole checkpoint; False if there is none."""
+        loaded = self.checkpoints.load()
+        if loaded is None:
+            return False
+        state, warning = loaded
+        self._restore_weights(state)
+        self.step = int(state["step"])
+        self.sampler.restore(state["sampler"])
+        restore_generator(self.sampler.rng, state["sampler_rng"])
+        restore_generator(self.rng, state["rng"])
+        self.guard.restore(state["guard"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.warnings = [*state["warnings"], *([warning] if warning else [])]
+        return True
+
+    def _restore_weights(self, state: dict[str, Any]) -> None:
+        self.supernet.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for name, weight in state["average"].items():
+            self.average.weights[name].copy_(weight)
+        self.average.steps = int(state["average_steps"])
+
+
+def total_steps(settings: TrainSettings, per_epoch: int) -> tuple[int, int]:
+    """Steps of a run, and those of its cosine (cooldown epochs follow it at the floor)."""
+    if settings.steps:
+        return settings.steps, settings.steps
+    cosine = settings.epochs * per_epoch
+    return cosine + settings.cooldown_epochs * per_epoch, cosine
+
+
+def _schedule(settings: TrainSettings, total: int) -> Cosine:
+    def scale(lr: float) -> float:
+        return scaled_lr(lr, settings.batch) if settings.lr_scaling == "linear" else lr
+
+    return Cosine(
+        peak=scale(settings.lr),
+        floor=scale(settings.min_lr),
+        start=scale(settings.warmup_lr),
+        warmup=round(settings.warmup * total),
+        total=total,
+    )
+
+
