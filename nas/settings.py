@@ -23,12 +23,10 @@ class DataSettings(_Strict):
     Attributes:
         spec: `digits`, `shapes`, `imagefolder:PATH` or `hf:NAME`, with options after `?`.
         search_share: share of the training images held out for the search.
-        workers: loader processes for image folders.
     """
 
     spec: str = "digits"
     search_share: float = Field(default=0.15, gt=0, lt=1)
-    workers: int = Field(default=2, ge=0)
 
 
 class BankFile(_Strict):

@@ -1,0 +1,80 @@
+"""Batches as pure functions of (seed, step): resuming at any step needs no replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nas.data.augment import Augment
+from nas.data.bundle import DataBundle
+from nas.data.images import Images
+
+MEAN, STD = 0.5, 0.25
+
+
+def normalised(images: Tensor) -> Tensor:
+    """0..1 to about zero mean and unit variance, whatever the data set."""
+    return (images - MEAN) / STD
+
+
+class TrainingBatches:
+    """Augmented training batches; the next one is decoded while this one is trained on."""
+
+    def __init__(self, data: DataBundle, batch: int, side: int, seed: int, augment: Augment) -> None:
+        self.data, self.size, self.side, self.seed, self.augment = data, batch, side, seed, augment
+        self.classes = data.classes
+        self._pool = ThreadPoolExecutor(1)
+        self._next: tuple[int, Future[Tensor]] | None = None
+
+    def steps_per_epoch(self) -> int:
+        """Whole batches in the training split, at least one."""
+        return max(len(self.data.train.labels) // self.size, 1)
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Normalised images and labels of a step."""
+        ready = self._next[1] if self._next is not None and self._next[0] == step else self._read(step)
+        images = ready.result()
+        self._next = (step + 1, self._read(step + 1))
+        labels = self.data.train.labels[torch.from_numpy(self._indices(step))]
+        return normalised(self.augment(images, step)), labels
+
+    def _read(self, step: int) -> Future[Tensor]:
+        return self._pool.submit(self.data.train.get, self._indices(step).tolist(), self.side)
+
+    def _indices(self, step: int) -> NDArray[np.int64]:
+        per_epoch = self.steps_per_epoch()
+        order = epoch_order(len(self.data.train.labels), self.seed, step // per_epoch)
+        start = step % per_epoch * self.size
+        return np.take(order, np.arange(start, start + self.size), mode="wrap")
+
+
+@lru_cache(maxsize=4)
+def epoch_order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Order of the training images in an epoch."""
+    return np.random.default_rng([seed, 12, epoch]).permutation(count)
+
+
+def calibration_batches(
+    data: DataBundle, seed: int, batches: int, batch: int, side: int, augment: Augment
+) -> Iterator[Tensor]:
+    """Augmented training images for batch norms; a function of `seed` alone."""
+    rng = np.random.default_rng([seed, 13])
+    count = len(data.train.labels)
+    for index in range(batches):
+        chosen = rng.integers(count, size=min(batch, count))
+        yield normalised(augment(data.train.get(chosen.tolist(), side), int((seed + index) % 2**31)))
+
+
+def evaluation_batches(images: Images, batch: int, side: int, limit: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """All images of a split in order, or `limit` of them spread evenly, which every call repeats."""
+    count = len(images.labels)
+    chosen = np.arange(count) if not limit or limit >= count else np.linspace(0, count - 1, limit).round().astype(int)
+    for start in range(0, len(chosen), batch):
+        part = chosen[start : start + batch]
+        yield normalised(images.get(part.tolist(), side)), images.labels[torch.from_numpy(part)]

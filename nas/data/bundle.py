@@ -1,0 +1,60 @@
+"""A data set with its three splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas.data.images import Images
+from nas.errors import NasError
+
+SPLITS = ("train", "search", "test")
+
+
+@dataclass(frozen=True)
+class DataBundle:
+    """A data set.
+
+    Attributes:
+        name: with the options that make it what it is.
+        class_names: in the order of the labels.
+        train, search, test: `search` is taken from the training images; `test` is for final numbers only.
+        mirrored: whether a mirrored image keeps its label.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    train: Images
+    search: Images
+    test: Images
+    mirrored: bool
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    def split(self, name: str) -> Images:
+        """A split by name."""
+        return {"train": self.train, "search": self.search, "test": self.test}[name]
+
+
+def hold_out(images: Images, share: float, seed: int, name: str) -> tuple[Images, Images]:
+    """Split off a share of each class: (the rest, the share).
+
+    Raises:
+        NasError: a class would be left without an image on one side.
+    """
+    rng = np.random.default_rng([seed, 11])
+    labels = images.labels.numpy()
+    out: list[int] = []
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        count = max(round(share * len(members)), 1)
+        if count >= len(members):
+            raise NasError(f"data {name}: class {label} has {len(members)} images, too few to hold some out.")
+        out += members[:count].tolist()
+    held = np.sort(np.array(out, dtype=np.int64))
+    rest = np.setdiff1d(np.arange(len(labels)), held)
+    return images.subset(rest.tolist()), images.subset(held.tolist())

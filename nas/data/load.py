@@ -1,0 +1,63 @@
+"""Data by specification: `digits`, `shapes`, `imagefolder:PATH` or `hf:NAME`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nas.data.bundle import DataBundle
+from nas.errors import NasError, unknown
+
+KINDS = ("digits", "shapes", "imagefolder", "hf")
+
+
+def load_data(spec: str, *, side: int, search_share: float, seed: int) -> DataBundle:
+    """Load a data set.
+
+    Args:
+        spec: `digits`; `shapes` with options as `shapes:size=6000,classes=10,difficulty=hard`;
+            `imagefolder:PATH`; `hf:NAME` or `hf:NAME:CONFIG`.
+        side: largest side of the images that will be asked for, in pixels.
+        search_share: share of the training images held out for the search.
+        seed: of the splits, and of procedural images.
+
+    Raises:
+        NasError: unknown data, missing files or packages, too few images.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind not in KINDS:
+        raise NasError(unknown("data", spec, [*KINDS[:2], "imagefolder:PATH", "hf:NAME"]))
+    return _LOADERS[kind](rest, side, search_share, seed)
+
+
+def _digits(rest: str, side: int, search_share: float, seed: int) -> DataBundle:
+    from nas.data.digits import load_digits
+
+    if rest:
+        raise NasError(f"data 'digits' has no options, but {rest!r} is given.")
+    return load_digits(search_share, seed)
+
+
+def _shapes(rest: str, side: int, search_share: float, seed: int) -> DataBundle:
+    from nas.data.shapes_data import load_shapes
+
+    return load_shapes(rest, side, search_share, seed)
+
+
+def _folder(rest: str, side: int, search_share: float, seed: int) -> DataBundle:
+    from nas.data.folder import load_folder
+
+    return load_folder(rest, search_share, seed)
+
+
+def _hub(rest: str, side: int, search_share: float, seed: int) -> DataBundle:
+    from nas.data.hub import load_hub
+
+    return load_hub(rest, search_share, seed)
+
+
+_LOADERS: dict[str, Callable[[str, int, float, int], DataBundle]] = {
+    "digits": _digits,
+    "shapes": _shapes,
+    "imagefolder": _folder,
+    "hf": _hub,
+}

@@ -1,0 +1,81 @@
+"""The data of a run, from its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from nas.data.augment import Augment, make_augment
+from nas.data.batches import TrainingBatches, calibration_batches, evaluation_batches
+from nas.data.bundle import SPLITS, DataBundle
+from nas.data.load import load_data
+from nas.errors import NasError
+from nas.pipeline.plan import RunPlan
+
+IMAGE_SIDE = 224
+
+
+@dataclass(frozen=True)
+class LoadedData:
+    """A data set at one image side, with its augmentation; a `RunData`."""
+
+    bundle: DataBundle
+    side: int
+    seed: int
+    augment: Augment
+
+    @property
+    def name(self) -> str:
+        """The data set's name."""
+        return self.bundle.name
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.bundle.classes
+
+    def training(self, batch: int) -> TrainingBatches:
+        """Augmented batches as a function of the step."""
+        return TrainingBatches(self.bundle, batch, self.side, self.seed, self.augment)
+
+    def calibration(self, seed: int, batches: int, batch: int) -> Iterator[Tensor]:
+        """Training images for batch norms."""
+        return calibration_batches(self.bundle, seed, batches, batch, self.side, self.augment)
+
+    def evaluation(self, split: str, batch: int, limit: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images of a split, the same at every call."""
+        return evaluation_batches(self.bundle.split(split), batch, self.side, limit)
+
+    def count(self, split: str) -> int:
+        """Images in a split."""
+        return len(self.bundle.split(split).labels)
+
+
+def load_run_data(plan: RunPlan) -> LoadedData:
+    """Data at the largest training resolution (folders: at most 224 times the scale, as published).
+
+    Raises:
+        NasError: the data cannot be loaded, or a split is empty.
+    """
+    settings = plan.settings
+    side = _largest_side(plan)
+    spec = settings.data.spec
+    if spec.startswith(("imagefolder", "hf")):
+        side = min(side, round(IMAGE_SIDE * settings.train.resolution_scale))
+    bundle = load_data(spec, side=side, search_share=settings.data.search_share, seed=settings.seed)
+    for name in SPLITS:
+        if not len(bundle.split(name).labels):
+            raise NasError(f"data {bundle.name}: the {name} split is empty.")
+    augment = make_augment(settings.train.augment, side, mirrored=bundle.mirrored, seed=settings.seed)
+    return LoadedData(bundle, side, settings.seed, augment)
+
+
+def _largest_side(plan: RunPlan) -> int:
+    """Largest side in pixels that any architecture of the space trains at."""
+    from nas.supernet.supernet import possible_sizes
+
+    sizes = possible_sizes(plan.space, None, plan.settings.train.resolution_scale)
+    first = next(iter(sizes.values()))[1]
+    return int(first["h"].max())
