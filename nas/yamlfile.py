@@ -117,9 +117,10 @@ def _real(loc: Sequence[str | int], document: Document) -> KeyPath:
     key: KeyPath = ()
     here: Any = document.data
     for part in loc:
-        if isinstance(here, Mapping) and part in here:
-            key, here = (*key, part), here[part]
-        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+        inside: Any = (
+            range(len(here)) if isinstance(here, list) else here if isinstance(here, Mapping) else ()
+        )
+        if part in inside:
             key, here = (*key, part), here[part]
     return key
 
@@ -129,8 +130,9 @@ def _fields_at(model: type[BaseModel], key: Sequence[str | int]) -> list[str]:
     for part in key:
         info = current.model_fields.get(str(part)) if current else None
         annotation = info.annotation if info else None
-        is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
-        current = annotation if is_model else None
+        current = None
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            current = annotation
     return [info.alias or name for name, info in current.model_fields.items()] if current else []
 
 

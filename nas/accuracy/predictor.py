@@ -55,7 +55,7 @@ class ArchPredictor:
         """Predicted values `(n,)`."""
         x = matrix(batch, extra)
         outputs = [model.predict(x) for model in self._models]  # type: ignore[attr-defined]
-        return np.mean(outputs, axis=0, dtype=np.float64) * self._scale + self._mean
+        return np.stack(outputs).astype(np.float64).mean(axis=0) * self._scale + self._mean
 
 
 def matrix(batch: ArchBatch, extra: Floats | None) -> NDArray[np.float32]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nas.blocks.base import Interface, Kernel, Parts, Sizes, Unit, Weight
 from nas.arith import Num
+from nas.blocks.base import Interface, Kernel, Parts, Sizes, Unit, Weight
 
 if TYPE_CHECKING:
     from torch import Tensor

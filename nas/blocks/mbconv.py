@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nas.arith import Num, ceil_div
 from nas.blocks.base import ACTIVATIONS, Field, Init, Interface, Kernel, Parts, Sizes, Unit, Weight, when
 from nas.blocks.norms import batch_norm
-from nas.arith import Num, ceil_div
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nas.blocks.base import Init, Weight
 from nas.arith import Num
+from nas.blocks.base import Init, Weight
 
 
 def batch_norm(name: str, channels: Num, gamma: Init = "ones") -> dict[str, Weight]:

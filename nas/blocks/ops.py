@@ -6,6 +6,7 @@ batch's statistics and how fast the running ones follow.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,7 +19,12 @@ from nas.blocks.base import ACTIVATIONS, TOKEN_NORMS, Parts
 BN_EPS = 1e-5
 LN_EPS = 1e-5
 
-_ACT = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu, "hard_swish": F.hardswish}
+_ACT: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "hard_swish": F.hardswish,
+}
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from nas.arith import Num
 from nas.blocks.base import ACTIVATIONS, Field, Interface, Kernel, Parts, Sizes, Unit, Weight
 from nas.blocks.norms import batch_norm
-from nas.arith import Num
 
 if TYPE_CHECKING:
     from torch import Tensor

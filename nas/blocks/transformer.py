@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from nas.arith import Num
 from nas.blocks.base import ACTIVATIONS, TOKEN_NORMS, Field, Interface, Kernel, Parts, Sizes, Unit, Weight
 from nas.blocks.norms import affine
-from nas.arith import Num
 
 if TYPE_CHECKING:
     from torch import Tensor

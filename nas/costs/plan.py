@@ -74,7 +74,10 @@ class CostPlan:
         direct = [i for i, deps in enumerate(dependent) if prod(sizes[d] for d in deps) > MAX_TABLE]
         groups = merge([deps for i, deps in enumerate(dependent) if i not in direct], sizes)
         self._direct = frozenset(direct)
-        self._groups = [self._tabulate(deps, [i for i in _members(dependent, groups, deps) if i not in direct]) for deps in groups]
+        self._groups = [
+            self._tabulate(deps, [i for i in _members(dependent, groups, deps) if i not in direct])
+            for deps in groups
+        ]
 
     @property
     def has_direct(self) -> bool:
@@ -86,7 +89,8 @@ class CostPlan:
         column = [n for c in self._sum for n in c.names].index(name)
         sizes = [len(d) for d in self.space.decisions]
         return [
-            (group.deps, group.sums[:, column].reshape([sizes[d] for d in group.deps])) for group in self._groups
+            (group.deps, group.sums[:, column].reshape([sizes[d] for d in group.deps]))
+            for group in self._groups
         ]
 
     def __call__(self, batch: ArchBatch) -> dict[str, Floats]:
@@ -102,7 +106,10 @@ class CostPlan:
             self._gather(batch.codes, spans[0], sums, maxima)
         if self._direct:
             self._compute(batch, sums, maxima)
-        return {name: (sums if i < sums.shape[1] else maxima)[:, i if i < sums.shape[1] else i - sums.shape[1]] for i, name in enumerate(self.names)}
+        return {
+            name: (sums if i < sums.shape[1] else maxima)[:, i if i < sums.shape[1] else i - sums.shape[1]]
+            for i, name in enumerate(self.names)
+        }
 
     def _gather(self, codes: NDArray[np.int16], span: slice, sums: Floats, maxima: Floats) -> None:
         columns = np.ascontiguousarray(codes[span].T, dtype=np.int32)
@@ -152,7 +159,9 @@ class CostPlan:
         rows = rows[active[rows]]
         if not len(rows):
             return
-        sizes = np.stack([np.broadcast_to(np.asarray(v), (len(sums),))[rows] for v in slot.sizes.values()], axis=1)
+        sizes = np.stack(
+            [np.broadcast_to(np.asarray(v), (len(sums),))[rows] for v in slot.sizes.values()], axis=1
+        )
         distinct, inverse = unique_rows(sizes)
         by_key = {key: distinct[:, i] for i, key in enumerate(slot.sizes)}
         if self._sum:
@@ -192,7 +201,12 @@ def merge(dependent: Sequence[tuple[int, ...]], sizes: Sequence[int]) -> list[tu
     groups = [g for g in groups if not any(g < other and rows(other) <= MAX_ROWS for other in groups)]
     groups.sort(key=lambda g: (sorted(g), len(g)))
     while True:
-        pairs = [(rows(a | b), i, j) for i, a in enumerate(groups) for j, b in enumerate(groups[:i]) if rows(a | b) <= MAX_ROWS]
+        pairs = [
+            (rows(a | b), i, j)
+            for i, a in enumerate(groups)
+            for j, b in enumerate(groups[:i])
+            if rows(a | b) <= MAX_ROWS
+        ]
         if not pairs:
             return [tuple(sorted(group)) for group in groups]
         _, i, j = min(pairs)

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from nas.data.bundle import DataBundle, hold_out
-from nas.data.images import DecodedImages, open_image
+from nas.data.images import DecodedImages, Images, open_image
 from nas.errors import NasError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -33,12 +33,13 @@ def load_folder(text: str, search_share: float, seed: int) -> DataBundle:
     train_root = next((root / name for name in TRAIN if (root / name).is_dir()), None)
     test_root = next((root / name for name in TEST if (root / name).is_dir()), None)
     names = _classes(train_root or root)
-    everything = _read(train_root or root, names)
+    everything: Images = _read(train_root or root, names)
     if train_root is not None and test_root is not None:
         extra = sorted(set(_classes(test_root)) - set(names))
         if extra:
             raise NasError(f"{test_root / extra[0]}: the training images have no such class.")
-        rest, test = everything, _read(test_root, names)
+        rest: Images = everything
+        test: Images = _read(test_root, names)
     else:
         rest, test = hold_out(everything, TEST_SHARE, TEST_SEED, str(root))
     train, search = hold_out(rest, search_share, seed, str(root))

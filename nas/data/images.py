@@ -19,9 +19,11 @@ DECODERS = 4
 
 
 class Images(Protocol):
-    """Images with labels; `labels` is int64 `(n,)`."""
+    """Images with labels."""
 
-    labels: Tensor
+    @property
+    def labels(self) -> Tensor:
+        """int64 `(n,)`."""
 
     def get(self, indices: Sequence[int], side: int) -> Tensor:
         """float32 `(len(indices), channels, side, side)` in 0..1."""
@@ -66,7 +68,9 @@ class DecodedImages:
 
     def subset(self, indices: Sequence[int]) -> DecodedImages:
         index = torch.as_tensor(np.asarray(indices), dtype=torch.long)
-        return DecodedImages([self.items[int(i)] for i in indices], self.labels[index], self.decode, self.pool)
+        return DecodedImages(
+            [self.items[int(i)] for i in indices], self.labels[index], self.decode, self.pool
+        )
 
 
 def open_image(path: Path) -> Any:

@@ -13,8 +13,13 @@ from nas.supernet.trainer import TrainingData
 class RunData(Protocol):
     """What training and evaluation read."""
 
-    name: str
-    classes: int
+    @property
+    def name(self) -> str:
+        """Name of the data set."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
 
     def training(self, batch: int) -> TrainingData:
         """Augmented batches as a function of the step."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -78,7 +77,9 @@ def supernet_evaluator(plan: RunPlan, trained: TrainedSupernet, data: RunData) -
     def evaluator(split: str, recalibrate: int, limit: int) -> InheritedAccuracy:
         return InheritedAccuracy(
             supernet,
-            calibration=lambda seed: (x.to(device) for x in data.calibration(seed, recalibrate, settings.batch)),
+            calibration=lambda seed: (
+                x.to(device) for x in data.calibration(seed, recalibrate, settings.batch)
+            ),
             images=lambda: (
                 (x.to(device), y.to(device)) for x, y in data.evaluation(split, settings.batch, limit)
             ),
@@ -98,5 +99,3 @@ def interval_overlaps(a: Metric, b: Metric) -> bool:
     if a.low is None or a.high is None or b.low is None or b.high is None:
         return False
     return a.low <= b.high and b.low <= a.high
-
-

@@ -48,7 +48,9 @@ def deviations(settings: RunSettings) -> list[list[Any]]:
     """Training settings that differ from the paper's recipe: key, paper, here, why."""
     paper = make_settings("paper").train.model_dump()
     changed = differences(paper, settings.train.model_dump())
-    return [[f"train.{key}", there, here, WHY.get(f"train.{key}", "")] for key, (there, here) in changed.items()]
+    return [
+        [f"train.{key}", there, here, WHY.get(f"train.{key}", "")] for key, (there, here) in changed.items()
+    ]
 
 
 def git_revision() -> str | None:
@@ -75,5 +77,3 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-

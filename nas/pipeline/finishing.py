@@ -40,7 +40,9 @@ def finish(plan: RunPlan, evaluator: Evaluator, storage: Storage, study_id: int,
     facts: dict[str, Any] = {"marked": marked(plan, front, finals)}
     if plan.metrics.devices:
         named = {arch.id: arch for arch in archs.values()} | presets
-        facts["breakdown"] = {device.name: breakdown(device, plan.space, named) for device in plan.metrics.devices}
+        facts["breakdown"] = {
+            device.name: breakdown(device, plan.space, named) for device in plan.metrics.devices
+        }
     storage.add_facts(study_id, facts)
 
 
@@ -53,9 +55,7 @@ def _preset(plan: RunPlan, evaluator: Evaluator, name: str, arch: Arch) -> Prese
     return Preset(name, arch.id, arch.values, metrics)
 
 
-def marked(
-    plan: RunPlan, front: Sequence[TrialRow], finals: dict[int, dict[str, Metric]]
-) -> dict[str, int]:
+def marked(plan: RunPlan, front: Sequence[TrialRow], finals: dict[int, dict[str, Metric]]) -> dict[str, int]:
     """Front trials whose accuracy cannot be told from a cheaper front trial's: number to that number.
 
     Cheaper: no worse in every objective but accuracy. Final accuracies where there are any.
@@ -94,6 +94,8 @@ def breakdown(device: Device, space: Space, archs: dict[str, Arch]) -> dict[str,
             if not slot.active:
                 continue
             sizes = {key: np.array([int(value)]) for key, value in slot.sizes.items()}
-            stages[slot.stage] = stages.get(slot.stage, 0.0) + float(device.unit_times(slot.kind, sizes).ms[0])
+            stages[slot.stage] = stages.get(slot.stage, 0.0) + float(
+                device.unit_times(slot.kind, sizes).ms[0]
+            )
         found[name] = stages
     return found

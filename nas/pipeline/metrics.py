@@ -49,7 +49,9 @@ class CheapMetrics:
         """Every metric, float64 `(n,)` by name."""
         found: dict[str, Floats] = {}
         if self.space.blueprint is not None:
-            found.update({name: values.astype(np.float64) for name, values in cost(self.space, batch).items()})
+            found.update(
+                {name: values.astype(np.float64) for name, values in cost(self.space, batch).items()}
+            )
         if self.latency_table is not None:
             found["latency"] = self.latency_table.values(batch)
         for name, device in zip(self.latency_names, self.devices):

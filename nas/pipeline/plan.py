@@ -70,7 +70,13 @@ class RunPlan:
     @property
     def wants_accuracy(self) -> bool:
         """Whether accuracy is an objective or constrained."""
-        return any(item.metric == "accuracy" for item in (*self.objectives, *self.constraints))
+        return "accuracy" in self.used_metrics
+
+    @property
+    def used_metrics(self) -> tuple[str, ...]:
+        """Metrics of all objectives and constraints."""
+        constrained = tuple(constraint.metric for constraint in self.constraints)
+        return (*[objective.metric for objective in self.objectives], *constrained)
 
     def config(self) -> dict[str, Any]:
         """What must be equal for a study to be continued, as plain data."""
@@ -201,7 +207,9 @@ def _latency_table(text: str | None, space: Space, devices: Sequence[Device]) ->
 def _accuracy_table(text: str, space: Space) -> MeasuredTable | None:
     if text == "supernet":
         if space.blueprint is None:
-            raise NasError(f"space {space.name!r} has no network to train: give --accuracy table:FILE.csv#COLUMN.")
+            raise NasError(
+                f"space {space.name!r} has no network to train: give --accuracy table:FILE.csv#COLUMN."
+            )
         return None
     if not text.startswith("table:"):
         raise NasError(f"--accuracy {text!r}: it is 'supernet' or table:FILE.csv#COLUMN.")
@@ -211,7 +219,7 @@ def _accuracy_table(text: str, space: Space) -> MeasuredTable | None:
 def _check_metrics(plan: RunPlan) -> None:
     sample: Mapping[str, Any] = plan.metrics.values(plan.space.sample(1, seed=0))
     known = ["accuracy", *sample]
-    for item in (*plan.objectives, *plan.constraints):
-        if item.metric not in known:
-            hint = " Name a device with --device." if item.metric.startswith("latency") else ""
-            raise NasError(f"{item.metric!r} cannot be evaluated in this run; it has {', '.join(known)}.{hint}")
+    for name in plan.used_metrics:
+        if name not in known:
+            hint = " Name a device with --device." if name.startswith("latency") else ""
+            raise NasError(f"{name!r} cannot be evaluated in this run; it has {', '.join(known)}.{hint}")

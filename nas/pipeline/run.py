@@ -47,6 +47,8 @@ def run(
     resume: bool = False,
     timeout: float | None = None,
     report: bool = True,
+    command: Sequence[str] = (),
+    verbose: bool = False,
     reporter: Reporter | None = None,
 ) -> Study:
     """Search a space: train (or take) a supernet, search, re-evaluate the front, store, report.
@@ -62,6 +64,8 @@ def run(
         supernet: name of a study whose trained weights are used.
         resume: continue the study of that name.
         timeout: seconds after which no further batch is begun.
+        command: how the run was started, for its facts.
+        verbose: tell all settings.
         reporter: told what happens; silent by default.
 
     Returns:
@@ -77,7 +81,9 @@ def run(
     direct = _assignments(
         objectives=list(objectives), constraints=list(constraints), seed=seed, n_trials=n_trials
     )
-    named = [f"data.spec={data}"] * (data is not None) + [f"search.strategy={strategy}"] * (strategy is not None)
+    named = [f"data.spec={data}"] * (data is not None) + [f"search.strategy={strategy}"] * (
+        strategy is not None
+    )
     chosen = make_settings(recipe, [loaded.recipes.get(recipe, {}), direct], [*named, *settings])
     devices = [device] if isinstance(device, (str, Device)) else list(device)
     plan = make_plan(
@@ -94,8 +100,10 @@ def run(
     check_feasible(plan)
     set_threads(chosen)
     store = Storage(plan.storage)
-    study = _open(plan, store, resume)
+    study = _open(plan, store, resume, command)
     _announce(plan, reporter, study)
+    if verbose:
+        reporter.say(chosen.model_dump_json(indent=1))
     deadline = None if timeout is None else started + timeout
     with Interrupt() as interrupt:
         try:
@@ -123,14 +131,16 @@ def _assignments(**given: Any) -> dict[str, Any]:
     return layer
 
 
-def _open(plan: RunPlan, store: Storage, resume: bool) -> StudyRow:
+def _open(plan: RunPlan, store: Storage, resume: bool, command: Sequence[str]) -> StudyRow:
     known = {study.name: study for study in store.studies()}
     if plan.name in known and resume:
         check_resumable(known[plan.name], space_hash=plan.space.hash, config=plan.config())
         store.set_state(known[plan.name].id, "running")
         return known[plan.name]
     if resume:
-        raise NasError(f"there is no study {plan.name!r} to resume in {store.url}; leave --resume out to begin it.")
+        raise NasError(
+            f"there is no study {plan.name!r} to resume in {store.url}; leave --resume out to begin it."
+        )
     study = store.create_study(
         plan.name,
         space=plan.space.name,
@@ -138,7 +148,7 @@ def _open(plan: RunPlan, store: Storage, resume: bool) -> StudyRow:
         objectives=[StoredObjective(o.metric, o.direction, o.unit) for o in plan.objectives],
         config=plan.config(),
         constraints=[{"text": c.text, "metric": c.metric, "bound": c.bound} for c in plan.constraints],
-        facts=run_facts(plan.settings, plan.space, ()),
+        facts=run_facts(plan.settings, plan.space, command),
     )
     _clear(plan.folder)
     return study
@@ -203,12 +213,18 @@ def _evaluator(
     )
     changed = deviations(plan.settings)
     for key, paper, here, why in changed:
-        reporter.say(f"  differs from the paper's recipe: {key} {paper} -> {here}{f' ({why})' if why else ''}")
+        reporter.say(
+            f"  differs from the paper's recipe: {key} {paper} -> {here}{f' ({why})' if why else ''}"
+        )
     trained = obtain(plan, data, store, study.id, reporter, interrupt)
     facts = {
         "sampler": trained.card["sampler"],
         "deviations": changed,
-        "data": {"name": data.name, "classes": data.classes, **{s: data.count(s) for s in ("train", "search", "test")}},
+        "data": {
+            "name": data.name,
+            "classes": data.classes,
+            **{s: data.count(s) for s in ("train", "search", "test")},
+        },
         "warnings": [*trained.card["warnings"], *_sampler_warnings(trained.card["sampler"], reporter)],
     }
     store.add_facts(study.id, facts)
@@ -219,10 +235,14 @@ def _sampler_warnings(facts: dict[str, float], reporter: Reporter) -> list[str]:
     """Whether the method acted: shares of exploited draws and of draws that the preference rule chose."""
     if "exploited" not in facts:
         return []
-    reporter.say(f"sampler: {facts['exploited']:.0%} of draws exploited, {facts['preferred']:.0%} chosen by preference")
+    reporter.say(
+        f"sampler: {facts['exploited']:.0%} of draws exploited, {facts['preferred']:.0%} chosen by preference"
+    )
     if facts["exploited"] > 0 and facts["preferred"] > 0:
         return []
-    warning = "performance-aware sampling did not act: no draw was exploited, or none was chosen by preference."
+    warning = (
+        "performance-aware sampling did not act: no draw was exploited, or none was chosen by preference."
+    )
     reporter.warn(f"{warning} Smaller banks or more steps are needed.")
     return [warning]
 
@@ -236,7 +256,9 @@ def _judge_predictor(search: Search, store: Storage, study: StudyRow, reporter: 
     store.add_facts(study.id, {"predictor": {"kendall": tau, "n": n, "trusted": trusted}})
     reporter.say(f"accuracy predictor: Kendall tau {tau:.2f} on {n} architectures it had not seen")
     if not trusted:
-        reporter.warn(f"with a rank correlation below {TRUSTED_TAU} the predictor's ranking is not to be trusted.")
+        reporter.warn(
+            f"with a rank correlation below {TRUSTED_TAU} the predictor's ranking is not to be trusted."
+        )
 
 
 def _report(plan: RunPlan, store: Storage, reporter: Reporter) -> None:

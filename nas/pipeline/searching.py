@@ -89,7 +89,9 @@ class Search:
                 started = time.monotonic()
                 batch = self.strategy.ask(min(self.plan.settings.search.batch, total - self.progress.trials))
                 if not len(batch):
-                    reporter.say(f"every architecture that can be asked for is evaluated ({self.progress.trials})")
+                    reporter.say(
+                        f"every architecture that can be asked for is evaluated ({self.progress.trials})"
+                    )
                     break
                 self._evaluate(batch, task, started)
         return self.progress
@@ -215,7 +217,9 @@ class Search:
             values[objective.metric] = self.strategy.values[known, j]
         for constraint in self.plan.constraints:
             if constraint.metric not in values:
-                raise NasError(f"no feasible architecture among {len(archs)}: {constraint.text!r} is never satisfied.")
+                raise NasError(
+                    f"no feasible architecture among {len(archs)}: {constraint.text!r} is never satisfied."
+                )
         raise NasError(explain_empty(self.plan.constraints, values, archs[known].ids))
 
     def _checkpoint(self) -> None:

@@ -49,7 +49,9 @@ def read_table(text: str, space: Space, *, metric: str, percent: bool = False) -
     frame = _frame(Path(place))
     missing = [d.name for d in space.decisions if d.name not in frame.columns]
     if missing:
-        raise NasError(f"{place}: no column for the decision {missing[0]!r}; one column per decision is needed.")
+        raise NasError(
+            f"{place}: no column for the decision {missing[0]!r}; one column per decision is needed."
+        )
     if column not in frame.columns:
         known = [name for name in frame.columns if name not in space.index]
         raise NasError(f"{place}: {unknown('column', column, known)} Name one with {place}#COLUMN.")

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from nas.pipeline.data import RunData
 from nas.errors import NasError
 from nas.files import write_atomically
+from nas.pipeline.data import RunData
 from nas.pipeline.plan import RunPlan, study_folder
 from nas.pipeline.progress import Interrupt, Reporter
 from nas.settings import RunSettings, TrainSettings
@@ -53,7 +53,9 @@ def obtain(
     """
     if plan.supernet is not None:
         reporter.say(f"supernet: trained weights of study {plan.supernet!r}, no training")
-        return load(plan.space, study_folder(plan.supernet), data.classes, plan.settings.train.resolution_scale)
+        return load(
+            plan.space, study_folder(plan.supernet), data.classes, plan.settings.train.resolution_scale
+        )
     if (plan.folder / CARD).exists():
         return load(plan.space, plan.folder, data.classes, plan.settings.train.resolution_scale)
     return _train(plan, data, storage, study_id, reporter, interrupt)
@@ -161,9 +163,13 @@ def teachers(settings: TrainSettings) -> list[torch.nn.Module]:
             teacher: Callable[[], Any] = getattr(importlib.import_module(module), function)
             network = teacher()
         except (ImportError, AttributeError, ValueError) as error:
-            raise NasError(f"train.teachers: {name!r} cannot be used: {error}. Write module:function.") from None
+            raise NasError(
+                f"train.teachers: {name!r} cannot be used: {error}. Write module:function."
+            ) from None
         if not isinstance(network, torch.nn.Module):
-            raise NasError(f"train.teachers: {name!r} gives a {type(network).__name__}, not a torch.nn.Module.")
+            raise NasError(
+                f"train.teachers: {name!r} gives a {type(network).__name__}, not a torch.nn.Module."
+            )
         found.append(network)
     return found
 
@@ -215,7 +221,9 @@ def load(space: Space, folder: Path, classes: int, scale: float) -> TrainedSuper
     wanted = {"space_hash": space.hash, "classes": classes, "resolution_scale": scale}
     for key, value in wanted.items():
         if card[key] != value:
-            raise NasError(f"{folder}: its supernet was trained with {key} {card[key]!r}, this run has {value!r}.")
+            raise NasError(
+                f"{folder}: its supernet was trained with {key} {card[key]!r}, this run has {value!r}."
+            )
     supernet = Supernet(space, classes, resolution_scale=scale, seed=None)
     state = load_file(folder / WEIGHTS)
     supernet.load_state_dict(state, assign=True)

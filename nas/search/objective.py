@@ -125,7 +125,9 @@ class Constraint:
             NasError: a value is NaN: the constraint cannot be evaluated.
         """
         if np.isnan(values).any():
-            raise NasError(f"the constraint {self.text!r} cannot be evaluated: some architectures have no {self.metric}.")
+            raise NasError(
+                f"the constraint {self.text!r} cannot be evaluated: some architectures have no {self.metric}."
+            )
         excess = values - self.bound if self.upper else self.bound - values
         return np.maximum(excess, 0.0) / (abs(self.bound) or 1.0)
 
@@ -138,7 +140,9 @@ def parse_constraint(text: str) -> Constraint:
     """
     match = _CONSTRAINT.match(text)
     if match is None:
-        raise NasError(f"constraint {text!r}: write METRIC<=QUANTITY or METRIC>=QUANTITY, e.g. 'latency<=20ms'.")
+        raise NasError(
+            f"constraint {text!r}: write METRIC<=QUANTITY or METRIC>=QUANTITY, e.g. 'latency<=20ms'."
+        )
     name, operator, quantity = match.groups()
     kind = kind_of(name)
     if operator in ("==", "="):
@@ -167,7 +171,9 @@ def total_violation(constraints: Sequence[Constraint], values: Mapping[str, Floa
     return total
 
 
-def explain_empty(constraints: Sequence[Constraint], values: Mapping[str, Floats], describe: Sequence[Any]) -> str:
+def explain_empty(
+    constraints: Sequence[Constraint], values: Mapping[str, Floats], describe: Sequence[Any]
+) -> str:
     """Why no architecture is feasible: the tightest constraint and the architecture nearest to feasible.
 
     Args:

@@ -83,7 +83,9 @@ class Elimination:
         fixed = list(order) if order is not None else None
         self.total = 1
         while remaining:
-            variable = fixed.pop(0) if fixed else _cheapest(remaining, [scope for scope, _ in pool], self.sizes)
+            variable = (
+                fixed.pop(0) if fixed else _cheapest(remaining, [scope for scope, _ in pool], self.sizes)
+            )
             remaining.discard(variable)
             pool = self._eliminate(variable, pool)
         for _, table in pool:
@@ -118,7 +120,9 @@ class Elimination:
         """`n` draws, each variable uniform over its values that can still be completed."""
         codes = np.zeros((n, len(self.sizes)), dtype=np.int16)
         for step in reversed(self._steps):
-            open_ = np.broadcast_to(step.possible[tuple(codes[:, v] for v in step.given)], (n, self.sizes[step.variable]))
+            open_ = np.broadcast_to(
+                step.possible[tuple(codes[:, v] for v in step.given)], (n, self.sizes[step.variable])
+            )
             pick = (rng.random(n) * open_.sum(axis=1)).astype(np.int64)
             codes[:, step.variable] = (np.cumsum(open_, axis=1) > pick[:, None]).argmax(axis=1)
         return codes

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from nas.blocks.registry import CONVERTERS
 from nas.errors import ConfigError, unknown
 from nas.space.batch import Arch
-from nas.space.elimination import TooCoupledError
+from nas.space.elimination import MAX_CELLS, TooCoupledError
 from nas.space.expression import ExpressionError
 from nas.space.lowering import Blueprint
 from nas.space.parse import Parser
-from nas.space.rules import MAX_CELLS, Resolver, Rule, cells, linear_terms
+from nas.space.rules import Resolver, Rule, cells, linear_terms
 from nas.space.schema import RuleFile, SpaceFile
 from nas.space.space import Space
-from nas.space.stage import Chosen, Stage
+from nas.space.stage import Chosen, Stage, Suffix
 from nas.yamlfile import Document, load_document, validate
 
 
@@ -38,11 +39,14 @@ def _build(document: Document, file: SpaceFile) -> Space:
     if not parser.decisions:
         raise ConfigError("the space has no decision: nothing to choose.", path=document.path)
     parser.check_expressions()
+    parser.finish()
     resolver = Resolver(parser.decisions, parser.sources)
     _check_circles(parser, resolver)
     compacted = [stage.name for stage in (blueprint.stages if blueprint else ()) if _compactable(stage)]
     rules = [_rule(parser, resolver, index, raw) for index, raw in enumerate(file.rules)]
     rules += [_identity_rule(parser, resolver, name) for name in compacted]
+    suffixed = [stage.name for stage in (blueprint.stages if blueprint else ()) if _shortens(stage)]
+    rules += [_suffix_rule(parser, resolver, name) for name in suffixed]
     space = Space(
         name=file.name,
         about=file.about,
@@ -54,6 +58,7 @@ def _build(document: Document, file: SpaceFile) -> Space:
         requirements=file.requirements,
         recipes=file.recipes,
         compacted=compacted,
+        suffixed=suffixed,
     )
     _check_size(document, space)
     for name, values in file.presets.items():
@@ -78,7 +83,8 @@ def _blueprint(parser: Parser, file: SpaceFile) -> Blueprint | None:
     for stage in stages:
         if stage.min_depth == 0 and stage.stride != 1:
             raise parser.document.error(
-                ["stages", stage.name, "depth"], "a stage that may be empty cannot have a stride; start it at 1."
+                ["stages", stage.name, "depth"],
+                "a stage that may be empty cannot have a stride; start it at 1.",
             )
     return Blueprint(stages, parser.sources, resolution, file.input.channels, file.input.classes)
 
@@ -103,20 +109,32 @@ def _compactable(stage: Stage) -> bool:
     return isinstance(block, Chosen) and block.per_block and "identity" in names
 
 
+def _shortens(stage: Stage) -> bool:
+    block = stage.body.block
+    return isinstance(block, Suffix) and isinstance(block.count, Chosen) and isinstance(stage.depth, Chosen)
+
+
 def _identity_rule(parser: Parser, resolver: Resolver, stage: str) -> Rule:
-    """Identity blocks stand at the end of a stage, so that equal networks have one form."""
+    """Identity blocks stand at the end of a stage, as few as the depths allow: equal networks have one form."""
     count = sum(d.name.startswith(f"{stage}.block[") for d in parser.decisions)
-    chosen = isinstance(parser.sources.get(f"{stage}.depth"), Chosen) or f"{stage}.depth" in resolver.index
-    low = min(int(v) for v in parser.decisions[resolver.index[f"{stage}.depth"]].values) if chosen else count
+    depth = f"{stage}.depth"
+    values = [int(v) for v in parser.decisions[resolver.index[depth]].values] if depth in resolver.index else [count]
     parts = []
-    for i in range(count):
-        if i + 1 < count:
-            ends = f" or {stage}.depth <= {i + 1}" if chosen and i + 1 >= low else ""
-            parts.append(f"({stage}.block[{i}] != 'identity' or {stage}.block[{i + 1}] == 'identity'{ends})")
-        if chosen and i >= low:
-            parts.append(f"({stage}.block[{i}] != 'identity' or {stage}.depth <= {i})")
+    for i in range(count - 1):
+        ends = f" or {depth} <= {i + 1}" if i + 1 >= values[0] else ""
+        parts.append(f"({stage}.block[{i}] != 'identity' or {stage}.block[{i + 1}] == 'identity'{ends})")
+    for shorter, value in pairwise(values):
+        parts.append(f"({depth} != {value} or {stage}.block[{shorter}] != 'identity')")
     expression = parser.expression(["stages", stage, "block"], " and ".join(parts) or "1 == 1")
     return Rule(expression, "identity blocks stand last", resolver.scope(expression), False)
+
+
+def _suffix_rule(parser: Parser, resolver: Resolver, stage: str) -> Rule:
+    """A suffix longer than the stage is written as the shortest that covers it."""
+    values = parser.decisions[resolver.index[f"{stage}.count"]].values
+    parts = [f"({stage}.count != {value} or {stage}.depth > {shorter})" for shorter, value in pairwise(values)]
+    expression = parser.expression(["stages", stage, "block"], " and ".join(parts) or "1 == 1")
+    return Rule(expression, "the shortest suffix that covers the stage", resolver.scope(expression), False)
 
 
 def _rule(parser: Parser, resolver: Resolver, index: int, raw: str | RuleFile) -> Rule:
@@ -168,9 +186,9 @@ def _check_size(document: Document, space: Space) -> None:
 
 def _preset(document: Document, space: Space, name: str, values: dict[str, Any]) -> Arch:
     key = ["presets", name]
-    for decision in values:
-        if decision not in space.index:
-            raise document.error([*key, decision], unknown("decision", decision, space.index))
+    for written in values:
+        if written not in space.index:
+            raise document.error([*key, written], unknown("decision", written, space.index))
     for decision in space.decisions:
         if decision.name not in values and decision.active_when is None:
             raise document.error(key, f"the decision {decision.name!r} is missing.")
@@ -179,8 +197,14 @@ def _preset(document: Document, space: Space, name: str, values: dict[str, Any])
         if value is None:
             continue
         word = isinstance(decision.values[0], str)
-        if isinstance(value, bool) or isinstance(value, str) != word or not isinstance(value, (int, float, str)):
-            raise document.error([*key, decision.name], f"{'a word' if word else 'a number'} is needed, not {value!r}.")
+        if (
+            isinstance(value, bool)
+            or isinstance(value, str) != word
+            or not isinstance(value, (int, float, str))
+        ):
+            raise document.error(
+                [*key, decision.name], f"{'a word' if word else 'a number'} is needed, not {value!r}."
+            )
     arch = Arch(space, values)
     return space.encode([arch])[0] if space.contains(arch) else arch
 
@@ -205,14 +229,12 @@ def _check_sampling(document: Document, space: Space) -> None:
     if space.sampling is None:
         return
     for index, minimum in enumerate(space.sampling.minimum):
+        key: list[str | int] = ["sampling", "minimum", index, "preset"]
         if minimum.preset not in space.presets:
-            key = ["sampling", "minimum", index, "preset"]
             raise document.error(key, unknown("preset", minimum.preset, space.presets))
         if not space.contains(space.presets[minimum.preset]):
-            key = ["sampling", "minimum", index, "preset"]
             raise document.error(key, f"{minimum.preset!r} lies outside the space.")
     for field in ("widths", "depths"):
         for index, name in enumerate(getattr(space.sampling, field)):
             if name not in space.index:
                 raise document.error(["sampling", field, index], unknown("decision", name, space.index))
-

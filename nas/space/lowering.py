@@ -115,7 +115,9 @@ class _Lowering:
                 continue
             end = self._units(f"{part.name}.{position}", stage, block, inp, fields, active)
             if chosen is not True and end.layout != inp.layout:
-                end = self._unit(f"{part.name}.{position}", stage, CONVERTERS[end.layout, inp.layout], end, fields, active)
+                end = self._unit(
+                    f"{part.name}.{position}", stage, CONVERTERS[end.layout, inp.layout], end, fields, active
+                )
             out = Interface(
                 end.layout,
                 where(active, end.channels, out.channels),

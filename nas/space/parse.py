@@ -9,6 +9,7 @@ from nas.blocks.base import Block, Field
 from nas.blocks.registry import BLOCKS
 from nas.errors import unknown
 from nas.space.decision import Decision
+from nas.space.effect import Effects, Users
 from nas.space.expression import Expression, ExpressionError, parse
 from nas.space.schema import Range, check_name, is_range, parse_range
 from nas.space.stage import Chosen, Const, Derived, Part, Source, Stage, Suffix
@@ -26,12 +27,21 @@ class Parser:
         self.decisions: list[Decision] = []
         self.sources: dict[str, Source] = {}
         self.derived: list[tuple[Key, str, Expression]] = []
+        self.effects = Effects()
 
     def add(self, key: Key, name: str, spec: Range, active_when: str | None = None) -> None:
-        """Append one decision."""
+        """Append one decision, which has an effect under `active_when` (None: always)."""
         if any(decision.name == name for decision in self.decisions):
             raise self.document.error(key, f"two decisions are called {name!r}.")
-        self.decisions.append(Decision(name, spec.values, spec.kind, active_when))
+        self.decisions.append(Decision(name, spec.values, spec.kind))
+        self.effects.own[name] = active_when
+
+    def finish(self) -> None:
+        """Settle under which conditions each decision has an effect, once all of them are known."""
+        stages = {name: source.expression for name, source in self.sources.items() if isinstance(source, Derived)}
+        self.decisions = [
+            Decision(d.name, d.values, d.kind, self.effects.of(d.name, stages)) for d in self.decisions
+        ]
 
     def free_decisions(self, raw: Mapping[str, Any]) -> None:
         """Decisions that belong to no stage."""
@@ -52,7 +62,9 @@ class Parser:
         """One stage with its decisions."""
         key = ["stages", name]
         check_name(self.document, key, name)
-        depth, low, high = self._depth([*key, "depth"], name, raw.get("depth", 1))
+        vanishes = _may_vanish(raw.get("block")) and raw.get("downsample") is None
+        condition = f"{name}.block != 'identity'" if vanishes else None
+        depth, low, high = self._depth([*key, "depth"], name, raw.get("depth", 1), condition)
         stride = raw.get("stride", 1)
         if not isinstance(stride, int) or isinstance(stride, bool) or stride < 1:
             raise self.document.error([*key, "stride"], f"'stride' is a whole number from 1, not {stride!r}.")
@@ -60,32 +72,36 @@ class Parser:
         before = None
         own = {k: v for k, v in raw.items() if k not in ("depth", "stride", "downsample")}
         if downsample is not None:
-            before = self._downsample(key, name, downsample, own)
-        body = self._part(key, name, own, depth=high, min_depth=low)
+            before = self._downsample(key, name, downsample, own, low)
+        body = self._part(key, name, own, high, low, Users(name, low))
         return Stage(name, body, depth, low, high, stride, before)
 
-    def _downsample(self, key: Key, name: str, raw: Any, own: Mapping[str, Any]) -> Part:
+    def _downsample(self, key: Key, name: str, raw: Any, own: Mapping[str, Any], low: int) -> Part:
         inner = [*key, "downsample"]
         if not isinstance(raw, Mapping):
             raise self.document.error(inner, f"a mapping with 'block' is needed, not {raw!r}.")
-        part = self._part(inner, f"{name}.downsample", {"width": f"{name}.width", **raw}, depth=1, min_depth=1)
+        part = self._part(
+            inner, f"{name}.downsample", {"width": f"{name}.width", **raw}, 1, 1, Users(name, low)
+        )
         if "width" not in own:
             raise self.document.error(key, "a stage with a down-sampler needs 'width'.")
         return part
 
-    def _depth(self, key: Key, name: str, raw: Any) -> tuple[Source, int, int]:
+    def _depth(self, key: Key, name: str, raw: Any, condition: str | None) -> tuple[Source, int, int]:
         if is_range(raw):
             spec = parse_range(self.document, key, raw, low=0)
             if any(not isinstance(value, int) for value in spec.values):
                 raise self.document.error(key, "depths are whole numbers.")
-            self.add(key, f"{name}.depth", spec)
+            self.add(key, f"{name}.depth", spec, condition)
             numbers = [int(value) for value in spec.values]
             return Chosen(f"{name}.depth"), min(numbers), max(numbers)
         if not isinstance(raw, int) or isinstance(raw, bool) or raw < 1:
             raise self.document.error(key, f"'depth' is a whole number from 1, or a range, not {raw!r}.")
         return Const(raw), raw, raw
 
-    def _part(self, key: Key, name: str, raw: Mapping[str, Any], depth: int, min_depth: int) -> Part:
+    def _part(
+        self, key: Key, name: str, raw: Mapping[str, Any], depth: int, min_depth: int, users: Users
+    ) -> Part:
         if "block" not in raw:
             raise self.document.error(key, "the key 'block' is missing.")
         chosen, names = self._block_choice([*key, "block"], name, raw["block"], depth, min_depth)
@@ -94,14 +110,17 @@ class Parser:
         for field in raw:
             if field not in fields and field != "block":
                 allowed = [*fields, *STAGE_KEYS]
-                raise self.document.error([*key, field], unknown(f"key for block {names[0]!r}", field, allowed))
+                raise self.document.error(
+                    [*key, field], unknown(f"key for block {names[0]!r}", field, allowed)
+                )
         sources: dict[str, Source] = {}
+        users = users.choosing(name, chosen, names, depth)
         for field in [*[k for k in raw if k in fields], *[k for k in fields if k not in raw]]:
-            users = [block.name for block in blocks if field in block.fields]
-            active = _used_by(chosen, users, names)
-            source = self._field([*key, field], name, field, fields[field], raw.get(field), depth, min_depth, active)
-            sources[field] = source
-            self.sources[f"{name}.{field}"] = source
+            takers = [block.name for block in blocks if field in block.fields]
+            full = f"{name}.{field}"
+            source = self._field([*key, field], full, fields[field], raw.get(field), depth, users, takers)
+            sources[field] = self.sources[full] = source
+            self.effects.own.setdefault(full, users.condition(takers))
         return Part(name, chosen, blocks, sources)
 
     def _block(self, key: Key, name: Any) -> Block:
@@ -115,23 +134,31 @@ class Parser:
         if isinstance(raw, str):
             return Const(raw), [raw]
         if isinstance(raw, Mapping) and "suffix" in raw:
-            return self._suffix(key, name, raw, depth)
+            return self._suffix(key, name, raw, depth, min_depth)
         spec = parse_range(self.document, key, raw)
         words = [str(value) for value in spec.values]
         for position in range(depth if spec.per_block else 1):
             own = f"{name}.block[{position}]" if spec.per_block else f"{name}.block"
-            needs = f"{name}.depth > {position}" if spec.per_block and position >= min_depth else None
+            needs = f"{name}.depth > {position}" if position >= min_depth else None
             self.add(key, own, spec, needs)
         return Chosen(f"{name}.block", spec.per_block), words
 
-    def _suffix(self, key: Key, name: str, raw: Mapping[str, Any], depth: int) -> tuple[Suffix, list[str]]:
+    def _suffix(
+        self, key: Key, name: str, raw: Mapping[str, Any], depth: int, min_depth: int
+    ) -> tuple[Suffix, list[str]]:
         for needed in ("suffix", "otherwise", "count"):
             if needed not in raw:
-                raise self.document.error(key, f"the key {needed!r} is missing: {{suffix, otherwise, count}}.")
+                raise self.document.error(
+                    key, f"the key {needed!r} is missing: {{suffix, otherwise, count}}."
+                )
         for extra in raw:
             if extra not in ("suffix", "otherwise", "count"):
-                raise self.document.error([*key, extra], unknown("key", extra, ("suffix", "otherwise", "count")))
+                raise self.document.error(
+                    [*key, extra], unknown("key", extra, ("suffix", "otherwise", "count"))
+                )
         last, first = str(raw["suffix"]), str(raw["otherwise"])
+        if "identity" in (last, first):
+            raise self.document.error(key, "'identity' cannot be part of a suffix; choose the 'depth' instead.")
         if not is_range(raw["count"]):
             source = self._number([*key, "count"], raw["count"], Field(low=0), name)
             if not isinstance(source, Const):
@@ -140,36 +167,29 @@ class Parser:
         spec = parse_range(self.document, [*key, "count"], raw["count"], low=0)
         if max(int(value) for value in spec.values) > depth:
             raise self.document.error([*key, "count"], f"'count' goes beyond the largest depth, {depth}.")
-        self.add([*key, "count"], f"{name}.count", spec)
+        self.add([*key, "count"], f"{name}.count", spec, f"{name}.depth > 0" if min_depth == 0 else None)
         return Suffix(Chosen(f"{name}.count"), last, first), [last, first]
 
     def _field(
-        self, key: Key, name: str, field: str, spec: Field, raw: Any, depth: int, min_depth: int, active: str | None
+        self, key: Key, name: str, spec: Field, raw: Any, depth: int, users: Users, takers: list[str]
     ) -> Source:
+        field = name.rsplit(".", 1)[1]
         if raw is None:
             if spec.default is None:
                 raise self.document.error(key[:-1], f"the key {field!r} is missing ({spec.about}).")
             raw = spec.default
         if not is_range(raw):
-            return self._word(key, raw, spec) if spec.words else self._number(key, raw, spec, name)
+            return self._word(key, raw, spec) if spec.words else self._number(key, raw, spec, name.rsplit(".", 1)[0])
         choice = parse_range(self.document, key, raw, low=None if spec.words else spec.low)
         if spec.words:
             for word in choice.values:
                 self._word(key, word, spec)
         elif choice.kind == "categorical" and isinstance(choice.values[0], str):
             raise self.document.error(key, f"{field!r} takes numbers, not words.")
-        self._choices(key, f"{name}.{field}", choice, depth, min_depth, active)
-        return Chosen(f"{name}.{field}", choice.per_block)
-
-    def _choices(self, key: Key, name: str, choice: Range, depth: int, min_depth: int, active: str | None) -> None:
-        stage = name.rsplit(".", 1)[0]
-        if not choice.per_block:
-            self.add(key, name, choice, active if active and "[" not in active else None)
-            return
-        for position in range(depth):
-            needs = [f"{stage}.depth > {position}"] if position >= min_depth else []
-            needs += [active.replace("[i]", f"[{position}]")] if active else []
-            self.add(key, f"{name}[{position}]", choice, " and ".join(needs) or None)
+        for position in range(depth) if choice.per_block else [None]:
+            own = name if position is None else f"{name}[{position}]"
+            self.add(key, own, choice, users.condition(takers, position))
+        return Chosen(name, choice.per_block)
 
     def _word(self, key: Key, raw: Any, spec: Field) -> Source:
         if raw not in spec.words:
@@ -209,9 +229,7 @@ class Parser:
                 raise self.document.error(key, unknown("name", name, known))
 
 
-def _used_by(chosen: Const | Chosen | Suffix, users: list[str], names: list[str]) -> str | None:
-    """Condition under which a field has an effect: one of the blocks that take it is chosen."""
-    if not isinstance(chosen, Chosen) or len(users) == len(names):
-        return None
-    words = ", ".join(repr(user) for user in users)
-    return f"{chosen.name}[i] in [{words}]" if chosen.per_block else f"{chosen.name} in [{words}]"
+def _may_vanish(block: Any) -> bool:
+    """Whether one choice of block for the whole stage may be identity."""
+    values = block.get("values") if isinstance(block, Mapping) and block.get("per") != "block" else block
+    return isinstance(values, list) and "identity" in values

@@ -153,7 +153,9 @@ def linear_terms(expression: Expression) -> tuple[dict[str, float], Any] | None:
     weights: dict[str, float] = {}
     if not _collect_terms(node.left, weights):
         return None
-    check = parse(f"total {_SYMBOL[type(node.ops[0])]} {right.value!r}") if type(node.ops[0]) in _SYMBOL else None
+    check = (
+        parse(f"total {_SYMBOL[type(node.ops[0])]} {right.value!r}") if type(node.ops[0]) in _SYMBOL else None
+    )
     return None if check is None else (weights, lambda total: check({"total": total}))
 
 

@@ -90,12 +90,16 @@ RANGE_FORMS = "a list like [16, 24], {min, max, step}, or {values: [...], kind, 
 def check_name(document: Document, key: Sequence[str | int], name: str) -> None:
     """Names of stages and decisions must be usable in expressions."""
     if not NAME.match(name) or name in RESERVED:
-        raise document.error(key, f"{name!r} is not a usable name: letters, digits and '_', not a reserved word.")
+        raise document.error(
+            key, f"{name!r} is not a usable name: letters, digits and '_', not a reserved word."
+        )
 
 
 def is_range(raw: Any) -> bool:
     """Whether a value offers a choice."""
-    return isinstance(raw, list) or (isinstance(raw, Mapping) and ("min" in raw or "values" in raw or "max" in raw))
+    return isinstance(raw, list) or (
+        isinstance(raw, Mapping) and ("min" in raw or "values" in raw or "max" in raw)
+    )
 
 
 def parse_range(document: Document, key: Sequence[str | int], raw: Any, low: float | None = None) -> Range:
@@ -116,7 +120,9 @@ def parse_range(document: Document, key: Sequence[str | int], raw: Any, low: flo
             raise document.error([*key, name], unknown("key of a range", str(name), known))
     per = raw.get("per", "stage")
     if per not in ("stage", "block"):
-        raise document.error([*key, "per"], f"'per' is stage (one choice for all blocks) or block, not {per!r}.")
+        raise document.error(
+            [*key, "per"], f"'per' is stage (one choice for all blocks) or block, not {per!r}."
+        )
     values = _listed(document, key, raw) if "values" in raw else _stepped(document, key, raw)
     kind = _kind(document, key, raw, values)
     if low is not None:
@@ -161,7 +167,9 @@ def _stepped(document: Document, key: Sequence[str | int], raw: Mapping[str, Any
         raise document.error([*key, "max"], f"'max' {high} is below 'min' {low}: the range is empty.")
     if (high - low) % step:
         near = high - (high - low) % step
-        raise document.error([*key, "max"], f"steps of {step} from {low} do not reach {high}; the last is {near}.")
+        raise document.error(
+            [*key, "max"], f"steps of {step} from {low} do not reach {high}; the last is {near}."
+        )
     if (high - low) // step >= 10_000:
         raise document.error(key, "a range of more than 10,000 values.")
     return list(range(low, high + 1, step))

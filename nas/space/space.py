@@ -58,6 +58,7 @@ class Space:
         requirements: Mapping[str, list[str]],
         recipes: Mapping[str, dict[str, Any]],
         compacted: Sequence[str] = (),
+        suffixed: Sequence[str] = (),
     ) -> None:
         self.name, self.about = name, about
         self.decisions = tuple(decisions)
@@ -66,7 +67,7 @@ class Space:
         self.sampling, self.requirements, self.recipes = sampling, dict(requirements), dict(recipes)
         self.presets: dict[str, Arch] = {}
         self.sources = dict(sources)
-        self._compacted = tuple(compacted)
+        self._compacted, self._suffixed = tuple(compacted), tuple(suffixed)
         self._resolver = Resolver(self.decisions, sources)
         self._conditions = [(i, parse(d.active_when)) for i, d in enumerate(decisions) if d.active_when]
         self.index = self._resolver.index
@@ -85,7 +86,8 @@ class Space:
     def hash_tables(self) -> list[NDArray[np.uint64]]:
         """64-bit hash of each value of each decision."""
         return [
-            np.array([value_hash(d.name, value) for value in d.values], dtype=np.uint64) for d in self.decisions
+            np.array([value_hash(d.name, value) for value in d.values], dtype=np.uint64)
+            for d in self.decisions
         ]
 
     @cached_property
@@ -193,7 +195,7 @@ class Space:
         """Which archs keep every rule and are in canonical form, bool `(n,)`."""
         codes = batch.codes
         sizes = np.array([len(d) for d in self.decisions])
-        mask = ((codes >= 0) & (codes < sizes)).all(axis=1)
+        mask: NDArray[np.bool_] = np.all((codes >= 0) & (codes < sizes), axis=1)
         inside = np.where(mask[:, None], codes, 0).astype(np.int16)
         scope = self.scope(inside)
         for rule in self.rules:
@@ -222,6 +224,10 @@ class Space:
         codes = np.array(codes, dtype=np.int16)
         for stage in self._compacted:
             codes = self._compact(codes, stage)
+        for stage in self._suffixed:
+            depth, count = self.index[f"{stage}.depth"], self.index[f"{stage}.count"]
+            deep = self.decisions[depth].array[codes[:, depth]]
+            codes[:, count] = np.minimum(codes[:, count], np.searchsorted(self.decisions[count].array, deep))
         for _ in range(len(self.decisions)):
             cleared = np.where(self.active(codes), codes, 0).astype(np.int16)
             if np.array_equal(cleared, codes):
@@ -230,9 +236,10 @@ class Space:
         return codes
 
     def _compact(self, codes: Codes, stage: str) -> Codes:
+        """Identity blocks of a stage moved to its end, with the choices of the blocks that move."""
         count = sum(d.name.startswith(f"{stage}.block[") for d in self.decisions)
         blocks = [self.index[f"{stage}.block[{i}]"] for i in range(count)]
-        identity = self.decisions[blocks[0]].code("identity")
+        identity = self.decisions[blocks[0]].values.index("identity")
         depth = self.index.get(f"{stage}.depth")
         n = len(codes)
         there = np.ones((n, count), dtype=bool)
@@ -241,7 +248,9 @@ class Space:
         real = there & (codes[:, blocks] != identity)
         order = np.argsort(~real, axis=1, kind="stable")
         kept = np.arange(count)[None, :] < real.sum(axis=1)[:, None]
-        for base in {d.name.split("[")[0] for d in self.decisions if d.name.startswith(f"{stage}.") and "[" in d.name}:
+        for base in {
+            d.name.split("[")[0] for d in self.decisions if d.name.startswith(f"{stage}.") and "[" in d.name
+        }:
             columns = [self.index[f"{base}[{i}]"] for i in range(count)]
             moved = np.take_along_axis(codes[:, columns], order, axis=1)
             rest = identity if base == f"{stage}.block" else 0
@@ -288,7 +297,9 @@ class Space:
             code = decision.code(values[decision.name])
             if code is None:
                 allowed = ", ".join(str(value) for value in decision.values)
-                raise NasError(f"{decision.name} = {values[decision.name]!r} is outside the space: {allowed}.")
+                raise NasError(
+                    f"{decision.name} = {values[decision.name]!r} is outside the space: {allowed}."
+                )
             codes.append(code)
         return codes
 
@@ -300,7 +311,9 @@ class Space:
             return False
         return True
 
-    def mutate(self, batch: ArchBatch, rng: np.random.Generator, probability: float | None = None) -> ArchBatch:
+    def mutate(
+        self, batch: ArchBatch, rng: np.random.Generator, probability: float | None = None
+    ) -> ArchBatch:
         """Variation by decision type, then repair; see `nas.space.variation`."""
         from nas.space.variation import mutate
 
@@ -321,7 +334,9 @@ class Space:
     def lower(self, batch: ArchBatch | Arch, *, scale: float = 1.0, classes: int | None = None) -> list[Slot]:
         """Slots of the networks; sizes are int arrays `(n,)` for a batch, ints for an arch."""
         if self.blueprint is None:
-            raise NasError(f"space {self.name!r} has no network behind it: its architectures are rows of a table.")
+            raise NasError(
+                f"space {self.name!r} has no network behind it: its architectures are rows of a table."
+            )
         values: Mapping[str, Any] = batch.values if isinstance(batch, Arch) else self.columns(batch.codes)
         if isinstance(batch, Arch):
             inert = {d.name: d.values[0] for d in self.decisions if d.name not in values}

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nas.blocks.base import Block
 from nas.arith import Num
+from nas.blocks.base import Block
 from nas.space.expression import Expression
 
 

@@ -35,7 +35,9 @@ class Checkpointer:
                 os.fsync(file.fileno())
         except OSError as error:
             aside.unlink(missing_ok=True)
-            raise NasError(f"{self.folder}: the checkpoint cannot be written: {error.strerror or error}.") from None
+            raise NasError(
+                f"{self.folder}: the checkpoint cannot be written: {error.strerror or error}."
+            ) from None
         if self.current.exists():
             self.current.replace(self.previous)
         aside.replace(self.current)
@@ -50,7 +52,9 @@ class Checkpointer:
         for path in present:
             payload = _read(path)
             if payload is not None:
-                warning = None if path == present[0] else f"{present[0]} is damaged; continuing from {path.name}."
+                warning = (
+                    None if path == present[0] else f"{present[0]} is damaged; continuing from {path.name}."
+                )
                 return payload, warning
         if present:
             raise NasError(f"{self.folder}: the checkpoints are damaged; start again without --resume.")

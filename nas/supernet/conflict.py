@@ -29,7 +29,8 @@ def gradient_cosine(supernet: Supernet, images: Tensor, labels: Tensor, a: Arch,
 
 def _gradient(supernet: nn.Module, images: Tensor, labels: Tensor, arch: Arch) -> dict[str, Tensor]:
     supernet.zero_grad(set_to_none=True)
-    F.cross_entropy(supernet(images, arch, momentum=0.0).float(), labels).backward()
+    loss = F.cross_entropy(supernet(images, arch, momentum=0.0).float(), labels)
+    torch.autograd.backward(loss)
     found = {name: p.grad for name, p in supernet.named_parameters() if p.grad is not None}
     supernet.zero_grad(set_to_none=True)
     return found

@@ -11,8 +11,6 @@ from torch import Tensor
 RATIO_CLIP = 5.0
 
 
-
-
 def soft_cross_entropy(scores: Tensor, target: Tensor) -> Tensor:
     """Mean of `-Σ target · log softmax(scores)`; both `(B, classes)`."""
     return -(target * F.log_softmax(scores, dim=-1)).sum(-1).mean()

@@ -34,4 +34,6 @@ def choose(precision: Precision, device: torch.device) -> torch.dtype:
 def autocast(dtype: torch.dtype, device: torch.device) -> Callable[[], torch.autocast]:
     """A context maker that runs matrix products and convolutions in `dtype`."""
     enabled = dtype is not torch.float32
-    return functools.partial(torch.autocast, device.type, dtype=dtype if enabled else torch.bfloat16, enabled=enabled)
+    return functools.partial(
+        torch.autocast, device.type, dtype=dtype if enabled else torch.bfloat16, enabled=enabled
+    )

@@ -83,7 +83,9 @@ class Supernet(nn.Module):
             NasError: the arch lies outside the space, so that the supernet has no weights for it.
         """
         if not self.space.contains(arch):
-            raise NasError(f"arch {arch.id} lies outside space {self.space.name!r}; the supernet holds no weights for it.")
+            raise NasError(
+                f"arch {arch.id} lies outside space {self.space.name!r}; the supernet holds no weights for it."
+            )
         layers = self.lower(arch)
         static = [self._elastic(layer).extract(layer.sizes) for layer in layers]
         network = Network(layers, static)
@@ -107,14 +109,17 @@ def possible_sizes(
     All combinations of the decisions a slot depends on where these are at most 10⁶, else uniform draws and
     one sweep of each decision.
     """
-    found = {}
+    found: dict[str, tuple[Any, Mapping[str, NDArray[Any]]]] = {}
     if space.blueprint is None:
         raise NasError(f"space {space.name!r} has no network behind it; there is no supernet to train.")
     rows: dict[tuple[int, ...], Any] = {}
     for index, deps in enumerate(slot_dependencies(space)):
         if deps not in rows:
             codes = _combinations(space, deps)
-            rows[deps] = (len(codes), lower(space.blueprint, space.columns(codes), scale=scale, classes=classes))
+            rows[deps] = (
+                len(codes),
+                lower(space.blueprint, space.columns(codes), scale=scale, classes=classes),
+            )
         n, slots = rows[deps]
         slot = slots[index]
         active = np.broadcast_to(np.asarray(slot.active, dtype=bool), (n,))

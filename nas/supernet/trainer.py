@@ -84,7 +84,12 @@ class Trainer:
         device: torch.device | None = None,
     ) -> None:
         self.device = device or torch.device("cpu")
-        self.supernet, self.data, self.settings, self.sampler = supernet.to(self.device), data, settings, sampler
+        self.supernet, self.data, self.settings, self.sampler = (
+            supernet.to(self.device),
+            data,
+            settings,
+            sampler,
+        )
         self.teachers = [teacher.to(self.device).eval() for teacher in teachers]
         self.checkpoints = folder
         self.total, self.cosine_steps = total_steps(settings, data.steps_per_epoch())
@@ -156,7 +161,7 @@ class Trainer:
                     loss = adaptive_alpha_divergence(scores, torch.stack(probabilities).mean(0))
                 else:
                     loss = soft_cross_entropy(scores, target)
-            self.scaler.scale(loss).backward()
+            torch.autograd.backward(self.scaler.scale(loss))
             if not learns:
                 probabilities.append(scores.detach().softmax(-1))
             losses.append(float(F.cross_entropy(scores.detach(), labels)) if learns else float(loss.detach()))
@@ -169,7 +174,9 @@ class Trainer:
         if not self.teachers:
             return target
         with torch.no_grad(), self.autocast():
-            soft = teacher_target([teacher(images) for teacher in self.teachers], self.settings.teacher_temperature)
+            soft = teacher_target(
+                [teacher(images) for teacher in self.teachers], self.settings.teacher_temperature
+            )
         return soft if len(self.teachers) > 1 else 0.5 * (soft + target)
 
     def _score(self, arch: Arch, scores: Tensor, images: Tensor, labels: Tensor) -> float:
@@ -193,7 +200,9 @@ class Trainer:
         return a, b, gradient_cosine(self.supernet, images, labels, a, b)
 
     def _offence(self, verdict: str) -> None:
-        self.warnings.append(f"step {self.step}: loss or gradient not finite, or collapsed; the step was skipped")
+        self.warnings.append(
+            f"step {self.step}: loss or gradient not finite, or collapsed; the step was skipped"
+        )
         if verdict != "roll back":
             return
         loaded = self.checkpoints.load()
@@ -204,7 +213,9 @@ class Trainer:
             )
         self._restore_weights(loaded[0])
         self.guard = Guard()
-        self.warnings.append(f"step {self.step}: weights rolled back to the checkpoint of step {loaded[0]['step']}")
+        self.warnings.append(
+            f"step {self.step}: weights rolled back to the checkpoint of step {loaded[0]['step']}"
+        )
 
     def save(self) -> None:
         """Write a checkpoint of everything that the rest of the run depends on."""
@@ -267,5 +278,3 @@ def _schedule(settings: TrainSettings, total: int) -> Cosine:
         warmup=round(settings.warmup * total),
         total=total,
     )
-
-

@@ -74,12 +74,16 @@ class Strategy(ABC):
         """Objective values float `(n, m)` of evaluated archs (NaN: failed) and their violations `(n,)`."""
         rows = np.asarray(values, dtype=np.float64).reshape(len(batch), -1)
         if rows.shape[1] != len(self.directions):
-            raise NasError(f"tell: {rows.shape[1]} values per architecture, but there are {len(self.directions)} objectives.")
+            raise NasError(
+                f"tell: {rows.shape[1]} values per architecture, but there are {len(self.directions)} objectives."
+            )
         extra = np.zeros(len(batch)) if violations is None else np.asarray(violations, dtype=np.float64)
         self._asked = np.union1d(self._asked, batch.hashes)
         self.archs = concatenate([self.archs, batch])
         self.values = np.concatenate([self.values, rows])
-        self.violations = np.concatenate([self.violations, np.where(np.isnan(rows).any(axis=1), np.inf, extra)])
+        self.violations = np.concatenate(
+            [self.violations, np.where(np.isnan(rows).any(axis=1), np.inf, extra)]
+        )
 
     def violation(self, batch: ArchBatch) -> Floats:
         """Violation of the cheap constraints, `(n,)`; 0 where there are none."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.accuracy.predictor import ArchPredictor
 from nas.metrics import Direction
@@ -72,7 +73,8 @@ class PredictorSearch(Strategy):
         cost = np.log(np.maximum(values[feasible, column], 1e-12))
         targets = self.rng.uniform(cost.min(), cost.max(), size=n)
         nearest = np.abs(cost[None, :] - targets[:, None]).argmin(axis=1)
-        return pool[feasible[np.unique(nearest)]]
+        chosen: NDArray[np.intp] = feasible[np.unique(nearest)]
+        return pool[chosen]
 
     def _known(self, batch: ArchBatch) -> tuple[Floats, Floats]:
         if self.cheap is None:

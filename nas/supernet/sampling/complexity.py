@@ -94,7 +94,9 @@ class LevelSource:
             found.append(batch[np.flatnonzero(inside)])
             if sum(len(part) for part in found) >= n:
                 return concatenate(found)[:n]
-        raise NasError(f"too few architectures with about {low / 1e6:g}M MACs were found by rejection; widen the window.")
+        raise NasError(
+            f"too few architectures with about {low / 1e6:g}M MACs were found by rejection; widen the window."
+        )
 
 
 class ComplexitySampler(SubnetSampler):
@@ -175,9 +177,10 @@ class ComplexitySampler(SubnetSampler):
         narrow[:, list(self.levels.widths)] = codes[list(self.levels.widths)]
         shallow[:, list(self.levels.depths)] = codes[list(self.levels.depths)]
         plan = plan_for(self.space)
-        return plan(self.space.repair(ArchBatch(self.space, narrow)))["macs"] - plan(
-            self.space.decode(shallow)
-        )["macs"]
+        return (
+            plan(self.space.repair(ArchBatch(self.space, narrow)))["macs"]
+            - plan(self.space.decode(shallow))["macs"]
+        )
 
     def _anchor(self) -> Arch:
         if self.level == 0 or not self.banks[0].archs:
@@ -233,7 +236,8 @@ class ComplexitySampler(SubnetSampler):
         self.level = int(state["level"])
         for bank, saved in zip(self.banks, state["banks"]):
             bank.restore(self.space, saved)
-        self.tally = Tally(*[int(value) for value in state["tally"]], levels=[int(v) for v in state["levels"]])
+        draws, exploited, preferred, rescored = (int(value) for value in state["tally"])
+        self.tally = Tally(draws, exploited, preferred, rescored, [int(v) for v in state["levels"]])
 
 
 def exploitation(step: int, total: int) -> float:

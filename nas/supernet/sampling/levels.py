@@ -72,7 +72,9 @@ def _derived(space: Space) -> Levels:
     codes = np.where(ordinal, np.floor(shares * (sizes - 1)), 0).astype(np.int16)
     minima = list(space.repair(space.decode(codes)))
     minimum_macs = [float(cost(space, arch)["macs"][0]) for arch in minima]
-    reach = [next((i for i in reversed(range(DERIVED_MINIMA)) if minimum_macs[i] < level / 2), 0) for level in macs]
+    reach = [
+        next((i for i in reversed(range(DERIVED_MINIMA)) if minimum_macs[i] < level / 2), 0) for level in macs
+    ]
     return Levels(
         macs=macs,
         window=DERIVED_WINDOW * macs[0],

@@ -123,15 +123,15 @@ class WindowSampler:
         free = prod(self.sizes[d] for d in range(len(self.sizes)) if d not in seen)
         return state[0] * float(free)
 
-    def _cost_after(self, frontier: tuple[int, ...], term: Term, remaining: list[Term]) -> tuple[int, int, int]:
+    def _cost_after(
+        self, frontier: tuple[int, ...], term: Term, remaining: list[Term]
+    ) -> tuple[int, int, int]:
         needed = {d for t in remaining if t is not term for d in t.scope}
         joint = {*frontier, *term.scope}
         after = prod(self.sizes[d] for d in joint if d in needed)
         return after, prod(self.sizes[d] for d in joint), term.scope[0]
 
-    def _advance(
-        self, state: Counts, before: tuple[int, ...], term: Term, after: tuple[int, ...]
-    ) -> Counts:
+    def _advance(self, state: Counts, before: tuple[int, ...], term: Term, after: tuple[int, ...]) -> Counts:
         """Counts after a term: every entry shifts the partial sums of the states it continues."""
         rest = [d for d in before if d not in term.scope]
         shared = [d for d in before if d in term.scope]
@@ -158,7 +158,7 @@ class WindowSampler:
 
     def _entries(self, term: Term, shared: list[int], ends: list[int]) -> NDArray[np.int64]:
         """Distinct (source state, target state, shift) of a term and how many combinations share each."""
-        indices = dict(zip(term.scope, np.indices(term.bins.shape)))
+        indices: dict[int, NDArray[np.int64]] = dict(zip(term.scope, list(np.indices(term.bins.shape))))
         source = _flat([indices[d] for d in shared], [self.sizes[d] for d in shared], term.bins.shape)
         target = _flat([indices[d] for d in ends], [self.sizes[d] for d in ends], term.bins.shape)
         rows = np.stack([source, target, term.bins], axis=-1)[term.allowed]

@@ -1,0 +1,72 @@
+"""The command line. Errors are one message without a traceback; commands import what they need when run."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from nas.cli import device, doctor, front, report, run, show, space, study
+from nas.errors import NasError
+
+app = typer.Typer(
+    name="nas",
+    help="Neural architecture search for vision models on your device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.run)
+app.add_typer(space.app, name="space")
+app.add_typer(device.app, name="device")
+app.add_typer(study.app, name="study")
+app.command("front")(front.front)
+app.command("show")(show.show)
+app.command("report")(report.report)
+app.command("doctor")(doctor.doctor)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from nas import __version__
+
+        typer.echo(f"nas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """Neural architecture search for vision models on your device."""
+
+
+def main() -> None:
+    """Entry point of the `nas` command."""
+    debug = "--debug" in sys.argv
+    sys.argv = [sys.argv[0], *[argument for argument in sys.argv[1:] if argument != "--debug"]]
+    try:
+        app()
+    except NasError as error:
+        if debug:
+            raise
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("stopped.", err=True)
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(
+            f"internal error: {type(error).__name__}: {error}. Run with --debug for the traceback.", err=True
+        )
+        sys.exit(2)

@@ -1,0 +1,105 @@
+"""Finding an architecture in every study of a storage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nas.cli.output import open_storage
+from nas.errors import NasError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from nas.store import Preset, Storage, StudyRow, TrialRow
+
+_LISTED = 8
+
+
+@dataclass(frozen=True)
+class Found:
+    """One place where an architecture occurs: a trial, or a preset of a study.
+
+    Attributes:
+        on_front: whether the trial is on its study's front.
+    """
+
+    study: StudyRow
+    trial: TrialRow | None
+    preset: Preset | None
+    on_front: bool = False
+
+    @property
+    def arch_id(self) -> str:
+        """Identity of the architecture."""
+        known = self.trial or self.preset
+        assert known is not None
+        return known.arch_id
+
+
+def find(url: str | None, wanted: str) -> list[Found]:
+    """Every place of one architecture in the storage at `url`.
+
+    Args:
+        wanted: an arch id, the beginning of one, or `STUDY/NUMBER`.
+
+    Raises:
+        NasError: there is none, or several begin like that; or no such storage.
+    """
+    from nas.store.engine import connect, default_url, parse_url
+    from nas.store.failures import translated
+
+    storage = open_storage(url)
+    engine = connect(parse_url(default_url() if url is None else url), read_only=True)
+    with translated(engine.url), engine.connect() as connection:
+        study, slash, number = wanted.rpartition("/")
+        beginning = _of_trial(storage, connection, study, number) if slash else wanted
+        if not beginning:
+            raise NasError("an arch id, the beginning of one, or STUDY/NUMBER is needed.")
+        return _unique(_places(storage, connection, beginning), beginning)
+
+
+def _places(storage: Storage, connection: Connection, beginning: str) -> list[Found]:
+    from nas.store import trials
+    from nas.store.models import trials as table
+
+    places: list[Found] = []
+    condition = table.c.arch_id.startswith(beginning, autoescape=True)
+    for study in storage.studies():
+        rows = trials.read(connection, study.id, condition)
+        front = {row.number for row in storage.front(study.id)} if rows else set()
+        places += [Found(study, row, None, row.number in front) for row in rows]
+        presets = storage.presets(study.id)
+        places += [Found(study, None, one) for one in presets if one.arch_id.startswith(beginning)]
+    return places
+
+
+def _unique(places: Sequence[Found], beginning: str) -> list[Found]:
+    """The places of the one architecture that is meant."""
+    exact = [place for place in places if place.arch_id == beginning]
+    ids = sorted({place.arch_id for place in exact or places})
+    if not ids:
+        raise NasError(
+            f"no architecture {beginning!r} in this storage; `nas front STUDY` lists those of a front,"
+            " and STUDY/NUMBER names a trial."
+        )
+    if len(ids) > 1:
+        listing = ", ".join(ids[:_LISTED]) + (", …" if len(ids) > _LISTED else "")
+        raise NasError(f"{len(ids)} architectures begin with {beginning!r}: {listing}. Give more of the id.")
+    return exact or list(places)
+
+
+def _of_trial(storage: Storage, connection: Connection, study: str, number: str) -> str:
+    """The arch id of a trial."""
+    from nas.store import trials
+    from nas.store.models import trials as table
+
+    row = storage.study(study)
+    if not number.isdecimal():
+        raise NasError(f"{study}/{number}: {number!r} is not a trial's number; write STUDY/NUMBER.")
+    found = trials.read(connection, row.id, table.c.number == int(number))
+    if not found:
+        known = f"its trials are 0 … {row.n_trials - 1}" if row.n_trials else "it has none yet"
+        raise NasError(f"study {study!r} has no trial {number}; {known}.")
+    return found[0].arch_id

@@ -1,0 +1,112 @@
+"""`nas run`: from a space to a Pareto front."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Annotated
+
+import typer
+
+from nas.cli.front import front
+
+
+def run(
+    space: Annotated[str, typer.Argument(help="A space's name or file.", metavar="SPACE")],
+    device: Annotated[
+        list[str] | None,
+        typer.Option("--device", help="Device to search for; repeat for several. Without: MACs."),
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="embedded (minutes, no data needed) or paper.")] = "embedded",
+    data: Annotated[
+        str | None, typer.Option(help="digits, shapes, imagefolder:PATH or hf:NAME.", metavar="SPEC")
+    ] = None,
+    objectives: Annotated[
+        list[str] | None,
+        typer.Option(help="e.g. 'accuracy:max latency:min'; repeat, or separate by spaces.", metavar="TEXT"),
+    ] = None,
+    constraint: Annotated[
+        list[str] | None, typer.Option("--constraint", help="e.g. 'latency<=20ms'; repeat.", metavar="TEXT")
+    ] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option("--require", help="A named requirement of the space; repeat.", metavar="NAME"),
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="predictor, nsga2, nsga2:elasticvit or random.")
+    ] = None,
+    n_trials: Annotated[int | None, typer.Option(help="Real evaluations of the search.", min=1)] = None,
+    accuracy: Annotated[str, typer.Option(help="supernet, or table:FILE.csv#COLUMN.")] = "supernet",
+    latency: Annotated[str | None, typer.Option(help="table:FILE.csv#COLUMN instead of a device.")] = None,
+    supernet: Annotated[
+        str | None, typer.Option(help="Study whose trained weights are used; no training.", metavar="STUDY")
+    ] = None,
+    study_name: Annotated[str | None, typer.Option(help="By default SPACE-DEVICE.")] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Database URL.", envvar="NAS_STORAGE", show_default="sqlite:///nas.db")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random.", min=0)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the study of that name.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds after which no further batch of trials is begun.", min=0)
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any setting, e.g. train.steps=100; repeat.", metavar="KEY=VALUE"),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only the front and errors.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print all settings too.")] = False,
+) -> None:
+    """Train a supernet for SPACE, search it for the device, and store and report the front."""
+    from nas.pipeline.progress import ConsoleReporter, Silent
+    from nas.pipeline.run import run as run_study
+
+    reporter = Silent() if quiet else ConsoleReporter()
+    try:
+        study = run_study(
+            space,
+            device=device or (),
+            recipe=recipe,
+            settings=set_ or (),
+            objectives=_words(objectives),
+            constraints=constraint or (),
+            requirements=require or (),
+            accuracy=accuracy,
+            latency=latency,
+            supernet=supernet,
+            data=data,
+            strategy=strategy,
+            n_trials=n_trials,
+            seed=seed,
+            study_name=study_name,
+            storage=storage,
+            resume=resume,
+            timeout=timeout,
+            command=["nas", *sys.argv[1:]],
+            verbose=verbose,
+            reporter=reporter,
+        )
+    except KeyboardInterrupt:
+        again = shlex.join(["nas", *[a for a in sys.argv[1:] if a != "--resume"], "--resume"])
+        typer.echo(f"stopped; everything is saved. Continue with:\n  {again}", err=True)
+        raise typer.Exit(130) from None
+    front(study.name, storage=storage)
+    if not quiet:
+        _next_steps(study.name, storage)
+
+
+def _words(texts: list[str] | None) -> list[str]:
+    return [word for text in texts or [] for word in text.replace(",", " ").split()]
+
+
+def _next_steps(name: str, storage: str | None) -> None:
+    where = f" --storage {shlex.quote(storage)}" if storage else ""
+    study = shlex.quote(name)
+    typer.echo("Next:", err=True)
+    for command, why in (
+        (f"nas front {study} -f json{where}", "the front as data"),
+        (f"nas show {study}/NUMBER{where}", "one architecture"),
+        (f"nas report {study}{where}", "write the report again"),
+        (f"nas run SPACE --supernet {study} --device pixel4{where}", "another device, without training"),
+    ):
+        typer.echo(f"  {command:<60} {why}", err=True)

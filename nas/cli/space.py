@@ -1,0 +1,155 @@
+"""`nas space`: what a search space holds."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from nas.metrics import Metric
+    from nas.space import Arch, Space
+
+app = typer.Typer(help="Search spaces: check, show, sample, size, presets.", no_args_is_help=True)
+
+
+class Format(StrEnum):
+    """How listings are printed."""
+
+    table = "table"
+    json = "json"
+
+
+SpaceArgument = Annotated[str, typer.Argument(help="A space's name or file.", metavar="SPACE")]
+FormatOption = Annotated[Format, typer.Option("-f", "--format", help="How to print.")]
+DeviceOption = Annotated[list[str] | None, typer.Option("--device", help="Latency on this device; repeat.")]
+
+
+@app.command()
+def check(space: SpaceArgument) -> None:
+    """Check a space file and say what it holds."""
+    loaded = _load(space)
+    size, exact = loaded.size()
+    about = "" if exact else "about "
+    typer.echo(
+        f"{loaded.name}: {len(loaded.decisions)} decisions, {len(loaded.rules)} rules, {about}{size:,} architectures"
+    )
+
+
+@app.command()
+def size(space: SpaceArgument, form: FormatOption = Format.table) -> None:
+    """Count the distinct valid architectures, exactly, without enumerating them."""
+    loaded = _load(space)
+    count, exact = loaded.size()
+    if form is Format.json:
+        typer.echo(json.dumps({"space": loaded.name, "size": count, "exact": exact}))
+    else:
+        typer.echo(f"{count:,}" if exact else f"about {count:,} (estimated: the space has global rules)")
+
+
+@app.command()
+def show(space: SpaceArgument, form: FormatOption = Format.table) -> None:
+    """List decisions, rules and requirements."""
+    loaded = _load(space)
+    decisions = [
+        {"name": d.name, "kind": d.kind, "values": list(d.values), "active_when": d.active_when}
+        for d in loaded.decisions
+    ]
+    rules = [{"require": rule.expression.text, "why": rule.why} for rule in loaded.rules]
+    if form is Format.json:
+        data = {"space": loaded.name, "hash": loaded.hash, "decisions": decisions, "rules": rules}
+        typer.echo(json.dumps({**data, "requirements": loaded.requirements}, indent=1))
+        return
+    from rich.table import Table
+
+    table = Table("decision", "kind", "values", "has an effect")
+    for d in loaded.decisions:
+        values = ", ".join(str(value) for value in d.values)
+        table.add_row(d.name, d.kind, values, d.active_when or "always")
+    _print(table)
+    for rule in rules:
+        typer.echo(f"rule: {rule['require']}" + (f"  ({rule['why']})" if rule["why"] else ""))
+    for name, texts in loaded.requirements.items():
+        typer.echo(f"requirement {name}: {', '.join(texts)}")
+
+
+@app.command()
+def sample(
+    space: SpaceArgument,
+    n: Annotated[int, typer.Option("-n", help="How many.", min=1)] = 5,
+    seed: Annotated[int, typer.Option(help="Of the draw.", min=0)] = 0,
+    distribution: Annotated[str, typer.Option(help="uniform or per-decision.")] = "uniform",
+    device: DeviceOption = None,
+    form: FormatOption = Format.table,
+) -> None:
+    """Draw architectures, with their costs."""
+    loaded = _load(space)
+    batch = loaded.sample(n, seed=seed, distribution=distribution)  # type: ignore[arg-type]
+    named = {arch.id: arch for arch in batch}
+    _archs(loaded, named, device, form, title="arch")
+
+
+@app.command()
+def presets(space: SpaceArgument, device: DeviceOption = None, form: FormatOption = Format.table) -> None:
+    """List the named architectures, with their costs."""
+    loaded = _load(space)
+    if not loaded.presets:
+        typer.echo(f"space {loaded.name} has no presets.", err=True)
+    _archs(loaded, loaded.presets, device, form, title="preset")
+
+
+def _archs(space: Space, archs: dict[str, Arch], devices: list[str] | None, form: Format, title: str) -> None:
+    rows = {name: _metrics(space, arch, devices) for name, arch in archs.items()}
+    if form is Format.json:
+        data = [
+            {
+                title: name,
+                "arch_id": archs[name].id,
+                "arch": archs[name].values,
+                "metrics": {key: metric.to_json() for key, metric in metrics.items()},
+            }
+            for name, metrics in rows.items()
+        ]
+        typer.echo(json.dumps(data, indent=1))
+        return
+    from rich.table import Table
+
+    names = list(next(iter(rows.values()), {}))
+    table = Table(title, *[f"{name} ({_unit(name)})" for name in names])
+    for name, metrics in rows.items():
+        table.add_row(name, *[_shown(metrics[key]) for key in names])
+    _print(table)
+
+
+def _metrics(space: Space, arch: Arch, devices: list[str] | None) -> dict[str, Metric]:
+    from nas.latency.device import load_device
+    from nas.pipeline.metrics import CheapMetrics
+
+    if space.blueprint is None and not devices:
+        return {}
+    loaded = tuple(load_device(name) for name in devices or ())
+    return CheapMetrics(space, loaded).metrics(arch)[0]
+
+
+def _unit(name: str) -> str:
+    return {"macs": "M", "params": "M", "memory": "MiB"}.get(name, "ms")
+
+
+def _shown(metric: Metric) -> str:
+    divisor = {"MACs": 1e6, "params": 1e6, "bytes": 2.0**20}.get(metric.unit, 1.0)
+    note = "" if metric.provenance == "counted" else f" {metric.provenance}"
+    return f"{metric.value / divisor:.2f}{note}"
+
+
+def _load(name: str) -> Space:
+    from nas.space import load_space
+
+    return load_space(name)
+
+
+def _print(table: Any) -> None:
+    from rich.console import Console
+
+    Console().print(table)

@@ -1,0 +1,104 @@
+"""Under which conditions a choice has an effect, so that equal networks have one form.
+
+A field of a stage matters where a block that takes it stands, or where a field that is derived from it
+matters. Conditions are expressions over other decisions; None means always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from nas.space.expression import Expression
+from nas.space.stage import Chosen, Const, Suffix
+
+Condition = str | None
+
+
+@dataclass(frozen=True)
+class Users:
+    """Where the blocks of a part stand.
+
+    Attributes:
+        stage: whose depth counts.
+        min_depth: blocks that are always there.
+        part, chosen, names, depth: the part, its choice of block, all its block names, and its positions.
+    """
+
+    stage: str
+    min_depth: int
+    part: str = ""
+    chosen: Const | Chosen | Suffix = Const("")
+    names: tuple[str, ...] = ()
+    depth: int = 1
+
+    def choosing(self, part: str, chosen: Const | Chosen | Suffix, names: Sequence[str], depth: int) -> Users:
+        """The same stage, with a part's choice of block."""
+        return replace(self, part=part, chosen=chosen, names=tuple(names), depth=depth)
+
+    def condition(self, takers: Sequence[str], position: int | None = None) -> Condition:
+        """Whether a block of `takers` stands at `position`, or anywhere for None."""
+        there = self._there(position or 0)
+        taken = None if len(takers) == len(self.names) else self._taken(takers, position)
+        return " and ".join(f"({part})" for part in (there, taken) if part) or None
+
+    def _there(self, position: int) -> Condition:
+        return f"{self.stage}.depth > {position}" if position >= self.min_depth else None
+
+    def _taken(self, takers: Sequence[str], position: int | None) -> Condition:
+        match self.chosen:
+            case Const():
+                return None
+            case Suffix(last=last, count=count):
+                return self._in_suffix(count, last in takers, position)
+            case Chosen(per_block=False):
+                return self._among("block", takers)
+        if position is not None:
+            return self._among(f"block[{position}]", takers)
+        if {*takers, "identity"} == set(self.names):
+            return self._among("block[0]", takers)  # identity blocks stand last
+        parts = [(self._there(i), self._among(f"block[{i}]", takers)) for i in range(self.depth)]
+        return " or ".join(f"({there} and {among})" if there else among for there, among in parts)
+
+    def _among(self, name: str, takers: Sequence[str]) -> str:
+        return f"{self.part}.{name} in [{', '.join(repr(taker) for taker in takers)}]"
+
+    def _in_suffix(self, count: Chosen | Const, last: bool, position: int | None) -> str:
+        many = f"{self.part}.count" if isinstance(count, Chosen) else str(count.value)
+        if position is None:
+            return f"{many} > 0" if last else f"{self._deep()} > {many}"
+        return f"{many} + {position} {'>=' if last else '<'} {self._deep()}"
+
+    def _deep(self) -> str:
+        return f"{self.stage}.depth" if self.min_depth != self.depth else str(self.depth)
+
+
+@dataclass
+class Effects:
+    """Condition of every decision and field by its full name, before derived fields are followed."""
+
+    own: dict[str, Condition] = field(default_factory=dict)
+
+    def of(self, name: str, derived: Mapping[str, Expression]) -> Condition:
+        """Condition of a decision: its own, or that of any field derived from it."""
+        found = [self.own[other] for other in (name, *self._readers(name, derived))]
+        if None in found:
+            return None
+        return " or ".join(dict.fromkeys(f"({condition})" for condition in found))
+
+    def _readers(self, name: str, derived: Mapping[str, Expression]) -> list[str]:
+        readers: list[str] = []
+        pending = [name]
+        while pending:
+            new = self._direct(pending.pop(), derived, readers)
+            readers += new
+            pending += new
+        return readers
+
+    def _direct(self, name: str, derived: Mapping[str, Expression], known: Sequence[str]) -> list[str]:
+        return [full for full, text in derived.items() if full not in known and _reads(text, full, name)]
+
+
+def _reads(expression: Expression, reader: str, name: str) -> bool:
+    stage = reader.split(".")[0]
+    return any(name in (word, f"{stage}.{word}") for word in expression.names)
