@@ -28,7 +28,7 @@ class Users:
     stage: str
     min_depth: int
     part: str = ""
-    chosen: Const | Chosen | Suffix = Const("")
+    chosen: Const | Chosen | Suffix | None = None
     names: tuple[str, ...] = ()
     depth: int = 1
 
@@ -47,7 +47,7 @@ class Users:
 
     def _taken(self, takers: Sequence[str], position: int | None) -> Condition:
         match self.chosen:
-            case Const():
+            case Const() | None:
                 return None
             case Suffix(last=last, count=count):
                 return self._in_suffix(count, last in takers, position)

@@ -71,6 +71,12 @@ class Expression:
         """The same truth as smaller expressions joined by `and`; chained comparisons are split."""
         return [_wrap(node) for node in _split(self._node)]
 
+    def disjuncts(self) -> list[Expression]:
+        """The same truth as smaller expressions joined by `or`."""
+        node = self._node
+        joined = isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or)
+        return [part for value in node.values for part in _wrap(value).disjuncts()] if joined else [self]  # type: ignore[attr-defined]
+
 
 def parse(text: str) -> Expression:
     """Parse `text`.

@@ -118,7 +118,11 @@ def _identity_rule(parser: Parser, resolver: Resolver, stage: str) -> Rule:
     """Identity blocks stand at the end of a stage, as few as the depths allow: equal networks have one form."""
     count = sum(d.name.startswith(f"{stage}.block[") for d in parser.decisions)
     depth = f"{stage}.depth"
-    values = [int(v) for v in parser.decisions[resolver.index[depth]].values] if depth in resolver.index else [count]
+    values = (
+        [int(v) for v in parser.decisions[resolver.index[depth]].values]
+        if depth in resolver.index
+        else [count]
+    )
     parts = []
     for i in range(count - 1):
         ends = f" or {depth} <= {i + 1}" if i + 1 >= values[0] else ""
@@ -132,7 +136,9 @@ def _identity_rule(parser: Parser, resolver: Resolver, stage: str) -> Rule:
 def _suffix_rule(parser: Parser, resolver: Resolver, stage: str) -> Rule:
     """A suffix longer than the stage is written as the shortest that covers it."""
     values = parser.decisions[resolver.index[f"{stage}.count"]].values
-    parts = [f"({stage}.count != {value} or {stage}.depth > {shorter})" for shorter, value in pairwise(values)]
+    parts = [
+        f"({stage}.count != {value} or {stage}.depth > {shorter})" for shorter, value in pairwise(values)
+    ]
     expression = parser.expression(["stages", stage, "block"], " and ".join(parts) or "1 == 1")
     return Rule(expression, "the shortest suffix that covers the stage", resolver.scope(expression), False)
 

@@ -38,7 +38,9 @@ class Parser:
 
     def finish(self) -> None:
         """Settle under which conditions each decision has an effect, once all of them are known."""
-        stages = {name: source.expression for name, source in self.sources.items() if isinstance(source, Derived)}
+        stages = {
+            name: source.expression for name, source in self.sources.items() if isinstance(source, Derived)
+        }
         self.decisions = [
             Decision(d.name, d.values, d.kind, self.effects.of(d.name, stages)) for d in self.decisions
         ]
@@ -158,7 +160,9 @@ class Parser:
                 )
         last, first = str(raw["suffix"]), str(raw["otherwise"])
         if "identity" in (last, first):
-            raise self.document.error(key, "'identity' cannot be part of a suffix; choose the 'depth' instead.")
+            raise self.document.error(
+                key, "'identity' cannot be part of a suffix; choose the 'depth' instead."
+            )
         if not is_range(raw["count"]):
             source = self._number([*key, "count"], raw["count"], Field(low=0), name)
             if not isinstance(source, Const):
@@ -179,7 +183,11 @@ class Parser:
                 raise self.document.error(key[:-1], f"the key {field!r} is missing ({spec.about}).")
             raw = spec.default
         if not is_range(raw):
-            return self._word(key, raw, spec) if spec.words else self._number(key, raw, spec, name.rsplit(".", 1)[0])
+            return (
+                self._word(key, raw, spec)
+                if spec.words
+                else self._number(key, raw, spec, name.rsplit(".", 1)[0])
+            )
         choice = parse_range(self.document, key, raw, low=None if spec.words else spec.low)
         if spec.words:
             for word in choice.values:

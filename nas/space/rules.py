@@ -93,9 +93,33 @@ class FactorBuilder:
                 continue
             expression = parse(decision.active_when)
             scope = tuple(sorted({*self.resolver.scope(expression), index}))
+            if cells(self.resolver.decisions, scope) > MAX_CELLS:
+                self._add_any(expression, index)
+                continue
             active = self.resolver.truth(expression, scope)
             first = np.indices(active.shape)[scope.index(index)] == 0
             self.factors.append(Factor(scope, active | first))
+
+    def _add_any(self, expression: Expression, index: int) -> None:
+        """A wide `or` as running truths: whether any of the parts so far holds."""
+        running = -1
+        for part in expression.disjuncts():
+            scope = self.resolver.scope(part)
+            holds = self.resolver.truth(part, scope)
+            truth = len(self.sizes)
+            self.sizes.append(2)
+            self.place.append(max([*scope, *([self.place[running]] if running >= 0 else [])]) + 0.5)
+            if running < 0:
+                table = np.stack([~holds, holds], axis=-1)
+                self.factors.append(Factor((*scope, truth), table))
+            else:
+                after = np.stack([holds, np.ones_like(holds)], axis=-1)
+                table = np.stack([~after, after], axis=-1)
+                self.factors.append(Factor((*scope, running, truth), table))
+            running = truth
+        self.place[index] = max(self.place[index], self.place[running] + 0.25)
+        first = np.arange(self.sizes[index]) == 0
+        self.factors.append(Factor((index, running), np.stack([first, np.ones_like(first)], axis=-1)))
 
     def add(self, expression: Expression) -> list[Expression]:
         """Add the conjuncts of a rule; returns those too wide for a table and for running totals."""
