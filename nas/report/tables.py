@@ -1,0 +1,206 @@
+"""Tables of the report, as HTML. Every text is escaped here."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas.metrics import Metric
+from nas.report.candidates import Candidate, of_front
+from nas.report.snapshot import Snapshot
+from nas.report.units import Scale, duration, interval, number, percent, scale_for, title
+from nas.report.words import decision_lines
+
+_SHARES = {
+    "exploited": "Draws taken from a memory bank",
+    "preferred": "Draws chosen by the preference rule",
+}
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a column is called, and what else must be known of it; plain text."""
+
+    name: str
+    facts: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: its HTML, and the number it is sorted by if it is one."""
+
+    html: str
+    key: float | None = None
+
+
+def escaped(value: object) -> str:
+    """Text as HTML shows it verbatim."""
+    return html.escape(str(value))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric as a column of the front's table."""
+
+    head: Head
+    metric: str
+    final: bool
+    scale: Scale
+
+
+def table(heads: Sequence[Head], rows: Sequence[Sequence[Cell]], *, sortable: bool = False) -> str:
+    """An HTML table. Columns of numbers are set flush right."""
+    numeric = [
+        bool(rows) and all(row[column].key is not None for row in rows) for column in range(len(heads))
+    ]
+    top = "".join(_head(head, right, sortable) for head, right in zip(heads, numeric))
+    body = "".join(f"<tr>{''.join(map(_cell, row, numeric))}</tr>" for row in rows)
+    kind = ' class="sortable"' if sortable else ""
+    inner = f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="scroll" tabindex="0"><table{kind}>{inner}</table></div>'
+
+
+def _head(head: Head, right: bool, sortable: bool) -> str:
+    side = ' class="number"' if right else ""
+    name = escaped(head.name)
+    shown = f'<button type="button">{name}</button>' if sortable and name else name
+    facts = f"<small>{escaped(head.facts)}</small>" if head.facts else ""
+    return f'<th scope="col"{side}>{shown}{facts}</th>'
+
+
+def _cell(cell: Cell, right: bool) -> str:
+    side = ' class="number"' if right else ""
+    key = f' data-key="{cell.key!r}"' if cell.key is not None else ""
+    return f"<td{side}{key}>{cell.html}</td>"
+
+
+def front_table(snapshot: Snapshot) -> str:
+    """The members of the front: metrics of the search and of the end, decisions on request."""
+    members = _cheapest_first(snapshot, of_front(snapshot))
+    columns = _columns(members)
+    heads = [Head("Trial"), Head("Arch"), *(column.head for column in columns), Head(""), Head("Decisions")]
+    rows = []
+    for member in members:
+        found = [_metric(column, member) for column in columns]
+        note = f'<span class="note">≈ trial {member.cheaper}</span>' if member.cheaper is not None else ""
+        trial = Cell(str(member.number), float(member.number or 0))
+        rows.append(
+            [trial, Cell(f"<code>{escaped(member.arch_id)}</code>"), *found, Cell(note), _decisions(member)]
+        )
+    return table(heads, rows, sortable=True)
+
+
+def _cheapest_first(snapshot: Snapshot, members: list[Candidate]) -> list[Candidate]:
+    costs = [one.name for one in snapshot.study.objectives if one.direction == "min"]
+    return sorted(members, key=lambda one: one.metrics[costs[0]].value) if costs else members
+
+
+def _columns(members: Sequence[Candidate]) -> list[Column]:
+    """A column for each metric that a member has, accuracies and latencies first."""
+    found: dict[tuple[str, bool], list[Metric]] = {}
+    for final in (False, True):
+        for member in members:
+            for name, metric in (member.final if final else member.metrics).items():
+                found.setdefault((name, final), []).append(metric)
+    retaken = {name for name, final in found if final}
+    columns = [_column(name, final, name in retaken, metrics) for (name, final), metrics in found.items()]
+    return sorted(columns, key=lambda column: (_rank(column.metric), column.final))
+
+
+def _column(name: str, final: bool, retaken: bool, metrics: Sequence[Metric]) -> Column:
+    scale = scale_for(metrics[0].unit, [metric.value for metric in metrics])
+    kinds = dict.fromkeys(metric.provenance for metric in metrics if metric.provenance != "counted")
+    stage = ("final" if final else "search") if retaken else ""
+    facts = ", ".join(part for part in (scale.axis, stage, " or ".join(kinds)) if part)
+    return Column(Head(title(name), facts), name, final, scale)
+
+
+def _rank(name: str) -> int:
+    known = ("accuracy", "latency", "macs", "params", "memory")
+    base = name.partition("@")[0]
+    return known.index(base) if base in known else len(known)
+
+
+def _metric(column: Column, member: Candidate) -> Cell:
+    metric = (member.final if column.final else member.metrics).get(column.metric)
+    if metric is None or math.isnan(metric.value):
+        return Cell("–", -math.inf)
+    shown = escaped(number(metric.value, metric.unit, column.scale))
+    ends = interval(metric, column.scale)
+    return Cell(f"{shown} <small>{escaped(ends)}</small>" if ends else shown, float(metric.value))
+
+
+def _decisions(member: Candidate) -> Cell:
+    lines = "<br>".join(map(escaped, decision_lines(member.arch)))
+    return Cell(f"<details><summary>{len(member.arch)} decisions</summary>{lines}</details>")
+
+
+def deviations_table(snapshot: Snapshot) -> str:
+    """Where the run differs from the paper's recipe; empty text if it noted nothing."""
+    rows = [[Cell(f"<code>{escaped(row[0])}</code>"), *(Cell(_value(value)) for value in row[1:4])]
+            for row in snapshot.facts.get("deviations") or []]  # fmt: skip
+    return table([Head("Setting"), Head("Paper"), Head("Here"), Head("Why")], rows) if rows else ""
+
+
+def sampler_list(snapshot: Snapshot) -> str:
+    """What the sampler counted; empty text if it noted nothing."""
+    noted: Mapping[str, Any] = snapshot.facts.get("sampler") or {}
+    items = "".join(
+        f"<dt>{escaped(_spoken(key))}</dt><dd>{_counted(key, value)}</dd>" for key, value in noted.items()
+    )
+    return f"<h3>Sampler</h3><dl>{items}</dl>" if items else ""
+
+
+def _counted(key: str, value: Any) -> str:
+    if key in _SHARES:
+        return percent(float(value))
+    return f"{value:,g}" if isinstance(value, float) else _value(value)
+
+
+def _spoken(key: str) -> str:
+    if key.startswith("bank."):
+        return f"Entries in the bank of {key.removeprefix('bank.')} MACs"
+    return _SHARES.get(key, key.replace("_", " ").capitalize())
+
+
+def facts_list(snapshot: Snapshot) -> str:
+    """What must be known to repeat the run, as a definition list."""
+    study, facts = snapshot.study, snapshot.facts
+    rows: list[tuple[str, str]] = [
+        ("Command", f"<code>{escaped(facts['command'])}</code>" if facts.get("command") else ""),
+        ("State", escaped(study.state)),
+        ("Began", escaped(f"{study.created:%Y-%m-%d %H:%M} UTC")),
+        ("Last change", escaped(f"{study.updated:%Y-%m-%d %H:%M} UTC")),
+        ("Space", f"{escaped(study.space)} <code>{escaped(study.space_hash)}</code>"),
+        ("Constraints", "<br>".join(_value(one.get("text") or one) for one in study.constraints)),
+        ("Trials", escaped(", ".join(f"{n:,} {state}" for state, n in snapshot.counts.items()))),
+        ("Seed", _value(facts.get("seed"))),
+        ("Threads", _value(facts.get("threads"))),
+        ("Data", _value(facts.get("data"))),
+        ("Devices", "<br>".join(map(escaped, facts.get("devices") or []))),
+        ("Machine", _value(facts.get("machine"))),
+        ("Wall time", _times(facts.get("wall_s"))),
+        ("Versions", _value(facts.get("versions"))),
+        ("Git revision", f"<code>{escaped(facts['git'])}</code>" if facts.get("git") else ""),
+    ]
+    items = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows if value)
+    config = escaped(json.dumps(study.config, indent=2, default=str))
+    return f"<dl>{items}</dl><details><summary>Configuration</summary><pre>{config}</pre></details>"
+
+
+def _times(phases: Any) -> str:
+    if not isinstance(phases, Mapping):
+        return duration(float(phases)) if phases else ""
+    return escaped(", ".join(f"{name} {duration(float(seconds))}" for name, seconds in phases.items()))
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return escaped(", ".join(f"{key} {part}" for key, part in value.items()))
+    return escaped(", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value)
