@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -58,6 +58,8 @@ def load_document(path: str | Path) -> Document:
     text = _read_text(path)
     try:
         tree = YAML(typ="rt", pure=True).load(text)
+        if isinstance(tree, CommentedMap):
+            return Document(path, _plain(tree), dict(_lines(tree, ())))
     except DuplicateKeyError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         problem = str(error.problem).split(" with value")[0]
@@ -66,16 +68,15 @@ def load_document(path: str | Path) -> Document:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
         raise ConfigError(f"not valid YAML: {error.problem}.", path=path, line=line) from None
+    except RecursionError:
+        raise ConfigError("not valid YAML: nested too deeply.", path=path) from None
     except (YAMLError, ValueError) as error:
         raise ConfigError(f"not valid YAML: {error}", path=path) from None
     if tree is None:
         raise ConfigError("the file is empty; a mapping of keys to values is needed.", path=path)
-    if not isinstance(tree, CommentedMap):
-        raise ConfigError(
-            f"a mapping of keys to values is needed at the top, not a {_kind(tree)}.", path=path, line=1
-        )
-    lines = dict(_lines(tree, ()))
-    return Document(path, _plain(tree), lines)
+    raise ConfigError(
+        f"a mapping of keys to values is needed at the top, not a {_kind(tree)}.", path=path, line=1
+    )
 
 
 def validate(document: Document, model: type[Model]) -> Model:
@@ -107,9 +108,10 @@ def _first_problem(document: Document, model: type[BaseModel], error: Validation
     return document.error(key, f"{message}{got}")
 
 
-def _urgency(item: Any, document: Document) -> tuple[bool, int]:
-    """A missing key comes last: it is often the misspelt one, reported with the likely word."""
-    return item["type"] == "missing", document.line(_real(item["loc"], document)) or 0
+def _urgency(item: Any, document: Document) -> tuple[bool, bool, int]:
+    """What to report first: of a mapping that a union takes, its keys; a missing key, often misspelt, last."""
+    other_form = item["type"] == "string_type" and isinstance(item.get("input"), Mapping)
+    return other_form, item["type"] == "missing", document.line(_real(item["loc"], document)) or 0
 
 
 def _real(loc: Sequence[str | int], document: Document) -> KeyPath:
@@ -128,12 +130,18 @@ def _real(loc: Sequence[str | int], document: Document) -> KeyPath:
 def _fields_at(model: type[BaseModel], key: Sequence[str | int]) -> list[str]:
     current: type[BaseModel] | None = model
     for part in key:
+        if isinstance(part, int):
+            continue  # the models of a list's items were found with the list
         info = current.model_fields.get(str(part)) if current else None
-        annotation = info.annotation if info else None
-        current = None
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            current = annotation
+        current = _model_in(info.annotation) if info else None
     return [info.alias or name for name, info in current.model_fields.items()] if current else []
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model in an annotation such as `Model | None` or `list[str | Model]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for found in map(_model_in, get_args(annotation)) if found), None)
 
 
 def _read_text(path: Path) -> str:

@@ -35,14 +35,29 @@ class Field:
     Attributes:
         default: value when the key is left out; None makes the key required.
         words: for a worded field, the allowed words; its size is the word's index.
-        low: smallest allowed number.
+        low, high: smallest and largest allowed number.
+        odd: whether only odd numbers are allowed.
         about: what it is, for messages and documentation.
     """
 
     default: int | str | None = None
     words: tuple[str, ...] = ()
     low: int = 1
+    high: int = 1_000_000
+    odd: bool = False
     about: str = ""
+
+    def problem(self, value: object) -> str | None:
+        """What is wrong with a number for this field; None if nothing is."""
+        if isinstance(value, str) or not isinstance(value, (int, float)) or value != value:
+            return f"a number is needed, not {value!r}"
+        if value < self.low:
+            return f"{value} is below {self.low}, the smallest allowed"
+        if value > self.high:
+            return f"{value} is above {self.high:,}, the largest allowed"
+        if value != int(value):
+            return f"a whole number is needed, not {value}"
+        return f"an odd number is needed, not {value}" if self.odd and value % 2 == 0 else None
 
 
 @dataclass(frozen=True)
@@ -104,12 +119,20 @@ class Unit(ABC):
     """A kind of layer: the part of a network that a device's table times.
 
     Subclasses are never instantiated; they are tables of functions with one kind each.
+
+    Attributes:
+        kind: unique name.
+        takes: layout of its input.
+        fields: what a stage may set.
+        keys: names of its sizes.
+        strides: strides it can take; empty: any.
     """
 
     kind: ClassVar[str]
     takes: ClassVar[Layout] = "map"
     fields: ClassVar[Mapping[str, Field]] = {}
     keys: ClassVar[tuple[str, ...]]
+    strides: ClassVar[tuple[int, ...]] = (1,)
 
     @classmethod
     @abstractmethod

@@ -21,10 +21,11 @@ class ConvStem(Unit):
     kind = "conv_stem"
     fields = {
         "width": Field(about="output channels"),
-        "kernel": Field(default=3, about="odd kernel side"),
+        "kernel": Field(default=3, odd=True, about="odd kernel side"),
         "act": Field(default="hard_swish", words=ACTIVATIONS),
     }
     keys = ("h", "w", "cin", "cout", "kernel", "stride", "act")
+    strides = ()
 
     @classmethod
     def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:

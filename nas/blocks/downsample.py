@@ -15,4 +15,4 @@ class Downsample(MBConv):
     """MBConv with the transformer stages' fixed settings as defaults."""
 
     kind = "downsample"
-    fields = {**MBConv.fields, "expansion": Field(default=6), "se": Field(default=1, low=0)}
+    fields = {**MBConv.fields, "expansion": Field(default=6), "se": Field(default=1, low=0, high=1)}

@@ -31,12 +31,13 @@ class MBConv(Unit):
     kind = "mbconv"
     fields = {
         "width": Field(about="output channels"),
-        "kernel": Field(default=3, about="odd side of the depth-wise kernel"),
+        "kernel": Field(default=3, odd=True, about="odd side of the depth-wise kernel"),
         "expansion": Field(default=4, about="inner width over input width"),
-        "se": Field(default=0, low=0, about="squeeze-and-excitation: 0 or 1"),
+        "se": Field(default=0, low=0, high=1, about="squeeze-and-excitation: 0 or 1"),
         "act": Field(default="hard_swish", words=ACTIVATIONS),
     }
     keys = ("h", "w", "cin", "cout", "kernel", "stride", "expansion", "se", "act")
+    strides = (1, 2)
 
     @classmethod
     def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:

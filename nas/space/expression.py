@@ -23,8 +23,17 @@ class ExpressionError(ValueError):
     """An expression that is not in the grammar, or has no value for some decisions."""
 
 
+MAX_NUMBER = 10**9
+
+
+def _nonzero(b: Num) -> Num:
+    if np.any((b.value if isinstance(b, Traced) else b) == 0):
+        raise ExpressionError("a division by zero")
+    return b
+
+
 def _exact(a: Num, b: Num) -> Num:
-    remainder = a % b
+    remainder = a % _nonzero(b)
     plain = remainder.value if isinstance(remainder, Traced) else remainder
     if np.any(plain != 0):
         raise ExpressionError("a division '/' does not come out whole; write '//' to round down")
@@ -35,9 +44,9 @@ _BINARY: dict[type[ast.operator], Callable[[Num, Num], Num]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
-    ast.FloorDiv: operator.floordiv,
+    ast.FloorDiv: lambda a, b: a // _nonzero(b),
     ast.Div: _exact,
-    ast.Mod: operator.mod,
+    ast.Mod: lambda a, b: a % _nonzero(b),
 }
 _COMPARE: dict[type[ast.cmpop], Callable[[Num, Num], Num]] = {
     ast.Lt: operator.lt,
@@ -47,7 +56,11 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Num, Num], Num]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
-_FUNCTIONS: dict[str, Callable[..., Num]] = {"min": minimum, "max": maximum, "ceil_div": ceil_div}
+_FUNCTIONS: dict[str, Callable[..., Num]] = {
+    "min": minimum,
+    "max": maximum,
+    "ceil_div": lambda a, b: ceil_div(a, _nonzero(b)),
+}
 
 
 @dataclass(frozen=True)
@@ -134,19 +147,23 @@ def _check(node: ast.expr) -> None:
         return
     if not _allowed(node):
         raise ExpressionError(
-            f"{ast.unparse(node)!r} is not allowed; an expression may use names, numbers, + - * / // %, "
+            f"{ast.unparse(node)!r} is not allowed; an expression may use names, numbers up to 1e9, + - * / // %, "
             "comparisons, 'in [..]', and, or, not, min(a, b), max(a, b), ceil_div(a, b)"
         )
     for child in _children(node):
         _check(child)
 
 
+def _is_word(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
 def _allowed(node: ast.expr) -> bool:
     match node:
         case ast.Constant(value=value):
-            return isinstance(value, (int, float, str))
-        case ast.BinOp(op=op):
-            return type(op) in _BINARY
+            return isinstance(value, str) or (isinstance(value, (int, float)) and abs(value) <= MAX_NUMBER)
+        case ast.BinOp(op=op, left=left, right=right):
+            return type(op) in _BINARY and not any(_is_word(side) for side in (left, right))
         case ast.UnaryOp(op=op):
             return isinstance(op, (ast.USub, ast.Not))
         case ast.Compare(ops=ops, comparators=comparators):

@@ -7,18 +7,24 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from nas.blocks.base import Field
 from nas.blocks.registry import CONVERTERS
-from nas.errors import ConfigError, unknown
+from nas.errors import ConfigError, NasError, unknown
+from nas.quantity import parse_quantity
 from nas.space.batch import Arch
 from nas.space.elimination import MAX_CELLS, TooCoupledError
 from nas.space.expression import ExpressionError
 from nas.space.lowering import Blueprint
-from nas.space.parse import Parser
+from nas.space.parse import RESOLUTION, Parser
 from nas.space.rules import Resolver, Rule, cells, linear_terms
 from nas.space.schema import RuleFile, SpaceFile
 from nas.space.space import Space
 from nas.space.stage import Chosen, Stage, Suffix
 from nas.yamlfile import Document, load_document, validate
+
+EVALUATION = (ExpressionError, TypeError, ArithmeticError, MemoryError)
 
 
 def load_space(name_or_path: str | Path) -> Space:
@@ -90,7 +96,7 @@ def _blueprint(parser: Parser, file: SpaceFile) -> Blueprint | None:
 
 
 def _check_circles(parser: Parser, resolver: Resolver) -> None:
-    for key, stage, expression in parser.derived:
+    for key, stage, expression, field in parser.derived:
         try:
             scope = resolver.scope(expression, stage)
         except RecursionError:
@@ -98,9 +104,12 @@ def _check_circles(parser: Parser, resolver: Resolver) -> None:
         if cells(parser.decisions, scope) > MAX_CELLS:
             continue
         try:
-            resolver.truth(expression, scope, stage)
-        except (ExpressionError, TypeError, ZeroDivisionError) as error:
+            values = np.atleast_1d(resolver.values(expression, scope, stage))
+        except EVALUATION as error:
             raise parser.document.error(key, f"{expression.text!r} has no value: {error}.") from None
+        problem = next((text for text in map(field.problem, np.unique(values).tolist()) if text), None)
+        if problem:
+            raise parser.document.error(key, f"{expression.text!r}: {problem}.")
 
 
 def _compactable(stage: Stage) -> bool:
@@ -169,9 +178,12 @@ def _check_local(parser: Parser, resolver: Resolver, key: Sequence[str | int], r
                 )
             continue
         try:
-            holds = bool(resolver.truth(part, scope).any())
-        except (ExpressionError, TypeError, ZeroDivisionError) as error:
+            condition = np.asarray(resolver.values(part, scope)).dtype == bool
+            holds = condition and bool(resolver.truth(part, scope).any())
+        except EVALUATION as error:
             raise parser.document.error(key, f"{part.text!r} has no truth value: {error}.") from None
+        if not condition:
+            raise parser.document.error(key, f"{part.text!r} is no truth value: a comparison is needed.")
         if not holds:
             raise parser.document.error(key, f"{part.text!r} never holds: no architecture is left.")
 
@@ -212,7 +224,33 @@ def _preset(document: Document, space: Space, name: str, values: dict[str, Any])
                 [*key, decision.name], f"{'a word' if word else 'a number'} is needed, not {value!r}."
             )
     arch = Arch(space, values)
-    return space.encode([arch])[0] if space.contains(arch) else arch
+    if space.contains(arch):
+        return space.encode([arch])[0]
+    if space.blueprint is None:
+        raise document.error(key, f"{space.why_outside(arch)} A preset of a table must be one of its rows.")
+    _check_buildable(document, key, space, arch)
+    return arch
+
+
+def _check_buildable(document: Document, key: Sequence[str | int], space: Space, arch: Arch) -> None:
+    """A preset outside the space is built and costed all the same, so every field must have a right value."""
+    try:
+        slots = space.lower(arch)
+    except EVALUATION as error:
+        raise document.error(key, f"this network cannot be built: {error}.") from None
+    for slot in slots:
+        fields = {
+            **slot.unit.fields,
+            "h": RESOLUTION,
+            "w": RESOLUTION,
+            "channels": Field(),
+            "hidden": Field(),
+        }
+        for name, value in slot.sizes.items():
+            field = fields.get({"cout": "width"}.get(name, name), Field(low=0))
+            problem = None if field.words else field.problem(value)
+            if problem:
+                raise document.error(key, f"this network cannot be built: {slot.name}: {name}: {problem}.")
 
 
 def _check_lowering(document: Document, space: Space, blueprint: Blueprint) -> None:
@@ -231,10 +269,23 @@ def _check_lowering(document: Document, space: Space, blueprint: Blueprint) -> N
                 )
 
 
+def _check_macs(document: Document, key: Sequence[str | int], raw: str | int) -> None:
+    try:
+        macs = parse_quantity(raw, "MACs")
+    except NasError as error:
+        raise document.error(key, str(error)) from None
+    if not 0 < macs < np.inf:
+        raise document.error(key, f"{raw!r} is not above 0.")
+
+
 def _check_sampling(document: Document, space: Space) -> None:
     if space.sampling is None:
         return
+    for index, level in enumerate(space.sampling.levels):
+        _check_macs(document, ["sampling", "levels", index], level)
+    _check_macs(document, ["sampling", "window"], space.sampling.window)
     for index, minimum in enumerate(space.sampling.minimum):
+        _check_macs(document, ["sampling", "minimum", index, "up_to"], minimum.up_to)
         key: list[str | int] = ["sampling", "minimum", index, "preset"]
         if minimum.preset not in space.presets:
             raise document.error(key, unknown("preset", minimum.preset, space.presets))

@@ -16,6 +16,8 @@ from nas.space.stage import Chosen, Const, Derived, Part, Source, Stage, Suffix
 from nas.yamlfile import Document
 
 STAGE_KEYS = ("block", "depth", "stride", "downsample")
+RESOLUTION = Field(low=1, high=8192)
+MAX_DEPTH = 1000
 Key = Sequence[str | int]
 
 
@@ -26,7 +28,7 @@ class Parser:
         self.document = document
         self.decisions: list[Decision] = []
         self.sources: dict[str, Source] = {}
-        self.derived: list[tuple[Key, str, Expression]] = []
+        self.derived: list[tuple[Key, str, Expression, Field]] = []
         self.effects = Effects()
 
     def add(self, key: Key, name: str, spec: Range, active_when: str | None = None) -> None:
@@ -56,9 +58,11 @@ class Parser:
         """The deployment resolution: a number, or a decision called `resolution`."""
         key = ["input", "resolution"]
         if is_range(raw):
-            self.add(key, "resolution", parse_range(self.document, key, raw, low=1))
+            choice = parse_range(self.document, key, raw, low=1)
+            self._check_values(key, choice.values, RESOLUTION)
+            self.add(key, "resolution", choice)
             return Chosen("resolution")
-        return self._number(key, raw, Field(low=1), "")
+        return self._number(key, raw, RESOLUTION, "")
 
     def stage(self, name: str, raw: Mapping[str, Any]) -> Stage:
         """One stage with its decisions."""
@@ -76,7 +80,17 @@ class Parser:
         if downsample is not None:
             before = self._downsample(key, name, downsample, own, low)
         body = self._part(key, name, own, high, low, Users(name, low))
+        self._check_stride([*key, "stride"], stride, before or body)
         return Stage(name, body, depth, low, high, stride, before)
+
+    def _check_stride(self, key: Key, stride: int, part: Part) -> None:
+        for unit in (unit for block in part.blocks for unit in block.units):
+            if unit.strides and stride not in unit.strides:
+                allowed = " or ".join(str(each) for each in unit.strides)
+                hint = "; give the stage a 'downsample'" if unit.strides == (1,) else ""
+                raise self.document.error(
+                    key, f"block {unit.kind!r} takes stride {allowed}, not {stride}{hint}."
+                )
 
     def _downsample(self, key: Key, name: str, raw: Any, own: Mapping[str, Any], low: int) -> Part:
         inner = [*key, "downsample"]
@@ -92,13 +106,14 @@ class Parser:
     def _depth(self, key: Key, name: str, raw: Any, condition: str | None) -> tuple[Source, int, int]:
         if is_range(raw):
             spec = parse_range(self.document, key, raw, low=0)
-            if any(not isinstance(value, int) for value in spec.values):
-                raise self.document.error(key, "depths are whole numbers.")
+            self._check_values(key, spec.values, Field(low=0, high=MAX_DEPTH))
             self.add(key, f"{name}.depth", spec, condition)
             numbers = [int(value) for value in spec.values]
             return Chosen(f"{name}.depth"), min(numbers), max(numbers)
-        if not isinstance(raw, int) or isinstance(raw, bool) or raw < 1:
-            raise self.document.error(key, f"'depth' is a whole number from 1, or a range, not {raw!r}.")
+        if not isinstance(raw, int) or isinstance(raw, bool) or raw < 1 or raw > MAX_DEPTH:
+            raise self.document.error(
+                key, f"'depth' is a whole number from 1 to {MAX_DEPTH}, or a range, not {raw!r}."
+            )
         return Const(raw), raw, raw
 
     def _part(
@@ -192,8 +207,8 @@ class Parser:
         if spec.words:
             for word in choice.values:
                 self._word(key, word, spec)
-        elif choice.kind == "categorical" and isinstance(choice.values[0], str):
-            raise self.document.error(key, f"{field!r} takes numbers, not words.")
+        else:
+            self._check_values(key, choice.values, spec)
         for position in range(depth) if choice.per_block else [None]:
             own = name if position is None else f"{name}[{position}]"
             self.add(key, own, choice, users.condition(takers, position))
@@ -204,16 +219,18 @@ class Parser:
             raise self.document.error(key, unknown("value", str(raw), spec.words))
         return Const(str(raw))
 
+    def _check_values(self, key: Key, values: Sequence[Any], spec: Field) -> None:
+        problem = next((text for text in map(spec.problem, values) if text), None)
+        if problem:
+            raise self.document.error(key, f"{problem}.")
+
     def _number(self, key: Key, raw: Any, spec: Field, name: str) -> Source:
-        if isinstance(raw, bool):
-            return Const(int(raw))
         if isinstance(raw, (int, float)):
-            if raw < spec.low:
-                raise self.document.error(key, f"{raw} is below {spec.low}, the smallest allowed.")
-            return Const(raw)
+            self._check_values(key, [raw], spec)
+            return Const(int(raw))
         if isinstance(raw, str):
             expression = self.expression(key, raw)
-            self.derived.append((key, name.split(".")[0], expression))
+            self.derived.append((key, name.split(".")[0], expression, spec))
             return Derived(expression)
         raise self.document.error(key, f"a number, a choice or an expression is needed, not {raw!r}.")
 
@@ -226,7 +243,7 @@ class Parser:
 
     def check_expressions(self) -> None:
         """Every name in a derived field must be a decision or field."""
-        for key, stage, expression in self.derived:
+        for key, stage, expression, _ in self.derived:
             self.check_names(key, expression, stage)
 
     def check_names(self, key: Key, expression: Expression, stage: str = "") -> None:
@@ -235,6 +252,9 @@ class Parser:
         for name in expression.names:
             if name not in known and f"{stage}.{name}" not in known:
                 raise self.document.error(key, unknown("name", name, known))
+            source = self.sources.get(f"{stage}.{name}", self.sources.get(name))
+            if isinstance(source, Chosen) and source.per_block:
+                raise self.document.error(key, f"{name!r} is chosen per block; write {name}[0], {name}[1], …")
 
 
 def _may_vanish(block: Any) -> bool:

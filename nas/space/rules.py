@@ -68,8 +68,11 @@ class Resolver:
     def truth(self, expression: Expression, scope: Sequence[int], stage: str = "") -> NDArray[np.bool_]:
         """Table of `expression` over all combinations of `scope`, one axis per decision."""
         shape = tuple(len(self.decisions[i]) for i in scope)
-        result = expression(Scope(self.grid(scope), self.sources, stage))
-        return as_mask(result, prod(shape)).reshape(shape).copy()
+        return as_mask(self.values(expression, scope, stage), prod(shape)).reshape(shape).copy()
+
+    def values(self, expression: Expression, scope: Sequence[int], stage: str = "") -> Any:
+        """Value of `expression` for every combination of `scope`, flat, or one value for all of them."""
+        return expression(Scope(self.grid(scope), self.sources, stage))
 
 
 def cells(decisions: Sequence[Decision], scope: Sequence[int]) -> int:

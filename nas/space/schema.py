@@ -84,6 +84,7 @@ class Range(BaseModel):
     per_block: bool = False
 
 
+INF = float("inf")
 RANGE_FORMS = "a list like [16, 24], {min, max, step}, or {values: [...], kind, per}"
 
 
@@ -143,7 +144,7 @@ def _listed(document: Document, key: Sequence[str | int], raw: Mapping[str, Any]
         raise document.error(key, "the list of values is empty; give at least one.")
     plain = [int(value) if isinstance(value, bool) else value for value in values]
     for index, value in enumerate(plain):
-        if not isinstance(value, (int, float, str)) or value != value:
+        if not isinstance(value, (int, float, str)) or value in (INF, -INF) or value != value:
             raise document.error([*key, index], f"a value is a number or a word, not {value!r}.")
     if len({type(value) is str for value in plain}) > 1:
         raise document.error(key, "numbers and words cannot be mixed in one choice.")

@@ -305,11 +305,15 @@ class Space:
 
     def contains(self, arch: Arch) -> bool:
         """Whether an arch (a preset, say) lies inside the space."""
+        return not self.why_outside(arch)
+
+    def why_outside(self, arch: Arch) -> str:
+        """Why an arch lies outside the space; empty if it lies inside."""
         try:
             self.encode([arch])
-        except NasError:
-            return False
-        return True
+        except NasError as error:
+            return str(error)
+        return ""
 
     def mutate(
         self, batch: ArchBatch, rng: np.random.Generator, probability: float | None = None
