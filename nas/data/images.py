@@ -34,13 +34,15 @@ class Images(Protocol):
 
 @dataclass(frozen=True)
 class TensorImages:
-    """Images in memory, float32 `(n, channels, h, w)` in 0..1; resized where another side is asked for."""
+    """Images in memory, `(n, channels, h, w)`, float32 in 0..1 or uint8; resized where another side is asked for."""
 
     pixels: Tensor
     labels: Tensor
 
     def get(self, indices: Sequence[int], side: int) -> Tensor:
         chosen = self.pixels[torch.as_tensor(np.asarray(indices), dtype=torch.long)]
+        if chosen.dtype == torch.uint8:
+            chosen = chosen.float() / 255.0
         return resized(chosen, side)
 
     def subset(self, indices: Sequence[int]) -> TensorImages:
