@@ -63,9 +63,10 @@ class Elastic(nn.Module):
         with torch.no_grad():
             state = {name: part.clone() for name, part in self.parts(sizes).items()}
         static.load_state_dict(state, assign=True)
+        weights = self.unit.weights(sizes)
         for name, parameter in static.named_parameters():
             parameter.requires_grad_(True)
-            parameter.nas_no_decay = getattr(self, name).nas_no_decay  # type: ignore[attr-defined]
+            parameter.nas_no_decay = not weights[name].decay  # type: ignore[attr-defined]
         return static
 
 

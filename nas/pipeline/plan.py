@@ -23,6 +23,7 @@ from nas.search.objective import (
     parse_objectives,
     total_violation,
 )
+from nas.search.strategies import strategy
 from nas.settings import RunSettings
 from nas.space.batch import ArchBatch
 from nas.space.space import Space
@@ -136,6 +137,8 @@ def make_plan(
     if not plan.name.strip():
         raise NasError("the study name is empty.")
     _check_metrics(plan)
+    chosen, directions = settings.search, [objective.direction for objective in plan.objectives]
+    strategy(chosen.strategy, space, directions, **chosen.options)
     return plan
 
 

@@ -63,6 +63,7 @@ def _build(document: Document, file: SpaceFile) -> Space:
         sampling=file.sampling,
         requirements=file.requirements,
         recipes=file.recipes,
+        definition={key: document.data.get(key) for key in ("input", "stages")},
         compacted=compacted,
         suffixed=suffixed,
     )

@@ -43,6 +43,7 @@ class Space:
         requirements: named lists of constraints, as text.
         sampling: levels and smallest subnets for complexity-aware sampling, if the file gives them.
         recipes: settings this space changes in a named recipe.
+        definition: input and stages as plain data, for the hash.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Space:
         sampling: SamplingFile | None,
         requirements: Mapping[str, list[str]],
         recipes: Mapping[str, dict[str, Any]],
+        definition: Mapping[str, Any],
         compacted: Sequence[str] = (),
         suffixed: Sequence[str] = (),
     ) -> None:
@@ -65,6 +67,7 @@ class Space:
         self.rules = tuple(rules)
         self.blueprint = blueprint
         self.sampling, self.requirements, self.recipes = sampling, dict(requirements), dict(recipes)
+        self.definition = dict(definition)
         self.presets: dict[str, Arch] = {}
         self.sources = dict(sources)
         self._compacted, self._suffixed = tuple(compacted), tuple(suffixed)
@@ -78,7 +81,7 @@ class Space:
         content = {
             "decisions": [[d.name, d.values, d.kind, d.active_when] for d in self.decisions],
             "rules": [rule.expression.text for rule in self.rules],
-            "blueprint": repr(self.blueprint) if self.blueprint else None,
+            "stages": self.definition,
         }
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 

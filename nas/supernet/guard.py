@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from math import isfinite
+from math import isfinite, log
 from typing import Any, Literal
 
 Verdict = Literal["ok", "skip", "roll back"]
@@ -15,11 +15,15 @@ OFFENCES = 3
 class Guard:
     """Judges each step by its loss and by whether its gradients are finite.
 
-    A loss above five times the median of the last 50 good steps counts as a collapse. Three offences in a
-    row ask for a roll-back.
+    A loss above twice that of guessing and above five times the median of the last 50 good steps counts as a
+    collapse (levels differ, so a large loss alone does not). Three offences in a row ask for a roll-back.
+
+    Args:
+        classes: number of classes; guessing has the loss ln(classes).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int) -> None:
+        self.guessing = log(classes)
         self.recent: deque[float] = deque(maxlen=WINDOW)
         self.offences = 0
         self.skipped = 0
@@ -37,7 +41,8 @@ class Guard:
     def _collapsed(self, loss: float) -> bool:
         if len(self.recent) < WINDOW // 2:
             return False
-        return loss > COLLAPSE * sorted(self.recent)[len(self.recent) // 2]
+        median = sorted(self.recent)[len(self.recent) // 2]
+        return loss > 2.0 * self.guessing and loss > COLLAPSE * median
 
     def state(self) -> dict[str, Any]:
         """Plain data."""

@@ -97,7 +97,7 @@ class Trainer:
         self.parameters = [p for p in supernet.parameters() if p.requires_grad]
         self.optimizer = adamw(self.parameters, lr=self.schedule(0), weight_decay=settings.weight_decay)
         self.average = Average(supernet, settings.ema, warmup=settings.ema_warmup)
-        self.guard = Guard()
+        self.guard = Guard(data.classes)
         self.rng = np.random.default_rng([seed, 1])
         dtype = choose(settings.precision, self.device)
         self.autocast = autocast(dtype, self.device)
@@ -212,7 +212,7 @@ class Trainer:
                 "train.warmup."
             )
         self._restore_weights(loaded[0])
-        self.guard = Guard()
+        self.guard = Guard(self.data.classes)
         self.warnings.append(
             f"step {self.step}: weights rolled back to the checkpoint of step {loaded[0]['step']}"
         )
