@@ -9,20 +9,10 @@ import plotly.graph_objects as go
 
 from nas.report import style
 from nas.report.front import TRIAL, Panel, View
+from nas.report.labels import label_sides
 from nas.report.points import Axis, Floats, Points
 from nas.report.words import hover, plain
 
-_OFFSETS = {
-    "middle right": np.array([0.05, 0.0]),
-    "middle left": np.array([-0.05, 0.0]),
-    "top right": np.array([0.05, 0.04]),
-    "bottom right": np.array([0.05, -0.04]),
-    "top left": np.array([-0.05, 0.04]),
-    "bottom left": np.array([-0.05, -0.04]),
-    "top center": np.array([0.0, 0.05]),
-    "bottom center": np.array([0.0, -0.05]),
-}
-_LABEL = np.array([0.07, 0.045])  # room that a name takes, as shares of a plot
 _SYMBOLS = ("circle", "square", "triangle-up", "star", "hexagon", "cross")
 
 
@@ -45,7 +35,7 @@ def draw_view(panel: Panel, view: View, *, narrow: bool = False) -> go.Figure:
         hollow=False,
     )
     _front(figure, panel, view.front.where(within), "≈ a cheaper point", hollow=True)
-    _presets(figure, panel, view.presets)
+    _presets(figure, panel, view)
     for bound in panel.x.bounds:
         figure.add_vline(bound, line={"color": style.INFEASIBLE, "width": 1, "dash": "dash"})
     for bound in panel.y.bounds:
@@ -91,8 +81,9 @@ def _front(figure: go.Figure, panel: Panel, points: Points, name: str, *, hollow
         figure.add_trace(_scatter(part, label, mode="markers", marker=marker, **bars))
 
 
-def _presets(figure: go.Figure, panel: Panel, points: Points) -> None:
-    for part, label, symbol in _by_provenance(panel, points, "Presets", "diamond"):
+def _presets(figure: go.Figure, panel: Panel, view: View) -> None:
+    front = _relative(panel, view.front)
+    for part, label, symbol in _by_provenance(panel, view.presets, "Presets", "diamond"):
         marker = {
             "size": 9,
             "symbol": symbol,
@@ -107,35 +98,18 @@ def _presets(figure: go.Figure, panel: Panel, points: Points) -> None:
                 mode="markers+text",
                 marker=marker,
                 text=names,
-                textposition=label_positions(panel, part),
+                textposition=label_sides(_relative(panel, part), names, front),
                 textfont={"size": 11, "color": style.PRESET},
                 **_bars(part, style.PRESET_SOFT),
             )
         )
 
 
-def label_positions(panel: Panel, points: Points) -> list[str]:
-    """Where each point's name goes so that it covers neither points nor names before it."""
-    at = np.column_stack([_relative(points.x, panel.x), _relative(points.y, panel.y)])
-    taken = list(at)
-    chosen = []
-    for here in at:
-        places = {name: here + offset for name, offset in _OFFSETS.items()}
-        crowded = {name: _crowding(place, taken) for name, place in places.items()}
-        best = min(crowded, key=crowded.__getitem__)
-        chosen.append(best)
-        taken.append(places[best])
-    return chosen
-
-
-def _relative(values: Floats, axis: Axis) -> Floats:
-    low, high = axis.span or (0.0, 1.0)
-    return (values - low) / (high - low)
-
-
-def _crowding(place: Floats, taken: list[Floats]) -> float:
-    distances = np.abs(np.array(taken) - place) / _LABEL
-    return round(float(np.clip(1 - distances.max(axis=1), 0, None).sum()), 6)
+def _relative(panel: Panel, points: Points) -> Floats:
+    """float (n, 2): where points lie in the plot, 0 … 1."""
+    spans = [panel.x.span or (0.0, 1.0), panel.y.span or (0.0, 1.0)]
+    parts = [(values - low) / (high - low) for values, (low, high) in zip((points.x, points.y), spans)]
+    return np.column_stack(parts)
 
 
 def _scatter(points: Points, name: str, **looks: Any) -> go.Scatter:

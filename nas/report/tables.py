@@ -15,6 +15,7 @@ from nas.report.snapshot import Snapshot
 from nas.report.units import Scale, duration, interval, number, percent, scale_for, title
 from nas.report.words import decision_lines
 
+_BANK = "bank."
 _SHARES = {
     "exploited": "Draws taken from a memory bank",
     "preferred": "Draws chosen by the preference rule",
@@ -149,21 +150,19 @@ def deviations_table(snapshot: Snapshot) -> str:
 def sampler_list(snapshot: Snapshot) -> str:
     """What the sampler counted; empty text if it noted nothing."""
     noted: Mapping[str, Any] = snapshot.facts.get("sampler") or {}
-    items = "".join(
-        f"<dt>{escaped(_spoken(key))}</dt><dd>{_counted(key, value)}</dd>" for key, value in noted.items()
-    )
+    told = {_spoken(key): _counted(key, value) for key, value in noted.items() if not key.startswith(_BANK)}
+    banks = [f"{key.removeprefix(_BANK)} {value:g}" for key, value in noted.items() if key.startswith(_BANK)]
+    if banks:
+        told["Entries in the bank of each level"] = escaped(", ".join(banks))
+    items = "".join(f"<dt>{escaped(key)}</dt><dd>{value}</dd>" for key, value in told.items())
     return f"<h3>Sampler</h3><dl>{items}</dl>" if items else ""
 
 
 def _counted(key: str, value: Any) -> str:
-    if key in _SHARES:
-        return percent(float(value))
-    return f"{value:,g}" if isinstance(value, float) else _value(value)
+    return percent(float(value)) if key in _SHARES else _value(value)
 
 
 def _spoken(key: str) -> str:
-    if key.startswith("bank."):
-        return f"Entries in the bank of {key.removeprefix('bank.')} MACs"
     return _SHARES.get(key, key.replace("_", " ").capitalize())
 
 
@@ -203,4 +202,6 @@ def _value(value: Any) -> str:
         return ""
     if isinstance(value, Mapping):
         return escaped(", ".join(f"{key} {part}" for key, part in value.items()))
-    return escaped(", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_value, value))
+    return escaped(f"{value:,.6g}" if isinstance(value, float) else value)

@@ -9,7 +9,8 @@ from report_small import ACCURACY, LATENCY, SPLIT, snapshot_of, study, trial
 from nas.metrics import Metric
 from nas.report.candidates import of_front
 from nas.report.front import SHOWN, Panel, View, pairs, panels, thinned
-from nas.report.front_figure import axis_title, draw_view, label_positions
+from nas.report.front_figure import axis_title, draw_view
+from nas.report.labels import label_sides
 from nas.report.snapshot import Snapshot, read_snapshot
 from nas.store import Objective, Preset
 
@@ -207,10 +208,17 @@ def test_the_whole_study_is_there(snapshot: Snapshot) -> None:
         assert "Presets" in names
 
 
-def test_names_of_presets_keep_clear_of_each_other(snapshot: Snapshot) -> None:
-    (panel,) = panels(snapshot)
-    presets = panel.views[1].presets
-    pair = presets.where([index in (0, 1) for index in range(len(presets))])
-    pair.x[:], pair.y[:] = panel.x.span[0] + 1, 90.0  # type: ignore[index]
-    first, second = label_positions(panel, pair)
-    assert first != second
+def test_names_keep_inside_and_clear_of_each_other() -> None:
+    sides = label_sides(
+        np.array([[0.5, 0.5], [0.5, 0.5], [0.01, 0.5], [0.99, 0.99]]), ["S1"] * 4, np.empty((0, 2))
+    )
+    assert sides[0] != sides[1]
+    assert "left" not in sides[2]
+    assert "right" not in sides[3]
+    assert "top" not in sides[3]
+
+
+def test_names_keep_clear_of_other_points() -> None:
+    at = np.array([[0.5, 0.5]])
+    assert label_sides(at, ["S1"], np.empty((0, 2))) == ["middle right"]
+    assert label_sides(at, ["S1"], np.array([[0.53, 0.5]])) == ["middle left"]
