@@ -148,11 +148,11 @@ EMBEDDED: dict[str, Any] = {
     "recipe": "embedded",
     "data": {"spec": "digits"},
     "train": {
-        "steps": 160,
-        "batch": 64,
+        "steps": 180,
+        "batch": 32,
         "resolution_scale": 0.125,
-        "lr": 2e-3,
-        "min_lr": 2e-5,
+        "lr": 1.5e-3,
+        "min_lr": 1.5e-5,
         "lr_scaling": "none",
         "warmup": 0.06,
         "ema": 0.99,
@@ -160,12 +160,12 @@ EMBEDDED: dict[str, Any] = {
         "augment": "embedded",
         "mix": 0.0,
         "label_smoothing": 0.0,
-        "checkpoint_every": 40,
+        "checkpoint_every": 60,
         "conflict_every": 10,
         "sampler": {"banks": {"capacity": 8, "big_capacity": 4, "refreshes": 4, "partial_refreshes": 12}},
     },
     "evaluate": {"recalibrate": 4, "final_recalibrate": 8, "batch": 128, "images": 1024},
-    "search": {"strategy": "predictor", "n_trials": 150, "batch": 25},
+    "search": {"strategy": "predictor", "n_trials": 100, "batch": 25},
 }
 
 RECIPES: dict[str, dict[str, Any]] = {"paper": PAPER, "embedded": EMBEDDED}
