@@ -106,13 +106,14 @@ class Kernel:
         op: conv, depthwise, matmul, norm, act, softmax, pool, add, mul, resize.
         out: elements of its output tensor; 0 for a view.
         macs: multiply-accumulates, as PyTorch's counter counts them (convolutions and matrix products).
-        reads: positions of earlier kernels whose outputs it needs; -1 is the layer's input.
+        reads: positions of earlier kernels whose outputs it needs; -1 is the layer's input. A pair is a
+            position and the condition under which it is read.
     """
 
     op: str
     out: Num
     macs: Num = 0
-    reads: tuple[int, ...] = (-1,)
+    reads: tuple[int | tuple[int, Num], ...] = (-1,)
 
 
 class Unit(ABC):
@@ -169,21 +170,29 @@ def live_elements(unit: type[Unit], s: Sizes, elements_in: Num) -> Num:
     """Largest number of tensor elements alive at once while the layer runs.
 
     The layer's input stays alive to its end (a residual, or the caller's reference); every other tensor
-    lives from the kernel that makes it to the last one that reads it.
+    lives from the kernel that makes it to the last one that reads it. An activation "none" counts as one.
     """
     kernels = unit.kernels(s)
-    last = len(kernels) - 1
-    ends = {index: index for index in range(len(kernels))}
-    for index, kernel in enumerate(kernels):
-        for source in kernel.reads:
-            if source >= 0:
-                ends[source] = max(ends[source], index)
-    ends[last] = last
     peak: Num = 0
     for index in range(len(kernels)):
-        alive = [kernels[made].out for made in range(index + 1) if ends[made] >= index]
+        alive = [when(_needed(kernels, made, index), kernels[made].out) for made in range(index + 1)]
         peak = maximum(peak, sum(alive) + elements_in)
     return peak
+
+
+def _needed(kernels: list[Kernel], made: int, index: int) -> Num:
+    """Whether the output of kernel `made` is alive while kernel `index` runs."""
+    if made == index:
+        return True
+    needed: Num = False
+    for kernel in kernels[index:]:
+        for read in kernel.reads:
+            source, condition = read if isinstance(read, tuple) else (read, True)
+            if source == made and condition is True:
+                return True
+            if source == made:
+                needed = condition if needed is False else needed | condition
+    return needed
 
 
 def when(condition: Num, value: Num) -> Num:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nas.arith import Num, ceil_div
+from nas.arith import Num, ceil_div, maximum
 from nas.blocks.base import ACTIVATIONS, Field, Init, Interface, Kernel, Parts, Sizes, Unit, Weight, when
 from nas.blocks.norms import batch_norm
 
@@ -59,7 +59,7 @@ class MBConv(Unit):
     @classmethod
     def weights(cls, s: Sizes) -> dict[str, Weight]:
         cin, cout, inner = s["cin"], s["cout"], s["cin"] * s["expansion"]
-        grows, squeezed = s["expansion"] != 1, inner // SE_REDUCTION
+        grows, squeezed = s["expansion"] != 1, _squeezed(inner)
         gated = when(s["se"] == 1, inner)
         last: Init = "ones" if _strided(s["stride"]) else "zeros"
         return {
@@ -82,7 +82,7 @@ class MBConv(Unit):
         pixels = s["h"] * s["w"]
         pixels_out = ceil_div(s["h"], s["stride"]) * ceil_div(s["w"], s["stride"])
         grows, gated, widens = s["expansion"] != 1, s["se"] == 1, cin != cout
-        squeezed = inner // SE_REDUCTION
+        squeezed, plain, same = _squeezed(inner), s["se"] != 1, cin == cout
         expanded, mixed, out = when(grows, inner * pixels), inner * pixels_out, cout * pixels_out
         pooled = when(s["stride"] != 1, cin * pixels_out)
         return [
@@ -98,17 +98,18 @@ class MBConv(Unit):
             Kernel("conv", when(gated, inner), when(gated, inner * squeezed), reads=(8,)),
             Kernel("act", when(gated, inner), reads=(9,)),
             Kernel("mul", when(gated, mixed), reads=(5, 10)),
-            Kernel("conv", out, mixed * cout, reads=(5, 11)),
+            Kernel("conv", out, mixed * cout, reads=((5, plain), 11)),
             Kernel("norm", out, reads=(12,)),
             Kernel("pool", pooled),
             Kernel("conv", when(widens, out), when(widens, cin * out), reads=(-1, 14)),
-            Kernel("add", out, reads=(13, 14, 15)),
+            Kernel("add", out, reads=(13, (14, same), 15)),
         ]
 
     @classmethod
     def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
         y = cls._mix(x, p, s, ops)
-        y = ops.batch_norm(ops.conv(y, p["project_weight"]), p, "project_bn")
+        y = ops.conv(y, p["project_weight"])
+        y = ops.batch_norm(y, p, "project_bn")
         return y + cls._shortcut(x, p, s, ops)
 
     @classmethod
@@ -127,6 +128,10 @@ class MBConv(Unit):
         if s["stride"] != 1:
             x = ops.halve(x)
         return ops.conv(x, p["shortcut_weight"]) if s["cin"] != s["cout"] else x
+
+
+def _squeezed(inner: Num) -> Num:
+    return maximum(inner // SE_REDUCTION, 1)
 
 
 def _strided(stride: Any) -> bool:

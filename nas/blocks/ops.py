@@ -62,8 +62,10 @@ class Ops:
     def squeeze_excite(self, x: Tensor, p: Parts) -> Tensor:
         """Channel gates: pool, 1×1 to a quarter, ReLU, 1×1 back, hard sigmoid."""
         gate = F.adaptive_avg_pool2d(x, 1)
-        gate = F.relu(F.conv2d(gate, p["squeeze_weight"], p["squeeze_bias"]))
-        gate = F.hardsigmoid(F.conv2d(gate, p["excite_weight"], p["excite_bias"]))
+        gate = F.conv2d(gate, p["squeeze_weight"], p["squeeze_bias"])
+        gate = F.relu(gate)
+        gate = F.conv2d(gate, p["excite_weight"], p["excite_bias"])
+        gate = F.hardsigmoid(gate)
         return x * gate
 
     def halve(self, x: Tensor) -> Tensor:
@@ -92,19 +94,24 @@ class Ops:
         image = self.conv(image, weight.flatten(0, 1).unsqueeze(1), depthwise=True)
         return image.permute(0, 2, 3, 1).flatten(1, 2)
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, table: Tensor, h: int, w: int) -> Tensor:
-        """`softmax(q kᵀ / √d + B) v` with B read from `table`, `(heads, 2h-1, 2w-1)`, by offset.
+    def scores(self, q: Tensor, k: Tensor, table: Tensor, h: int, w: int) -> Tensor:
+        """`q kᵀ / √d + B` with B read from `table`, `(heads, 2h-1, 2w-1)`, by offset.
 
-        q, k are `(B, N, heads·d)`, v is `(B, N, heads·e)`; returns `(B, N, heads·e)`.
+        q, k are `(B, N, heads·d)`; returns `(B·heads, N, N)`.
         """
         heads = table.shape[0]
-        batch, tokens, _ = q.shape
-        q, k, v = (_split(item, heads) for item in (q, k, v))
-        scale = q.shape[-1] ** -0.5
-        bias = offset_bias(table, h, w).expand(batch, heads, tokens, tokens)
-        scores = torch.baddbmm(bias.flatten(0, 1), q, k.transpose(1, 2), alpha=scale)
-        y = torch.bmm(scores.softmax(-1), v)
-        return y.unflatten(0, (batch, heads)).transpose(1, 2).flatten(2)
+        batch, tokens, channels = q.shape
+        q, k = _split(q, heads), _split(k, heads)
+        bias = offset_bias(table, h, w).expand(batch, heads, tokens, tokens).flatten(0, 1)
+        return torch.baddbmm(bias, q, k.transpose(1, 2), alpha=(channels // heads) ** -0.5)
+
+    def weigh(self, v: Tensor, weights: Tensor) -> Tensor:
+        """Values `(B, N, heads·e)` weighed by `(B·heads, N, N)`, heads still apart: `(B·heads, N, e)`."""
+        return torch.bmm(weights, _split(v, len(weights) // len(v)))
+
+    def join_heads(self, y: Tensor, batch: int) -> Tensor:
+        """`(B·heads, N, e)` as `(B, N, heads·e)`."""
+        return y.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2)
 
 
 def _split(x: Tensor, heads: int) -> Tensor:
@@ -113,13 +120,13 @@ def _split(x: Tensor, heads: int) -> Tensor:
 
 def offset_bias(table: Tensor, h: int, w: int) -> Tensor:
     """`B[head, i, j] = table[head, yi - yj + h - 1, xi - xj + w - 1]` for tokens i, j of an h×w map."""
-    return table.flatten(1)[:, offset_index(h, w).to(table.device)].unflatten(1, (h * w, h * w))
+    return table.flatten(1)[:, offset_index(h, w, table.device)].unflatten(1, (h * w, h * w))
 
 
 @lru_cache(maxsize=64)
-def offset_index(h: int, w: int) -> Tensor:
+def offset_index(h: int, w: int, device: torch.device) -> Tensor:
     """Flat positions in a `(2h-1, 2w-1)` table for every pair of tokens; int64 `((h·w)²,)`."""
-    y, x = torch.arange(h), torch.arange(w)
+    y, x = torch.arange(h, device=device), torch.arange(w, device=device)
     dy = (y[:, None] - y[None, :] + h - 1)[:, None, :, None]
     dx = (x[:, None] - x[None, :] + w - 1)[None, :, None, :]
     return (dy * (2 * w - 1) + dx).reshape(-1)

@@ -73,6 +73,8 @@ class PooledHead(Unit):
     def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
         y = ops.linear(x, p["expand_weight"], p["expand_bias"])
         y = ops.batch_norm_tokens(y, p, "bn")
-        y = ops.act(y, s["act"]).mean(1)
-        y = ops.act(ops.linear(y, p["hidden_weight"], p["hidden_bias"]), s["act"])
+        y = ops.act(y, s["act"])
+        y = y.mean(1)
+        y = ops.linear(y, p["hidden_weight"], p["hidden_bias"])
+        y = ops.act(y, s["act"])
         return ops.linear(y, p["classes_weight"], p["classes_bias"])

@@ -101,8 +101,13 @@ class Attention(Unit):
         v = ops.conv_over_tokens(v, p["v_conv_weight"], s["h"], s["w"])
         q, k = ops.heads_linear(x, p["q_weight"]), ops.heads_linear(x, p["k_weight"])
         del x
-        y = ops.attend(q, k, v, p["offset_bias"], s["h"], s["w"])
-        del q, k, v
+        weights = ops.scores(q, k, p["offset_bias"], s["h"], s["w"])
+        del q, k
+        weights = weights.softmax(-1)
+        y = ops.weigh(v, weights)
+        batch = len(v)
+        del v, weights
+        y = ops.join_heads(y, batch)
         y = ops.act(y, s["act"])
         return ops.linear(y, p["project_weight"].flatten(1), p["project_bias"])
 
