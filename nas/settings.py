@@ -148,7 +148,7 @@ EMBEDDED: dict[str, Any] = {
     "recipe": "embedded",
     "data": {"spec": "digits"},
     "train": {
-        "steps": 180,
+        "steps": 130,
         "batch": 32,
         "resolution_scale": 0.125,
         "lr": 1.5e-3,
@@ -160,12 +160,12 @@ EMBEDDED: dict[str, Any] = {
         "augment": "embedded",
         "mix": 0.0,
         "label_smoothing": 0.0,
-        "checkpoint_every": 60,
+        "checkpoint_every": 65,
         "conflict_every": 10,
-        "sampler": {"banks": {"capacity": 8, "big_capacity": 4, "refreshes": 4, "partial_refreshes": 12}},
+        "sampler": {"banks": {"capacity": 8, "big_capacity": 4, "refreshes": 3, "partial_refreshes": 9}},
     },
     "evaluate": {"recalibrate": 4, "final_recalibrate": 8, "batch": 128, "images": 1024},
-    "search": {"strategy": "predictor", "n_trials": 100, "batch": 25},
+    "search": {"strategy": "predictor", "n_trials": 80, "batch": 20},
 }
 
 RECIPES: dict[str, dict[str, Any]] = {"paper": PAPER, "embedded": EMBEDDED}

@@ -82,9 +82,19 @@ class _Part(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, None]:
         weight: Tensor = ctx.weight
         if weight.grad is None:
-            weight.grad = torch.zeros_like(weight)
+            weight.grad = _zeroed(weight)
         weight.grad[ctx.index].add_(grads[0])
         return None, None
+
+
+def _zeroed(weight: Tensor) -> Tensor:
+    """A zero gradient in the memory of the last step's: fresh pages for it would cost more than the step's sums."""
+    kept: Tensor | None = getattr(weight, "nas_gradient", None)
+    if kept is None:
+        kept = torch.zeros_like(weight)
+        weight.nas_gradient = kept  # type: ignore[attr-defined]
+        return kept
+    return kept.zero_()
 
 
 def take(weight: Tensor, index: Index | None, learning: bool) -> Tensor:
