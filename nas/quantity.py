@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 
 from nas.errors import NasError
 
@@ -32,4 +33,7 @@ def parse_quantity(text: str | float, unit: str) -> float:
     if match is None or match[2] not in known:
         suffixes = ", ".join(repr(s) for s in known if s) or "none"
         raise NasError(f"{text!r} is not a quantity in {unit}: a number with one of the suffixes {suffixes}.")
-    return float(match[1]) * known[match[2]]
+    number = float(match[1]) * known[match[2]]
+    if not isfinite(number):
+        raise NasError(f"{text!r} is too large a number.")
+    return number

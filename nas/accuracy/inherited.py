@@ -79,6 +79,8 @@ class InheritedAccuracy:
 
 def recalibrate(network: Network, batches: Iterator[Tensor]) -> None:
     """Replace batch-norm statistics by the cumulative mean over `batches` of images."""
+    for buffer in network.buffers():
+        buffer.zero_()  # a statistic that is not finite would survive even a momentum of 1
     network.train()
     for index, images in enumerate(batches):
         network(images, momentum=1.0 / (index + 1))

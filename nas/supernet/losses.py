@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -24,21 +25,24 @@ def teacher_target(scores: Sequence[Tensor], temperature: float) -> Tensor:
 def adaptive_alpha_divergence(scores: Tensor, target: Tensor) -> Tensor:
     """Distillation loss of AlphaNet: per sample the larger of the divergences at α = -1 and α = +1.
 
+    With student q, teacher p and r = p/q: `D(-1) = Σ q (min(1/r, 5) - 1) / 2` and `D(+1) = Σ q r log r`.
+
     Args:
         scores: of the student, `(B, classes)`.
         target: probabilities of the teacher, `(B, classes)`, not differentiated.
 
     Returns:
-        Mean over samples of a surrogate whose gradient is that of the clipped divergence; q is detached in its
-        weights: `-Σ q·ρ·log q`, with ρ = clip(r^α)/α + 1/(α(α-1)) and r = p/q for α = -1, ρ = r for α = +1.
+        Mean over samples of a surrogate whose gradient is that of the clipped divergence: `-Σ q·ρ·log q` with
+        q detached in q·ρ, where ρ = clip(r^α)/α + 1/(α(α-1)) for α = -1 and ρ = r for α = +1.
     """
     log_q = F.log_softmax(scores, dim=-1)
-    q = log_q.detach().exp()
-    ratio = target / q.clamp_min(1e-12)
-    log_ratio = (target.clamp_min(1e-12)).log() - log_q.detach()
-    inverse = (1.0 / ratio.clamp_min(1e-12)).clamp(0.0, RATIO_CLIP)
-    value_low = (q * (inverse - 1.0) / 2.0).sum(-1)
-    value_high = (q * ratio * log_ratio).sum(-1)
-    surrogate_low = -(q * (-inverse + 0.5) * log_q).sum(-1)
-    surrogate_high = -(q * ratio * log_q).sum(-1)
-    return torch.where(value_low > value_high, surrogate_low, surrogate_high).mean()
+    with torch.no_grad():
+        # In logarithms, and q·r written as p: a class that the student has given up on (q = 0 in single
+        # precision) must pull hardest, not divide by zero or drop out.
+        log_inverse = (log_q - target.log()).clamp_(max=math.log(RATIO_CLIP))
+        q = log_q.exp()
+        q_inverse = q * log_inverse.exp()
+        low = 0.5 * (q_inverse - q).sum(-1)
+        high = (torch.xlogy(target, target) - target * log_q).sum(-1)
+        weights = torch.where((low > high)[:, None], 0.5 * q - q_inverse, target)
+    return -(weights * log_q).sum(-1).mean()

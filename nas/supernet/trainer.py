@@ -95,6 +95,7 @@ class Trainer:
         self.total, self.cosine_steps = total_steps(settings, data.steps_per_epoch())
         self.schedule = _schedule(settings, self.cosine_steps)
         self.parameters = [p for p in supernet.parameters() if p.requires_grad]
+        self.buffers = list(supernet.buffers())
         self.optimizer = adamw(self.parameters, lr=self.schedule(0), weight_decay=settings.weight_decay)
         self.average = Average(supernet, settings.ema, warmup=settings.ema_warmup)
         self.guard = Guard(data.classes)
@@ -111,7 +112,8 @@ class Trainer:
         while self.step < self.total:
             report = self._step()
             self.step += 1
-            if self.step % self.settings.checkpoint_every == 0 or self.step == self.total:
+            due = self.step % self.settings.checkpoint_every == 0 and not self.guard.offences
+            if due or self.step == self.total:
                 self.save()
             yield report
 
@@ -120,6 +122,7 @@ class Trainer:
         lr = self.schedule(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
+        before = [buffer.clone() for buffer in self.buffers]
         self.sampler.refresh(self.step, self.total, lambda arch: -self._cross_entropy(arch, images, labels))
         cosine = self._conflict(images, labels)
         subnets = self.sampler.draw(self.step, self.total)
@@ -134,6 +137,7 @@ class Trainer:
             for subnet, score in scores:
                 self.sampler.observe(subnet, score)
         else:
+            torch._foreach_copy_(self.buffers, before)
             self._offence(verdict)
         self.scaler.update()
         return StepReport(self.step, lr, tuple(subnets), tuple(losses), verdict != "ok", cosine)

@@ -17,7 +17,7 @@ from nas.state import generator_state, restore_generator
 
 Floats = NDArray[np.float64]
 Cheap = Callable[[ArchBatch], tuple[Floats, Floats]]
-FRESH_ROUNDS = 30
+FIRST_ROUNDS, LAST_ROUNDS, FRESH_ROUNDS = 5, 20, 30
 
 
 class Strategy(ABC):
@@ -53,14 +53,16 @@ class Strategy(ABC):
         """About `n` candidates, best first; `ask` drops those known already."""
 
     def ask(self, n: int) -> ArchBatch:
-        """At most `n` architectures never asked for before; fewer only where none are left to find."""
+        """At most `n` architectures never asked for before; fewer only where none are left to find.
+
+        Proposals come first, then uniform draws; infeasible ones only where no feasible ones were found.
+        """
         found: list[ArchBatch] = []
         missing = n
         for round_ in range(FRESH_ROUNDS):
-            if round_ < FRESH_ROUNDS // 2:
-                batch = self.propose(missing)
-            else:
-                batch = self.space.sample(4 * n, rng=self.rng)
+            drawn = FIRST_ROUNDS <= round_ < LAST_ROUNDS
+            batch = self.space.sample(4 * n, rng=self.rng) if drawn else self.propose(missing)
+            if round_ < LAST_ROUNDS:
                 batch = batch[np.flatnonzero(self.violation(batch) == 0)]
             batch = batch.unique().without(self._asked)[:missing]
             self._asked = np.union1d(self._asked, batch.hashes)

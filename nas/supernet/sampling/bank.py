@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,9 @@ class Bank:
                 self.archs[worst], self.scores[worst] = arch, score
 
     def refresh(self, scorer: Scorer) -> None:
-        """Score every entry again."""
-        self.scores = [scorer(arch) for arch in self.archs]
+        """Score every entry again; a score that is not finite (a broken batch) leaves the old one."""
+        new = [scorer(arch) for arch in self.archs]
+        self.scores = [score if isfinite(score) else old for score, old in zip(new, self.scores)]
 
     def draw(self, rng: np.random.Generator) -> Arch:
         """One entry with probability softmax(score)."""

@@ -64,7 +64,8 @@ class LevelSource:
     def __init__(self, space: Space, levels: Levels) -> None:
         self.space, self.levels = space, levels
         self._samplers: dict[str, WindowSampler | None] = {}
-        self._low = {arch.id: space.encode([arch]).codes[0] for arch in levels.minimum}
+        ordinal = np.array([d.kind == "ordinal" for d in space.decisions])
+        self._low = {a.id: np.where(ordinal, space.encode([a]).codes[0], 0) for a in levels.minimum}
         for arch_id, macs in bounds(levels).items():
             try:
                 top = max(macs) + levels.window

@@ -41,8 +41,9 @@ def levels_of(space: Space) -> Levels:
     """The space's own levels, or derived ones where its file gives none.
 
     Derived: eight levels between the 1st and 99th percentile of uniformly drawn MACs, equally spaced in
-    their logarithm; windows of a tenth of the first level; three smallest subnets, at the space's minimum
-    and at a quarter and half of the way up every decision.
+    their logarithm and moved down to the MACs of an arch that was drawn (small spaces have few); windows of a
+    tenth of the first level; three smallest subnets, at the space's minimum and at a quarter and half of the
+    way up every decision.
     """
     return _declared(space) if space.sampling is not None else _derived(space)
 
@@ -63,7 +64,8 @@ def _declared(space: Space) -> Levels:
 
 
 def _derived(space: Space) -> Levels:
-    drawn = plan_for(space)(space.sample(DERIVED_DRAWS, seed=0))["macs"]
+    batch = space.sample(DERIVED_DRAWS, seed=0)
+    drawn = plan_for(space)(batch)["macs"]
     low, high = np.percentile(drawn, [1, 99])
     macs = tuple(float(value) for value in np.geomspace(low, max(high, low), DERIVED_LEVELS))
     sizes = np.array([len(d) for d in space.decisions])
@@ -75,10 +77,17 @@ def _derived(space: Space) -> Levels:
     reach = [
         next((i for i in reversed(range(DERIVED_MINIMA)) if minimum_macs[i] < level / 2), 0) for level in macs
     ]
+    found: dict[float, Arch] = {}
+    for level, i in zip(macs, reach):
+        above = drawn[(batch.codes >= np.where(ordinal, space.encode([minima[i]]).codes, 0)).all(axis=1)]
+        near = above if len(above) else drawn
+        below = near[near <= level]
+        found[float(below.max() if len(below) else near.min())] = minima[i if len(above) else 0]
+    macs = tuple(sorted(found))
     return Levels(
         macs=macs,
         window=DERIVED_WINDOW * macs[0],
-        minimum=tuple(minima[i] for i in reach),
+        minimum=tuple(found[level] for level in macs),
         widths=_named(space, "width"),
         depths=_named(space, "depth"),
         anchor=minima[0],
