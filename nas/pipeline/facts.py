@@ -48,8 +48,10 @@ def deviations(settings: RunSettings) -> list[list[Any]]:
     """Training settings that differ from the paper's recipe: key, paper, here, why."""
     paper = make_settings("paper").train.model_dump()
     changed = differences(paper, settings.train.model_dump())
+    shown = {"steps": f"{paper['epochs']} epochs"}
     return [
-        [f"train.{key}", there, here, WHY.get(f"train.{key}", "")] for key, (there, here) in changed.items()
+        [f"train.{key}", shown.get(key, there), here, WHY.get(f"train.{key}", "")]
+        for key, (there, here) in changed.items()
     ]
 
 
