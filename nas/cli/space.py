@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from nas.latency.device import Device
     from nas.metrics import Metric
     from nas.space import Arch, Space
 
@@ -101,7 +102,12 @@ def presets(space: SpaceArgument, device: DeviceOption = None, form: FormatOptio
 
 
 def _archs(space: Space, archs: dict[str, Arch], devices: list[str] | None, form: Format, title: str) -> None:
-    rows = {name: _metrics(space, arch, devices) for name, arch in archs.items()}
+    from nas.latency.device import load_device
+
+    loaded = tuple(load_device(name) for name in devices or ())
+    for device in loaded:
+        typer.echo(device.describe(), err=True)
+    rows = {name: _metrics(space, arch, loaded) for name, arch in archs.items()}
     if form is Format.json:
         data = [
             {
@@ -123,14 +129,10 @@ def _archs(space: Space, archs: dict[str, Arch], devices: list[str] | None, form
     _print(table)
 
 
-def _metrics(space: Space, arch: Arch, devices: list[str] | None) -> dict[str, Metric]:
-    from nas.latency.device import load_device
+def _metrics(space: Space, arch: Arch, devices: tuple[Device, ...]) -> dict[str, Metric]:
     from nas.pipeline.metrics import CheapMetrics
 
-    if space.blueprint is None and not devices:
-        return {}
-    loaded = tuple(load_device(name) for name in devices or ())
-    return CheapMetrics(space, loaded).metrics(arch)[0]
+    return CheapMetrics(space, devices).metrics(arch)[0]
 
 
 def _unit(name: str) -> str:
