@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Annotated
 
@@ -28,6 +29,9 @@ app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 
 
+_OBJECTIVE = re.compile(r"\w+(@[\w.-]+)?:(min|max)")
+
+
 def _version(asked: bool) -> None:
     if asked:
         from nas import __version__
@@ -46,10 +50,22 @@ def _global(
     """Neural architecture search for vision models on your device."""
 
 
+def with_objectives(arguments: list[str]) -> list[str]:
+    """`--objectives accuracy:max latency:min` as one value: the option takes several words."""
+    found: list[str] = []
+    for argument in arguments:
+        joins = len(found) > 1 and found[-2] == "--objectives" and _OBJECTIVE.fullmatch(argument)
+        if joins:
+            found[-1] += f" {argument}"
+        else:
+            found.append(argument)
+    return found
+
+
 def main() -> None:
     """Entry point of the `nas` command."""
     debug = "--debug" in sys.argv
-    sys.argv = [sys.argv[0], *[argument for argument in sys.argv[1:] if argument != "--debug"]]
+    sys.argv = [sys.argv[0], *with_objectives([a for a in sys.argv[1:] if a != "--debug"])]
     try:
         app()
     except NasError as error:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nas.cli.front import front
+
+if TYPE_CHECKING:
+    from nas.study import Study
 
 
 def run(
@@ -92,21 +95,29 @@ def run(
         raise typer.Exit(130) from None
     front(study.name, storage=storage)
     if not quiet:
-        _next_steps(study.name, storage)
+        _next_steps(space, study, storage)
 
 
 def _words(texts: list[str] | None) -> list[str]:
     return [word for text in texts or [] for word in text.replace(",", " ").split()]
 
 
-def _next_steps(name: str, storage: str | None) -> None:
+def _next_steps(space: str, study: Study, storage: str | None) -> None:
+    from nas import content
+
     where = f" --storage {shlex.quote(storage)}" if storage else ""
-    study = shlex.quote(name)
+    name = shlex.quote(study.name)
+    steps = [(f"nas front {name} -f json{where}", "the front as data")]
+    steps += [
+        (f"nas show {name}/{number}{where}", "one architecture") for number in study.front()["number"][:1]
+    ]
+    steps.append((f"nas report {name}{where}", "write the report again"))
+    config = study.row.config
+    others = [device for device in content.names("devices") if device not in config["devices"]]
+    if config["accuracy"] == "supernet" and config["devices"] and others:
+        owner = shlex.quote(config["supernet"] or study.name)
+        again = f"nas run {shlex.quote(space)} --supernet {owner} --device {others[0]}{where}"
+        steps.append((again, "another device, without training"))
     typer.echo("Next:", err=True)
-    for command, why in (
-        (f"nas front {study} -f json{where}", "the front as data"),
-        (f"nas show {study}/NUMBER{where}", "one architecture"),
-        (f"nas report {study}{where}", "write the report again"),
-        (f"nas run SPACE --supernet {study} --device pixel4{where}", "another device, without training"),
-    ):
+    for command, why in steps:
         typer.echo(f"  {command:<60} {why}", err=True)

@@ -24,11 +24,28 @@ def normalised(images: Tensor) -> Tensor:
 
 
 class TrainingBatches:
-    """Augmented training batches; the next one is decoded while this one is trained on."""
+    """Augmented training batches; the next one is decoded while this one is trained on.
 
-    def __init__(self, data: DataBundle, batch: int, side: int, seed: int, augment: Augment) -> None:
+    Args:
+        data: whose training split is shown.
+        batch: images per step.
+        side: of the images, in pixels.
+        seed: of the order.
+        augment: what to do to the images.
+        device: where to augment, and where the batches end up.
+    """
+
+    def __init__(
+        self,
+        data: DataBundle,
+        batch: int,
+        side: int,
+        seed: int,
+        augment: Augment,
+        device: torch.device | None = None,
+    ) -> None:
         self.data, self.size, self.side, self.seed, self.augment = data, batch, side, seed, augment
-        self.classes = data.classes
+        self.classes, self.device = data.classes, device or torch.device("cpu")
         self._pool = ThreadPoolExecutor(1)
         self._next: tuple[int, Future[Tensor]] | None = None
 
@@ -37,44 +54,52 @@ class TrainingBatches:
         return max(len(self.data.train.labels) // self.size, 1)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Normalised images and labels of a step."""
+        """Normalised images `(batch, channels, side, side)` and labels `(batch,)` of a step."""
         ready = self._next[1] if self._next is not None and self._next[0] == step else self._read(step)
-        images = ready.result()
+        images = ready.result().to(self.device)
         self._next = (step + 1, self._read(step + 1))
-        labels = self.data.train.labels[torch.from_numpy(self._indices(step))]
-        return normalised(self.augment(images, step)), labels
+        labels = self.data.train.labels[torch.from_numpy(self.indices(step))]
+        return normalised(self.augment(images, step)), labels.to(self.device)
 
-    def _read(self, step: int) -> Future[Tensor]:
-        return self._pool.submit(self.data.train.get, self._indices(step).tolist(), self.side)
-
-    def _indices(self, step: int) -> NDArray[np.int64]:
+    def indices(self, step: int) -> NDArray[np.int64]:
+        """Which training images a step shows: every image once per epoch, but for an incomplete last batch."""
         per_epoch = self.steps_per_epoch()
         order = epoch_order(len(self.data.train.labels), self.seed, step // per_epoch)
         start = step % per_epoch * self.size
         return np.take(order, np.arange(start, start + self.size), mode="wrap")
 
+    def _read(self, step: int) -> Future[Tensor]:
+        crops = self.augment.crops(step, self.size)
+        return self._pool.submit(self.data.train.get, self.indices(step).tolist(), self.side, crops)
+
 
 @lru_cache(maxsize=4)
 def epoch_order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
     """Order of the training images in an epoch."""
-    return np.random.default_rng([seed, 12, epoch]).permutation(count)
+    order = np.random.default_rng([seed, 12, epoch]).permutation(count)
+    order.flags.writeable = False  # shared by every caller of the cache
+    return order
 
 
 def calibration_batches(
     data: DataBundle, seed: int, batches: int, batch: int, side: int, augment: Augment
 ) -> Iterator[Tensor]:
-    """Augmented training images for batch norms; a function of `seed` alone."""
+    """Augmented training images for batch norms; a function of `seed` and of the augmentation's seed."""
     rng = np.random.default_rng([seed, 13])
     count = len(data.train.labels)
     for index in range(batches):
         chosen = rng.integers(count, size=min(batch, count))
-        yield normalised(augment(data.train.get(chosen.tolist(), side), int((seed + index) % 2**31)))
+        step = (seed + index) % 2**63
+        images = data.train.get(chosen.tolist(), side, augment.crops(step, len(chosen)))
+        yield normalised(augment(images, step))
 
 
 def evaluation_batches(images: Images, batch: int, side: int, limit: int) -> Iterator[tuple[Tensor, Tensor]]:
     """All images of a split in order, or `limit` of them spread evenly, which every call repeats."""
     count = len(images.labels)
-    chosen = np.arange(count) if not limit or limit >= count else np.linspace(0, count - 1, limit).round().astype(int)
+    chosen = np.arange(count)
+    if limit and limit < count:
+        chosen = np.linspace(0, count - 1, limit).round().astype(np.int64)
     for start in range(0, len(chosen), batch):
         part = chosen[start : start + batch]
         yield normalised(images.get(part.tolist(), side)), images.labels[torch.from_numpy(part)]

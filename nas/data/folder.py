@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from nas.data.bundle import DataBundle, hold_out
-from nas.data.images import DecodedImages, Images, open_image
+from nas.data.images import DecodedImages, Images
 from nas.errors import NasError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -29,12 +30,14 @@ def load_folder(text: str, search_share: float, seed: int) -> DataBundle:
     if not text:
         raise NasError("data 'imagefolder' needs a path: imagefolder:PATH.")
     if not root.is_dir():
-        raise NasError(f"{root}: no such folder.")
+        raise NasError(f"{root}: {'this is a file, not a folder' if root.exists() else 'no such folder'}.")
     train_root = next((root / name for name in TRAIN if (root / name).is_dir()), None)
     test_root = next((root / name for name in TEST if (root / name).is_dir()), None)
+    if test_root is not None and train_root is None:
+        raise NasError(f"{root}: there is {test_root.name}/, but no train/.")
     names = _classes(train_root or root)
     everything: Images = _read(train_root or root, names)
-    if train_root is not None and test_root is not None:
+    if test_root is not None:
         extra = sorted(set(_classes(test_root)) - set(names))
         if extra:
             raise NasError(f"{test_root / extra[0]}: the training images have no such class.")
@@ -44,6 +47,21 @@ def load_folder(text: str, search_share: float, seed: int) -> DataBundle:
         rest, test = hold_out(everything, TEST_SHARE, TEST_SEED, str(root))
     train, search = hold_out(rest, search_share, seed, str(root))
     return DataBundle(f"imagefolder:{root.name}", tuple(names), train, search, test, mirrored=True)
+
+
+def open_image(path: Path) -> Any:
+    """A PIL image in RGB.
+
+    Raises:
+        NasError: the file cannot be read, is not an image, or is broken.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except Exception as error:  # decoders of damaged files raise whatever they trip over
+        raise NasError(f"{path}: cannot be read as an image ({error}). Remove or replace the file.") from None
 
 
 def _classes(root: Path) -> list[str]:

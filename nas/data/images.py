@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from nas.errors import NasError
+from nas.data.crops import centre_box, random_box
 
-DECODERS = 4
+# Decoding releases the interpreter's lock, so threads do what worker processes would, without copies.
+DECODERS = min(os.cpu_count() or 1, 16)
+MEMORY = 2**30
+Numbers = NDArray[np.float64]
 
 
 class Images(Protocol):
@@ -25,8 +29,13 @@ class Images(Protocol):
     def labels(self) -> Tensor:
         """int64 `(n,)`."""
 
-    def get(self, indices: Sequence[int], side: int) -> Tensor:
-        """float32 `(len(indices), channels, side, side)` in 0..1."""
+    def get(self, indices: Sequence[int], side: int, crops: Numbers | None = None) -> Tensor:
+        """float32 `(len(indices), channels, side, side)` in 0..1.
+
+        Args:
+            crops: uniform numbers `(len(indices), 40)` for `random_box`; None: whole images, or the centre of
+                those that are not square.
+        """
 
     def subset(self, indices: Sequence[int]) -> Images:
         """Some of the images, in the order given."""
@@ -34,20 +43,24 @@ class Images(Protocol):
 
 @dataclass(frozen=True)
 class TensorImages:
-    """Images in memory, `(n, channels, h, w)`, float32 in 0..1 or uint8; resized where another side is asked for."""
+    """Square images in memory, `(n, channels, s, s)`: float32 in 0..1 or uint8; resized as asked for."""
 
     pixels: Tensor
     labels: Tensor
 
-    def get(self, indices: Sequence[int], side: int) -> Tensor:
-        chosen = self.pixels[torch.as_tensor(np.asarray(indices), dtype=torch.long)]
-        if chosen.dtype == torch.uint8:
-            chosen = chosen.float() / 255.0
-        return resized(chosen, side)
+    def get(self, indices: Sequence[int], side: int, crops: Numbers | None = None) -> Tensor:
+        chosen = as_float(self.pixels[_index(indices)])
+        if crops is None:
+            return resized(chosen, side)
+        height, width = chosen.shape[-2:]
+        out = chosen.new_empty((len(chosen), chosen.shape[1], side, side))
+        for row, image in enumerate(chosen):
+            left, top, right, bottom = map(int, random_box(width, height, crops[row]))
+            out[row] = resized(image[None, :, top:bottom, left:right], side)[0]
+        return out
 
     def subset(self, indices: Sequence[int]) -> TensorImages:
-        index = torch.as_tensor(np.asarray(indices), dtype=torch.long)
-        return TensorImages(self.pixels[index], self.labels[index])
+        return TensorImages(self.pixels[_index(indices)], self.labels[_index(indices)])
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,7 @@ class DecodedImages:
 
     Attributes:
         items: whatever `decode` takes, one per image: a path, or a row of a hub data set.
-        decode: item to a PIL image.
+        decode: item to a PIL image in RGB.
     """
 
     items: Sequence[Any]
@@ -64,47 +77,70 @@ class DecodedImages:
     decode: Callable[[Any], Any]
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(DECODERS), repr=False)
 
-    def get(self, indices: Sequence[int], side: int) -> Tensor:
-        chosen = [self.items[int(index)] for index in indices]
-        return torch.stack(list(self.pool.map(lambda item: _tensor(self.decode(item), side), chosen)))
+    def get(self, indices: Sequence[int], side: int, crops: Numbers | None = None) -> Tensor:
+        rows = [None] * len(indices) if crops is None else list(crops)
+        pixels = self.pool.map(lambda index, row: self._read(int(index), side, row), indices, rows)
+        return as_float(torch.stack(list(pixels)))
 
     def subset(self, indices: Sequence[int]) -> DecodedImages:
-        index = torch.as_tensor(np.asarray(indices), dtype=torch.long)
         return DecodedImages(
-            [self.items[int(i)] for i in indices], self.labels[index], self.decode, self.pool
+            [self.items[int(i)] for i in indices], self.labels[_index(indices)], self.decode, self.pool
         )
 
+    def _read(self, index: int, side: int, crop: Numbers | None) -> Tensor:
+        from PIL.Image import Resampling
 
-def open_image(path: Path) -> Any:
-    """A PIL image in RGB.
-
-    Raises:
-        NasError: the file is not an image, or broken.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise NasError(f"{path}: cannot be read as an image ({error}). Remove or replace the file.") from None
+        image = self.decode(self.items[index])
+        width, height = image.size
+        box = centre_box(width, height) if crop is None else random_box(width, height, crop)
+        image = image.resize((side, side), Resampling.BICUBIC, box=box)
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
-def _tensor(image: Any, side: int) -> Tensor:
-    """Shorter side to 256/224 of `side`, centre crop, 0..1: the evaluation geometry of ImageNet."""
-    from PIL import Image
+class RememberedImages:
+    """Images decoded once and kept, as uint8 at one side: for splits that every evaluation reads again."""
 
-    scale = side * 256 / 224 / min(image.size)
-    size = tuple(max(round(length * scale), side) for length in image.size)
-    image = image.resize(size, Image.Resampling.BICUBIC)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    pixels = np.array(image.crop((left, top, left + side, top + side)), dtype=np.float32)
-    return torch.from_numpy(pixels).permute(2, 0, 1) / 255.0
+    def __init__(self, images: Images, side: int) -> None:
+        self.images, self.side = images, side
+        self._pixels = torch.empty((len(images.labels), 3, side, side), dtype=torch.uint8)
+        self._known = torch.zeros(len(images.labels), dtype=torch.bool)
+
+    @property
+    def labels(self) -> Tensor:
+        return self.images.labels
+
+    def get(self, indices: Sequence[int], side: int, crops: Numbers | None = None) -> Tensor:
+        if side != self.side or crops is not None:
+            return self.images.get(indices, side, crops)
+        index = _index(indices)
+        missing = index[~self._known[index]]
+        if len(missing):
+            self._pixels[missing] = (self.images.get(missing.tolist(), side) * 255).round_().to(torch.uint8)
+            self._known[missing] = True
+        return as_float(self._pixels[index])
+
+    def subset(self, indices: Sequence[int]) -> RememberedImages:
+        return RememberedImages(self.images.subset(indices), self.side)
+
+
+def remembered(images: Images, side: int) -> Images:
+    """The images, kept once decoded if they are in files and fit into 1 GiB."""
+    fits = len(images.labels) * 3 * side * side <= MEMORY
+    return RememberedImages(images, side) if isinstance(images, DecodedImages) and fits else images
+
+
+def as_float(pixels: Tensor) -> Tensor:
+    """Pixels in 0..1 as float32."""
+    return pixels.float().div_(255.0) if pixels.dtype == torch.uint8 else pixels
 
 
 def resized(images: Tensor, side: int) -> Tensor:
-    """Images at another side, bicubic and anti-aliased, kept within 0..1."""
+    """Images `(n, channels, h, w)` at another side, bicubic and anti-aliased, kept within 0..1."""
     if images.shape[-1] == side and images.shape[-2] == side:
         return images
     size = (side, side)
     return F.interpolate(images, size=size, mode="bicubic", align_corners=False, antialias=True).clamp_(0, 1)
+
+
+def _index(indices: Sequence[int]) -> Tensor:
+    return torch.as_tensor(np.asarray(indices), dtype=torch.long)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from nas.data.bundle import DataBundle
-from nas.errors import NasError, unknown
+from nas.data.images import remembered
+from nas.errors import NasError, suggestion
 
 KINDS = ("digits", "shapes", "imagefolder", "hf")
 
@@ -15,18 +17,23 @@ def load_data(spec: str, *, side: int, search_share: float, seed: int) -> DataBu
 
     Args:
         spec: `digits`; `shapes` with options as `shapes:size=6000,classes=10,difficulty=hard`;
-            `imagefolder:PATH`; `hf:NAME` or `hf:NAME:CONFIG`.
-        side: largest side of the images that will be asked for, in pixels.
+            `imagefolder:PATH`; `hf:NAME`, `hf:NAME:CONFIG` or `hf:BUILDER:PATH`.
+        side: side of the images that will be asked for, in pixels.
         search_share: share of the training images held out for the search.
-        seed: of the splits, and of procedural images.
+        seed: of the search split; the test images do not depend on it.
 
     Raises:
         NasError: unknown data, missing files or packages, too few images.
     """
     kind, _, rest = spec.partition(":")
     if kind not in KINDS:
-        raise NasError(unknown("data", spec, [*KINDS[:2], "imagefolder:PATH", "hf:NAME"]))
-    return _LOADERS[kind](rest, side, search_share, seed)
+        raise NasError(
+            f"unknown data {spec!r}.{suggestion(kind, KINDS)} Known: digits, shapes[:OPTIONS], imagefolder:PATH, "
+            "hf:NAME."
+        )
+    data = _LOADERS[kind](rest, side, search_share, seed)
+    # The search reads its split again for every candidate, and the final numbers theirs for every front member.
+    return replace(data, search=remembered(data.search, side), test=remembered(data.test, side))
 
 
 def _digits(rest: str, side: int, search_share: float, seed: int) -> DataBundle:

@@ -1,9 +1,9 @@
 """Drawing the scenes of `shapes` at any side, with analytic anti-aliasing.
 
-Every part is the scene averaged over the pixels' squares, in closed form: a blob's edge is its distance
-ramped over one pixel, a grating is damped by the Fourier transform of a pixel (a sinc), the background is
-interpolated from a lattice and averaged down. A small image is therefore what a camera with few pixels
-would see, and detail is lost rather than aliased.
+Every part is averaged over the pixels' squares: a blob's edge is its distance ramped over one pixel, a
+grating is damped by the Fourier transform of a pixel (a sinc), the clutter's squares are weighted by their
+overlap with a pixel. A small image is therefore what a camera with few pixels would see, and detail is lost
+rather than aliased.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from nas.data.shapes import GRATINGS, Blobs, Difficulty, Scenes, make_scenes
+from nas.data.shapes import GRATINGS, LATTICE, Blobs, Difficulty, Scenes, make_scenes
 
 LOBE_DEPTH = 0.35
 _CHUNK = 128
@@ -38,7 +37,8 @@ def render(scenes: Scenes, side: int) -> Tensor:
     """Draw n scenes: float32 `(n, 3, side, side)` in 0..1."""
     middle = (torch.arange(side) + 0.5) / side
     y, x = torch.meshgrid(middle, middle, indexing="ij")
-    image = _resample(scenes.corners, side) + scenes.level.clutter * _resample(scenes.lattice, side)
+    ramp, overlap = torch.stack([1 - middle, middle], 1), _overlap(side)
+    image = ramp @ scenes.corners @ ramp.T + scenes.level.clutter * (overlap @ scenes.lattice @ overlap.T)
     for blobs in (scenes.smaller, scenes.larger):
         surface = (
             blobs.colour[:, :, None, None] + scenes.level.contrast * _texture(blobs, x, y, side)[:, None]
@@ -47,8 +47,11 @@ def render(scenes: Scenes, side: int) -> Tensor:
     return image.clamp_(0, 1)
 
 
-def _resample(lattice: Tensor, side: int) -> Tensor:
-    return F.interpolate(lattice, size=(side, side), mode="bilinear", antialias=True)
+def _overlap(side: int) -> Tensor:
+    """Share of each pixel's width that each of the lattice's squares covers, `(side, 32)`."""
+    pixel, square = torch.arange(side)[:, None] / side, torch.arange(LATTICE) / LATTICE
+    shared = torch.minimum(pixel + 1 / side, square + 1 / LATTICE) - torch.maximum(pixel, square)
+    return side * shared.clamp_min(0)
 
 
 def _coverage(blobs: Blobs, x: Tensor, y: Tensor, side: int) -> Tensor:
@@ -57,12 +60,14 @@ def _coverage(blobs: Blobs, x: Tensor, y: Tensor, side: int) -> Tensor:
     The distance to the outline is (r(θ) - r) over the length of that function's gradient, to first order.
     """
     dx, dy = x - _plane(blobs.x), y - _plane(blobs.y)
-    distance = torch.hypot(dx, dy).clamp_min_(1e-6)
+    distance = torch.hypot(dx, dy)
     lobes = _plane(blobs.lobes)
     angle = lobes * torch.atan2(dy, dx) - _plane(blobs.turn)
     scale = _plane(blobs.radius) / (1 + LOBE_DEPTH)
     outline = scale * (1 + LOBE_DEPTH * angle.cos())
-    slope = scale * LOBE_DEPTH * lobes * angle.sin() / distance
+    # No part of the outline is nearer than this; without it the middle, where angles are dense, would show.
+    nearest = torch.maximum(distance, scale * (1 - LOBE_DEPTH))
+    slope = scale * LOBE_DEPTH * lobes * angle.sin() / nearest
     return (0.5 + side * (outline - distance) * torch.rsqrt(1 + slope.square())).clamp_(0, 1)
 
 

@@ -140,7 +140,7 @@ class Scenes:
         labels: int64 `(n,)`.
         larger, smaller: the two blobs.
         corners: greys of the background's four corners, `(n, 3, 2, 2)`.
-        lattice: noise of unit variance, `(n, 1, 32, 32)`.
+        lattice: noise of unit variance in 32×32 squares, `(n, 1, 32, 32)`.
         level: difficulty.
     """
 

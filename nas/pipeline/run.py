@@ -5,23 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.errors import NasError
 from nas.latency.device import Device
 from nas.pipeline.evaluating import Evaluator, NoEvaluator, TableEvaluator, supernet_evaluator
 from nas.pipeline.facts import deviations, run_facts
 from nas.pipeline.finishing import finish
-from nas.pipeline.plan import RunPlan, check_feasible, make_plan
+from nas.pipeline.plan import RunPlan, check_feasible, make_plan, study_folder
 from nas.pipeline.progress import Interrupt, Reporter, Silent
 from nas.pipeline.searching import Search
-from nas.pipeline.training import Interrupted, obtain, set_threads
+from nas.pipeline.training import Interrupted, check_card, obtain, set_threads, trained_on
 from nas.settings import make_settings
 from nas.space.load import load_space
 from nas.space.space import Space
 from nas.store import Objective as StoredObjective
 from nas.store import Storage, StudyRow, check_resumable
 from nas.study import Study
+
+if TYPE_CHECKING:
+    from nas.pipeline.load_data import LoadedData
 
 TRUSTED_TAU = 0.5
 
@@ -81,6 +84,8 @@ def run(
     direct = _assignments(
         objectives=list(objectives), constraints=list(constraints), seed=seed, n_trials=n_trials
     )
+    if data is None and supernet is not None:
+        data = trained_on(study_folder(supernet))
     named = [f"data.spec={data}"] * (data is not None) + [f"search.strategy={strategy}"] * (
         strategy is not None
     )
@@ -99,6 +104,7 @@ def run(
     )
     check_feasible(plan)
     set_threads(chosen)
+    loaded_data = _data(plan)
     store = Storage(plan.storage)
     study = _open(plan, store, resume, command)
     _announce(plan, reporter, study)
@@ -107,7 +113,7 @@ def run(
     deadline = None if timeout is None else started + timeout
     with Interrupt() as interrupt:
         try:
-            _work(plan, store, study, reporter, interrupt, deadline, started)
+            _work(plan, loaded_data, store, study, reporter, interrupt, deadline, started)
         except Interrupted:
             store.set_state(study.id, "interrupted")
             raise KeyboardInterrupt from None
@@ -172,8 +178,21 @@ def _announce(plan: RunPlan, reporter: Reporter, study: StudyRow) -> None:
     reporter.say(f"study {study.name}: {goals}{bounds}")
 
 
+def _data(plan: RunPlan) -> LoadedData | None:
+    """The data, and a look at weights to be reused, before the study's name is taken."""
+    if plan.accuracy_table is not None or not plan.wants_accuracy:
+        return None
+    from nas.pipeline.load_data import load_run_data
+
+    data = load_run_data(plan)
+    if plan.supernet is not None:
+        check_card(plan, study_folder(plan.supernet), data)
+    return data
+
+
 def _work(
     plan: RunPlan,
+    data: LoadedData | None,
     store: Storage,
     study: StudyRow,
     reporter: Reporter,
@@ -182,7 +201,7 @@ def _work(
     started: float,
 ) -> None:
     phases: dict[str, float] = {}
-    evaluator = _evaluator(plan, store, study, reporter, interrupt)
+    evaluator = _evaluator(plan, data, store, study, reporter, interrupt)
     phases["supernet"] = time.monotonic() - started
     search = Search(plan, evaluator, store, study.id, deadline)
     progress = search.run(reporter, interrupt)
@@ -198,15 +217,17 @@ def _work(
 
 
 def _evaluator(
-    plan: RunPlan, store: Storage, study: StudyRow, reporter: Reporter, interrupt: Interrupt
+    plan: RunPlan,
+    data: LoadedData | None,
+    store: Storage,
+    study: StudyRow,
+    reporter: Reporter,
+    interrupt: Interrupt,
 ) -> Evaluator:
     if plan.accuracy_table is not None:
         return TableEvaluator(plan.accuracy_table)
-    if not plan.wants_accuracy:
+    if data is None:
         return NoEvaluator()
-    from nas.pipeline.load_data import load_run_data
-
-    data = load_run_data(plan)
     reporter.say(
         f"data {data.name}: {data.count('train'):,} training, {data.count('search'):,} search and "
         f"{data.count('test'):,} test images, {data.classes} classes"
@@ -249,9 +270,13 @@ def _sampler_warnings(facts: dict[str, float], reporter: Reporter) -> list[str]:
 
 def _judge_predictor(search: Search, store: Storage, study: StudyRow, reporter: Reporter) -> None:
     tau = search.correlation()
-    if tau != tau:
-        return
     n = len(search.progress.pairs)
+    if tau != tau:
+        if search.predicts:
+            reporter.warn(
+                f"the predictor's rank correlation cannot be measured on {n} architectures it had not seen."
+            )
+        return
     trusted = tau >= TRUSTED_TAU
     store.add_facts(study.id, {"predictor": {"kendall": tau, "n": n, "trusted": trusted}})
     reporter.say(f"accuracy predictor: Kendall tau {tau:.2f} on {n} architectures it had not seen")

@@ -21,7 +21,7 @@ from nas.pipeline.progress import Interrupt, Reporter
 from nas.pipeline.training import Interrupted
 from nas.search.objective import explain_empty, total_violation
 from nas.search.strategies import Strategy, strategy
-from nas.search.strategies.predictor import extra_features
+from nas.search.strategies.predictor import PredictorSearch, extra_features
 from nas.space.batch import ArchBatch
 from nas.store import SeriesPoint, Storage, TrialRecord
 
@@ -193,6 +193,11 @@ class Search:
                 worst = np.nanmax if objective.direction == "min" else np.nanmin
                 point[objective.metric] = float(worst(np.concatenate([drawn[:, j], values[:, j]])))
         return point
+
+    @property
+    def predicts(self) -> bool:
+        """Whether the strategy ranks by predictions."""
+        return isinstance(self.strategy, PredictorSearch)
 
     def correlation(self) -> float:
         """Kendall τ of predictions and evaluations on archs the predictor had not seen; NaN if too few."""

@@ -53,11 +53,9 @@ def obtain(
     """
     if plan.supernet is not None:
         reporter.say(f"supernet: trained weights of study {plan.supernet!r}, no training")
-        return load(
-            plan.space, study_folder(plan.supernet), data.classes, plan.settings.train.resolution_scale
-        )
+        return load(plan, study_folder(plan.supernet), data)
     if (plan.folder / CARD).exists():
-        return load(plan.space, plan.folder, data.classes, plan.settings.train.resolution_scale)
+        return load(plan, plan.folder, data)
     return _train(plan, data, storage, study_id, reporter, interrupt)
 
 
@@ -186,6 +184,7 @@ def _card(plan: RunPlan, data: RunData, trainer: Trainer, sampler: SubnetSampler
         "space_hash": plan.space.hash,
         "classes": data.classes,
         "data": data.name,
+        "data_spec": plan.settings.data.spec,
         "resolution_scale": plan.settings.train.resolution_scale,
         "seed": plan.settings.seed,
         "steps": trainer.total,
@@ -206,27 +205,46 @@ def save(supernet: Supernet, card: Mapping[str, Any], folder: Path) -> None:
     write_atomically(folder / CARD, json.dumps(dict(card), indent=1))
 
 
-def load(space: Space, folder: Path, classes: int, scale: float) -> TrainedSupernet:
-    """A trained supernet from a study's folder.
+def trained_on(folder: Path) -> str | None:
+    """Data specification that a study's supernet was trained on; None if there is no supernet there."""
+    file = folder / CARD
+    return str(json.loads(file.read_text(encoding="utf-8"))["data_spec"]) if file.exists() else None
+
+
+def check_card(plan: RunPlan, folder: Path, data: RunData) -> dict[str, Any]:
+    """The card of the trained supernet in a study's folder.
 
     Raises:
-        NasError: no weights there, or weights of another space, number of classes or training resolution.
+        NasError: no weights there, or weights of another space, data set, number of classes or resolution.
     """
-    from safetensors.torch import load_file
-
-    card_file = folder / CARD
-    if not card_file.exists():
-        raise NasError(f"{folder}: no trained supernet there; it is written when a study's training ends.")
-    card = json.loads(card_file.read_text(encoding="utf-8"))
-    wanted = {"space_hash": space.hash, "classes": classes, "resolution_scale": scale}
+    file = folder / CARD
+    if not file.exists():
+        raise NasError(
+            f"{folder}: no trained supernet there; it is written when a study's own training ends."
+        )
+    card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    wanted = {
+        "space_hash": plan.space.hash,
+        "classes": data.classes,
+        "data": data.name,
+        "resolution_scale": plan.settings.train.resolution_scale,
+    }
     for key, value in wanted.items():
         if card[key] != value:
             raise NasError(
                 f"{folder}: its supernet was trained with {key} {card[key]!r}, this run has {value!r}."
             )
-    supernet = Supernet(space, classes, resolution_scale=scale, seed=None)
-    state = load_file(folder / WEIGHTS)
-    supernet.load_state_dict(state, assign=True)
+    return card
+
+
+def load(plan: RunPlan, folder: Path, data: RunData) -> TrainedSupernet:
+    """A trained supernet from a study's folder; see `check_card`."""
+    from safetensors.torch import load_file
+
+    card = check_card(plan, folder, data)
+    scale = plan.settings.train.resolution_scale
+    supernet = Supernet(plan.space, data.classes, resolution_scale=scale, seed=None)
+    supernet.load_state_dict(load_file(folder / WEIGHTS), assign=True)
     for parameter in supernet.parameters():
         parameter.requires_grad_(False)
     return TrainedSupernet(supernet, card)

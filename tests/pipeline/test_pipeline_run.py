@@ -16,6 +16,7 @@ import pytest
 import nas
 from nas.errors import NasError
 from nas.pipeline.progress import Silent
+from nas.store import Storage
 
 SPACE = Path(__file__).with_name("small.yaml")
 SMALL = (
@@ -195,6 +196,26 @@ def test_bad_input_is_one_message_that_names_what_would_be_right(
     assert done.returncode != 0
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_failed_start_does_not_use_up_the_name(tmp_path: Path) -> None:
+    done = launch(tmp_path, "--data", "imagefolder:missing")
+    assert done.returncode == 1
+    assert "missing: no such folder" in done.stderr
+    assert not (tmp_path / "nas.db").exists() or not Storage(f"sqlite:///{tmp_path / 'nas.db'}").studies()
+
+
+def test_weights_of_other_data_are_refused(finished: Path) -> None:
+    done = launch(finished, "--supernet", "small-macs", "--study-name", "other", "--data", "shapes:size=200")
+    assert done.returncode == 1
+    assert "digits" in done.stderr and "data" in done.stderr
+
+
+def test_objectives_take_several_words() -> None:
+    from nas.cli import with_objectives
+
+    words = ["run", "x", "--objectives", "accuracy:max", "latency@pixel6:min", "--device", "pixel6"]
+    assert with_objectives(words) == [*words[:3], "accuracy:max latency@pixel6:min", *words[5:]]
 
 
 def test_a_table_space_finds_its_true_front(

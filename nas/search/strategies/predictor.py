@@ -41,7 +41,7 @@ class PredictorSearch(Strategy):
         *,
         seed: int = 0,
         cheap: Cheap | None = None,
-        first: int = 50,
+        first: int = 30,
         generations: int = 30,
         population: int = 200,
         explore: float = 0.1,

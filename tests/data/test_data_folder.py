@@ -1,0 +1,139 @@
+"""Folders of images: what is found, what is decoded, and what is said when something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nas.data.augment import make_augment
+from nas.data.batches import TrainingBatches
+from nas.data.load import load_data
+from nas.errors import NasError
+
+COLOURS = {"cat": (200, 30, 30), "ant": (30, 200, 30), "Bee": (30, 30, 200)}
+
+
+def write(
+    folder: Path, count: int = 10, size: tuple[int, int] = (24, 20), classes: Iterable[str] = COLOURS
+) -> None:
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for index in range(count):
+            colour = (*COLOURS[name][:2], min(COLOURS[name][2] + index, 255))
+            Image.new("RGB", size, colour).save(folder / name / f"{index}.{'png' if index % 2 else 'jpg'}")
+
+
+def load(folder: Path, side: int = 8):  # type: ignore[no-untyped-def]
+    return load_data(f"imagefolder:{folder}", side=side, search_share=0.25, seed=0)
+
+
+def test_classes_are_sorted_and_labels_follow_them(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / ".cache").mkdir()
+    data = load(tmp_path)
+    assert data.class_names == ("Bee", "ant", "cat") and data.mirrored
+    assert [len(data.split(s).labels) for s in ("train", "search", "test")] == [18, 6, 6]
+    for split in ("train", "search", "test"):
+        images = data.split(split).get(range(6), 8)
+        brightest = images.mean((2, 3)).argmax(1)
+        assert torch.equal(2 - brightest, data.split(split).labels[:6])
+
+
+def test_train_val_and_test_folders(tmp_path: Path) -> None:
+    write(tmp_path / "train", 8)
+    write(tmp_path / "val", 3)
+    assert len(load(tmp_path).test.labels) == 9
+    assert len(load(tmp_path).train.labels) + len(load(tmp_path).search.labels) == 24
+    write(tmp_path / "test", 2)
+    assert len(load(tmp_path).test.labels) == 6
+
+
+def test_evaluation_crops_the_centre_as_imagenet_does(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for index in range(5):
+            coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+            coarse.resize((400, 300), Image.Resampling.BICUBIC).save(tmp_path / name / f"{index}.png")
+    data = load(tmp_path, side=112)
+    path = data.train.items[0]
+    image = Image.open(path).convert("RGB").resize((171, 128), Image.Resampling.BICUBIC)
+    left = (171 - 112) / 2
+    reference = np.asarray(image.crop((round(left), 8, round(left) + 112, 120)), dtype=np.float32) / 255
+    ours = data.train.get([0], 112)[0].permute(1, 2, 0).numpy()
+    assert np.abs(ours - reference).mean() < 0.01
+
+
+def test_grey_palette_transparent_and_tiny_images_are_read(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for index, mode in enumerate(["L", "P", "RGBA", "1", "CMYK", "LA"]):
+            suffix = "tiff" if mode == "CMYK" else "png"
+            Image.new(mode, (5, 3)).save(tmp_path / name / f"{index}.{suffix}")
+    data = load(tmp_path, side=16)
+    assert data.train.get(range(len(data.train.labels)), 16).shape[1:] == (3, 16, 16)
+
+
+def test_a_batch_of_random_crops_is_a_function_of_the_step(tmp_path: Path) -> None:
+    write(tmp_path, 10, (60, 40))
+
+    def batches() -> TrainingBatches:
+        return TrainingBatches(load(tmp_path), 6, 16, 0, make_augment("paper", 16, mirrored=True, seed=0))
+
+    run = batches()
+    seen = [run.batch(step)[0] for step in range(5)]
+    assert torch.equal(batches().batch(4)[0], seen[4])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not an image", b"\x89PNG\r\n\x1a\n" + b"\x00" * 40, b"\xff\xd8\xff\xe0" + b"\x11" * 100],
+)
+def test_a_broken_image_is_named(content: bytes, tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "cat" / "4.jpg").write_bytes(content)
+    data = load(tmp_path)
+    with pytest.raises(NasError, match=r"cat/4\.jpg: cannot be read as an image"):
+        for split in ("train", "search", "test"):
+            data.split(split).get(range(len(data.split(split).labels)), 8)
+
+
+def test_a_truncated_image_is_named(tmp_path: Path) -> None:
+    write(tmp_path, 6, (300, 300))
+    path = tmp_path / "ant" / "2.jpg"
+    path.write_bytes(path.read_bytes()[:700])
+    data = load(tmp_path)
+    with pytest.raises(NasError, match=r"ant/2\.jpg"):
+        for split in ("train", "search", "test"):
+            data.split(split).get(range(len(data.split(split).labels)), 8)
+
+
+def test_wrong_folders(tmp_path: Path) -> None:
+    with pytest.raises(NasError, match="no such folder"):
+        load(tmp_path / "absent")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(NasError, match="this is a file"):
+        load(tmp_path / "file")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(NasError, match="at least two subfolders"):
+        load(empty)
+    write(empty, 3, classes=("cat", "ant"))
+    (empty / "Bee").mkdir()
+    with pytest.raises(NasError, match="Bee: no images"):
+        load(empty)
+    write(tmp_path / "split" / "train", 4, classes=("cat", "ant"))
+    write(tmp_path / "split" / "test", 4)
+    with pytest.raises(NasError, match="Bee: the training images have no such class"):
+        load(tmp_path / "split")
+    write(tmp_path / "only" / "val", 4)
+    with pytest.raises(NasError, match="no train/"):
+        load(tmp_path / "only")
+    write(tmp_path / "one", 1)
+    with pytest.raises(NasError, match="too few to hold some out"):
+        load(tmp_path / "one")
