@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,11 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import ConfigError, NasError, unknown
+from nas.files import write_atomically
 from nas.latency.rows import IntArray, RowIndex
 from nas.latency.signature import format_signature, parse_signature
 from nas.latency.times import CODES, UnitTimes
 
-COLUMNS = ("signature", "median_ms", "spread_ms", "runs", "provenance", "source")
+ENTRY_COLUMNS = ("median_ms", "spread_ms", "runs", "provenance", "source")
+COLUMNS = ("signature", *ENTRY_COLUMNS)
 TableProvenance = Literal["measured", "table"]
 _PROVENANCES: tuple[TableProvenance, ...] = ("measured", "table")
 Key = tuple[str, tuple[int, ...]]
@@ -36,7 +38,7 @@ Key = tuple[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Entry:
-    """One timed unit.
+    """One timed unit or network.
 
     Attributes:
         median_ms: median time in ms, above 0.
@@ -107,14 +109,7 @@ class LatencyTable:
 
     def write(self, path: str | Path) -> None:
         """Write the CSV file, atomically."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(_record(key, entry) for key, entry in self._entries.items())
-        path = Path(path)
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(text.getvalue(), encoding="utf-8")
-        temporary.replace(path)
+        write_csv(path, COLUMNS, ([format_signature(*key), *entry_fields(e)] for key, e in self.items()))
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
@@ -123,21 +118,14 @@ class LatencyTable:
         Raises:
             ConfigError: no such file, not UTF-8, or a wrong line; names the file and the line.
         """
-        try:
-            text = Path(path).read_bytes().decode("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot be read as UTF-8 text: {error}", path=path) from None
-        reader = csv.reader(io.StringIO(text))
-        if tuple(next(reader, ())) != COLUMNS:
-            raise ConfigError(f"the first line must be {','.join(COLUMNS)}.", path=path, line=1)
         entries: dict[Key, Entry] = {}
-        for fields in reader:
+        for line, fields in read_csv(path, COLUMNS):
             try:
-                key, entry = _parse(fields)
+                key, entry = parse_signature(fields[0]), parse_entry(fields[1:])
                 if key in entries:
                     raise NasError(f"{fields[0]!r} stands twice; each signature may stand only once.")
             except NasError as error:
-                raise ConfigError(str(error), path=path, line=reader.line_num) from None
+                raise ConfigError(str(error), path=path, line=line) from None
             entries[key] = entry
         return cls(entries)
 
@@ -147,7 +135,7 @@ class LatencyTable:
         for (kind, row), entry in self._entries.items():
             groups.setdefault(kind, []).append((row, entry))
         return {
-            kind: (np.array([row for row, _ in group], dtype=np.int64), _times([e for _, e in group]))
+            kind: (np.array([row for row, _ in group], dtype=np.int64), times_of([e for _, e in group]))
             for kind, group in groups.items()
         }
 
@@ -156,35 +144,68 @@ class LatencyTable:
         return {kind: RowIndex(rows) for kind, (rows, _) in self._columns.items()}
 
 
-def _times(entries: list[Entry]) -> UnitTimes:
+def times_of(entries: Sequence[Entry]) -> UnitTimes:
+    """Medians of `n` entries as times, the interval from their spread."""
     ms = np.array([entry.median_ms for entry in entries])
     spread = np.array([entry.spread_ms or 0.0 for entry in entries])
     codes = np.array([CODES[entry.provenance] for entry in entries], dtype=np.uint8)
     return UnitTimes(ms, codes, np.maximum(ms - spread, 0.0), ms + spread)
 
 
-def _record(key: Key, entry: Entry) -> list[str]:
+def write_csv(path: str | Path, columns: Sequence[str], records: Iterable[Sequence[str]]) -> None:
+    """Write a CSV file with `columns` as its first line, atomically."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(records)
+    write_atomically(Path(path), text.getvalue())
+
+
+def read_csv(path: str | Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Number of its last line and fields of each record of a CSV file whose first line is `columns`.
+
+    Raises:
+        ConfigError: no such file, not UTF-8, another first line, or a record of another length.
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read as UTF-8 text: {error}", path=path) from None
+    reader = csv.reader(io.StringIO(text))
+    if next(reader, []) != list(columns):
+        raise ConfigError(f"the first line must be {','.join(columns)}.", path=path, line=1)
+    for fields in reader:
+        if len(fields) != len(columns):
+            message = f"{len(fields)} values; {len(columns)} are needed: {', '.join(columns)}."
+            raise ConfigError(message, path=path, line=reader.line_num)
+        yield reader.line_num, fields
+
+
+def entry_fields(entry: Entry) -> list[str]:
+    """An entry as the fields `ENTRY_COLUMNS`."""
     spread = "" if entry.spread_ms is None else repr(entry.spread_ms)
     runs = "" if entry.runs is None else str(entry.runs)
-    return [format_signature(*key), repr(entry.median_ms), spread, runs, entry.provenance, entry.source]
+    return [repr(entry.median_ms), spread, runs, entry.provenance, entry.source]
 
 
-def _parse(fields: list[str]) -> tuple[Key, Entry]:
-    if len(fields) != len(COLUMNS):
-        raise NasError(f"{len(fields)} values; {len(COLUMNS)} are needed: {', '.join(COLUMNS)}.")
-    signature, median, spread, runs, provenance, source = fields
+def parse_entry(fields: Sequence[str]) -> Entry:
+    """The inverse of `entry_fields`.
+
+    Raises:
+        NasError: a field is wrong; says what would be right.
+    """
+    median, spread, runs, provenance, source = fields
     if provenance not in _PROVENANCES:
         raise NasError(unknown("provenance", provenance, _PROVENANCES))
     if runs and not (runs.isdigit() and int(runs) > 0):
         raise NasError(f"runs is {runs!r}; a whole number from 1 on, or nothing, is needed.")
-    entry = Entry(
+    return Entry(
         median_ms=_milliseconds("median_ms", median, allow_zero=False),
         provenance=provenance,
         source=source,
         spread_ms=_milliseconds("spread_ms", spread, allow_zero=True) if spread else None,
         runs=int(runs) if runs else None,
     )
-    return parse_signature(signature), entry
 
 
 def _milliseconds(name: str, text: str, allow_zero: bool) -> float:
