@@ -18,6 +18,7 @@ from nas.blocks.base import ACTIVATIONS, TOKEN_NORMS, Parts
 
 BN_EPS = 1e-5
 LN_EPS = 1e-5
+POINTWISE_PIXELS = 64
 
 _ACT: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
@@ -41,6 +42,12 @@ class Ops:
 
     def conv(self, x: Tensor, weight: Tensor, stride: int = 1, depthwise: bool = False) -> Tensor:
         """Convolution with padding k//2 and no bias."""
+        if self.training and depthwise:
+            weight = _taps_in_reach(x, weight)
+            if x.shape[2:] == (1, 1):
+                return x * weight.flatten()[:, None, None]
+        if self.training and stride == 1 and not depthwise and _small_pointwise(x, weight):
+            return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1)).permute(0, 3, 1, 2)
         groups = x.shape[1] if depthwise else 1
         return F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2, groups=groups)
 
@@ -61,12 +68,12 @@ class Ops:
 
     def squeeze_excite(self, x: Tensor, p: Parts) -> Tensor:
         """Channel gates: pool, 1×1 to a quarter, ReLU, 1×1 back, hard sigmoid."""
-        gate = F.adaptive_avg_pool2d(x, 1)
-        gate = F.conv2d(gate, p["squeeze_weight"], p["squeeze_bias"])
+        gate = F.adaptive_avg_pool2d(x, 1).flatten(1)
+        gate = F.linear(gate, p["squeeze_weight"].flatten(1), p["squeeze_bias"])
         gate = F.relu(gate)
-        gate = F.conv2d(gate, p["excite_weight"], p["excite_bias"])
+        gate = F.linear(gate, p["excite_weight"].flatten(1), p["excite_bias"])
         gate = F.hardsigmoid(gate)
-        return x * gate
+        return x * gate[:, :, None, None]
 
     def halve(self, x: Tensor) -> Tensor:
         """2×2 average pooling to ⌈side / 2⌉; an odd side is padded by one, and the zeros count."""
@@ -112,6 +119,21 @@ class Ops:
     def join_heads(self, y: Tensor, batch: int) -> Tensor:
         """`(B·heads, N, e)` as `(B, N, heads·e)`."""
         return y.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2)
+
+
+def _small_pointwise(x: Tensor, weight: Tensor) -> bool:
+    """Whether a convolution is faster as a matrix product.
+
+    Each step of a supernet has shapes that oneDNN has not met, and compiling a convolution for them takes
+    longer than a small one runs; a matrix product needs no compiling.
+    """
+    return weight.shape[-1] == 1 and x.shape[2] * x.shape[3] <= POINTWISE_PIXELS and x.device.type == "cpu"
+
+
+def _taps_in_reach(x: Tensor, weight: Tensor) -> Tensor:
+    """The taps of a depth-wise kernel that can reach a small map; the others see nothing but padding."""
+    unseen = max(weight.shape[-1] // 2 - max(x.shape[2:]) + 1, 0)
+    return weight[..., unseen : weight.shape[-1] - unseen, unseen : weight.shape[-1] - unseen]
 
 
 def _split(x: Tensor, heads: int) -> Tensor:
