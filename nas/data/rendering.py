@@ -79,7 +79,7 @@ def _texture(blobs: Blobs, x: Tensor, y: Tensor, side: int) -> Tensor:
         along_x = blobs.frequency[used] * blobs.angles[used, index].cos()
         along_y = blobs.frequency[used] * blobs.angles[used, index].sin()
         seen = blobs.weights[used, index] * torch.sinc(along_x / side) * torch.sinc(along_y / side)
-        cycles = _plane(along_x) * x + _plane(along_y) * y
+        cycles = _plane(along_x) * (x - _plane(blobs.x[used])) + _plane(along_y) * (y - _plane(blobs.y[used]))
         wave = (2 * math.pi * cycles + _plane(blobs.phases[used, index])).cos_()
         total.index_add_(0, used, wave.mul_(_plane(seen)))
     return total

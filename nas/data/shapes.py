@@ -8,8 +8,8 @@ context), to count lobes (outline) and to resolve gratings (fine detail).
 A scene is a continuous function of the plane, fixed by (seed, stream, index) alone; `nas.data.rendering`
 draws it at any side. Labels survive mirroring, rotation and shifts that keep the larger blob in view.
 
-What makes an image hard is drawn anew for each image, from distributions with long tails (turn and slant
-are a uniform number of -1..1 raised to `Level.peak`, its sign kept): a data set holds easy and hard images
+What makes an image hard is drawn anew for each image, from distributions with long tails (turn, slant
+and drift are a uniform number of -1..1 raised to `Level.peak`, its sign kept): a data set holds easy and hard images
 side by side, so that accuracy grows smoothly with capacity, resolution and training instead of in one jump.
 """
 
@@ -49,7 +49,8 @@ class Level:
         frequency: range of the gratings' frequency.
         turn: largest rotation of an outline, as a share of its own period (0.5 reaches every rotation).
         slant: largest rotation of a texture, as a share of a quarter turn (1 reaches every direction of stripes).
-        peak: exponent that draws turns and slants towards 0 (1: uniform).
+        drift: largest shift of a texture against its blob, as a share of half a period (1 reaches every phase).
+        peak: exponent that draws turns, slants and drifts towards 0 (1: uniform).
         contrast: amplitude of a texture.
         clutter: standard deviation of the background's noise.
         background, foreground: ranges of grey that colour channels are drawn from.
@@ -60,6 +61,7 @@ class Level:
     frequency: tuple[float, float]
     turn: float
     slant: float
+    drift: float
     peak: float
     contrast: float
     clutter: float
@@ -69,11 +71,12 @@ class Level:
 
 LEVELS: dict[Difficulty, Level] = {
     "easy": Level(
-        radius=(0.36, 0.44),
+        radius=(0.38, 0.46),
         ratio=(0.20, 0.35),
-        frequency=(4.0, 8.0),
-        turn=0.10,
-        slant=0.50,
+        frequency=(4.0, 7.0),
+        turn=0.08,
+        slant=0.30,
+        drift=0.30,
         peak=3.0,
         contrast=0.30,
         clutter=0.04,
@@ -86,6 +89,7 @@ LEVELS: dict[Difficulty, Level] = {
         frequency=(4.0, 9.0),
         turn=0.25,
         slant=0.75,
+        drift=0.75,
         peak=3.0,
         contrast=0.30,
         clutter=0.06,
@@ -98,6 +102,7 @@ LEVELS: dict[Difficulty, Level] = {
         frequency=(4.0, 10.0),
         turn=0.50,
         slant=1.00,
+        drift=1.00,
         peak=3.0,
         contrast=0.30,
         clutter=0.08,
@@ -116,7 +121,8 @@ class Blobs:
         lobes: number of lobes.
         turn: rotation of the outline, in radians of its own period.
         frequency: of the gratings, in cycles per side.
-        weights, angles, phases: of up to three gratings; a weight of 0 leaves one out.
+        weights, angles, phases: of up to three gratings; a weight of 0 leaves one out, a phase of 0 puts a
+            crest on the blob's centre.
         colour: red, green and blue in 0..1.
     """
 
@@ -241,7 +247,7 @@ def _blobs(
         frequency=draws.between(level.frequency),
         weights=torch.tensor(_WEIGHTS)[texture],
         angles=slant[:, None] + spacing[:, None] * torch.arange(GRATINGS),
-        phases=draws.many(GRATINGS, (0.0, 2 * math.pi)),
+        phases=torch.stack([draws.peaked(level.drift * math.pi, level.peak) for _ in range(GRATINGS)], 1),
         colour=draws.many(3, level.foreground),
     )
 
