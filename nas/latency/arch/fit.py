@@ -101,7 +101,7 @@ def _folds(count: int, seed: int) -> IntArray:
 
 
 def _members(model: ArchModel) -> list[MemberReport]:
-    found = [
+    return [
         MemberReport(
             form=member.law.form,
             groups=member.law.groups,
@@ -111,7 +111,6 @@ def _members(model: ArchModel) -> list[MemberReport]:
         )
         for share, member in zip(model.shares, model.members)
     ]
-    return sorted(found, key=lambda member: -member.share)
 
 
 def _trees(model: ArchModel) -> TreesReport | None:

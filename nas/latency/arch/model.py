@@ -43,7 +43,7 @@ class ArchModel:
     """A fitted model.
 
     Attributes:
-        members: the laws that have a share.
+        members: the laws that have a share, by falling share.
         shares: of each member, adding up to 1.
         features: names of the trees' inputs, in order; empty without trees.
         booster: the trees (`xgboost.Booster`), or None.
@@ -138,7 +138,7 @@ def _weighted(shares: FloatArray, members: list[Member]) -> ArchModel:
 
 
 def _final(laws: list[Law], shares: FloatArray, terms: Terms, ms: FloatArray) -> ArchModel:
-    kept = np.flatnonzero(shares > 0)
+    kept = [index for index in np.argsort(-shares, kind="stable") if shares[index] > 0]
     members = tuple(fit_member(laws[index], terms, ms) for index in kept)
     return ArchModel(members, tuple(shares[kept].tolist()))
 

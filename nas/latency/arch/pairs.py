@@ -56,8 +56,8 @@ def pairs_from_csv(space: Space, path: str | Path, *, column: str = LATENCY_COLU
     """
     path = Path(path)
     frame = _frame(path)
-    pairs = _networks(space, path) if list(frame.columns) == list(NETWORK_COLUMNS) else None
-    pairs = pairs or _columns(space, path, frame, column)
+    timed_networks = list(frame.columns) == list(NETWORK_COLUMNS)
+    pairs = _networks(space, path) if timed_networks else _columns(space, path, frame, column)
     if not len(pairs):
         raise NasError(f"{path}: has no latency of an arch of {space.name!r}.")
     return pairs
