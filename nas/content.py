@@ -55,6 +55,8 @@ def find(kind: Kind, name_or_path: str | Path) -> Path:
     path = Path(text).expanduser()
     separated = any(separator in text for separator in ("/", os.sep))
     is_path = not isinstance(name_or_path, str) or separated or path.suffix in _YAML
+    if not is_path and path.is_dir() and kind == "spaces" and _named(kind, text) is None:
+        raise NasError(f"{text}: this is a directory; a YAML file or the name of a space is needed.")
     found = _at(kind, path) if is_path else _named(kind, text) or _at(kind, path)
     if found is not None:
         return found

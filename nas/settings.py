@@ -148,7 +148,7 @@ EMBEDDED: dict[str, Any] = {
     "recipe": "embedded",
     "data": {"spec": "digits"},
     "train": {
-        "steps": 170,
+        "steps": 220,
         "batch": 32,
         "resolution_scale": 0.125,
         "lr": 1.5e-3,
@@ -160,12 +160,12 @@ EMBEDDED: dict[str, Any] = {
         "augment": "embedded",
         "mix": 0.0,
         "label_smoothing": 0.0,
-        "checkpoint_every": 85,
-        "conflict_every": 17,
+        "checkpoint_every": 110,
+        "conflict_every": 22,
         "sampler": {"banks": {"capacity": 8, "big_capacity": 4, "refreshes": 3, "partial_refreshes": 9}},
     },
     "evaluate": {"recalibrate": 4, "final_recalibrate": 8, "batch": 128, "images": 1024},
-    "search": {"strategy": "predictor", "n_trials": 60, "batch": 15},
+    "search": {"strategy": "predictor", "n_trials": 75, "batch": 15},
 }
 
 RECIPES: dict[str, dict[str, Any]] = {"paper": PAPER, "embedded": EMBEDDED}

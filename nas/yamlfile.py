@@ -102,7 +102,7 @@ def _first_problem(document: Document, model: type[BaseModel], error: Validation
     if problem["type"] == "missing":
         parent, name = problem["loc"][:-1], problem["loc"][-1]
         return document.error(_real(parent, document), f"the key {name!r} is missing.")
-    message = problem["msg"].removeprefix("Value error, ")
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     shown = problem.get("input")
     got = f" (got {shown!r})" if isinstance(shown, (str, int, float, bool)) or shown is None else ""
     return document.error(key, f"{message}{got}")
@@ -161,8 +161,8 @@ def _read_text(path: Path) -> str:
 def _lines(node: Any, at: KeyPath) -> Iterator[tuple[KeyPath, int]]:
     if isinstance(node, CommentedMap):
         for key, value in node.items():
-            yield (*at, key), node.lc.key(key)[0] + 1
-            yield from _lines(value, (*at, key))
+            yield (*at, str(key)), node.lc.key(key)[0] + 1
+            yield from _lines(value, (*at, str(key)))
     elif isinstance(node, CommentedSeq):
         for index, value in enumerate(node):
             yield (*at, index), node.lc.item(index)[0] + 1
@@ -171,6 +171,7 @@ def _lines(node: Any, at: KeyPath) -> Iterator[tuple[KeyPath, int]]:
 
 def _plain(node: Any) -> Any:
     if isinstance(node, Mapping):
+        _refuse_twins(node)
         return {str(key): _plain(value) for key, value in node.items()}
     if isinstance(node, CommentedSeq):
         return [_plain(value) for value in node]
@@ -180,6 +181,14 @@ def _plain(node: Any) -> Any:
         if isinstance(node, kind):
             return kind(node)
     return node
+
+
+def _refuse_twins(node: Mapping[Any, Any]) -> None:
+    """Keys that YAML tells apart but names do not, such as 1 and "1"."""
+    texts = [str(key) for key in node]
+    twin = next((text for index, text in enumerate(texts) if text in texts[:index]), None)
+    if twin is not None:
+        raise ValueError(f"the key {twin!r} stands twice, as different types.")
 
 
 def _kind(node: Any) -> str:

@@ -31,12 +31,24 @@ DeviceOption = Annotated[list[str] | None, typer.Option("--device", help="Latenc
 @app.command()
 def check(space: SpaceArgument) -> None:
     """Check a space file and say what it holds."""
+    from nas.search.objective import parse_constraint
+    from nas.settings import make_settings
+
     loaded = _load(space)
+    for requirement in loaded.requirements.values():
+        for text in requirement:
+            parse_constraint(text)
+    for recipe, changes in loaded.recipes.items():
+        make_settings(recipe, [changes])
     size, exact = loaded.size()
     about = "" if exact else "about "
     typer.echo(
         f"{loaded.name}: {len(loaded.decisions)} decisions, {len(loaded.rules)} rules, {about}{size:,} architectures"
     )
+    for name, preset in loaded.presets.items():
+        why = loaded.why_outside(preset)
+        if why:
+            typer.echo(f"preset {name} lies outside the space: {why}")
 
 
 @app.command()
@@ -98,6 +110,8 @@ def presets(space: SpaceArgument, device: DeviceOption = None, form: FormatOptio
     loaded = _load(space)
     if not loaded.presets:
         typer.echo(f"space {loaded.name} has no presets.", err=True)
+        if form is Format.table:
+            return
     _archs(loaded, loaded.presets, device, form, title="preset")
 
 

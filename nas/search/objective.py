@@ -136,7 +136,8 @@ def parse_constraint(text: str) -> Constraint:
     """`latency<=20ms`, `macs <= 300M`, `accuracy>=75%`.
 
     Raises:
-        NasError: not of that form, unknown metric, a quantity in another unit, `==`.
+        NasError: not of that form, unknown metric, a quantity in another unit, `==`, a bound that no
+            architecture can satisfy.
     """
     match = _CONSTRAINT.match(text)
     if match is None:
@@ -151,6 +152,10 @@ def parse_constraint(text: str) -> Constraint:
         bound = parse_quantity(quantity, kind.unit)
     except NasError as error:
         raise NasError(f"constraint {text!r}: {error}") from None
+    if kind.unit == "fraction" and not 0 <= bound <= 1:
+        raise NasError(f"constraint {text!r}: {name} lies between 0 % and 100 %.")
+    if kind.direction == "min" and operator.startswith("<") and bound <= 0:
+        raise NasError(f"constraint {text!r}: {name} is always above 0, so nothing would be left.")
     return Constraint(name, bound, operator.startswith("<"), text.strip())
 
 
@@ -185,8 +190,15 @@ def explain_empty(
     share = {text: float((violation == 0).mean()) for text, violation in each.items()}
     tightest = min(share, key=lambda text: (share[text], -float(each[text].min())))
     nearest = int(total_violation(constraints, values, n).argmin())
-    reached = ", ".join(f"{c.metric} = {values[c.metric][nearest]:.6g}" for c in constraints)
+    reached = ", ".join(
+        f"{c.metric} = {_with_unit(c.metric, values[c.metric][nearest])}" for c in constraints
+    )
     return (
         f"no feasible architecture among {n:,}: {tightest!r} is the tightest constraint "
         f"({share[tightest]:.1%} satisfy it). The nearest architecture, {describe[nearest]}, has {reached}."
     )
+
+
+def _with_unit(metric: str, value: float) -> str:
+    unit = kind_of(metric).unit
+    return f"{100 * value:.4g} %" if unit == "fraction" else f"{value:,.6g} {unit}"

@@ -140,8 +140,10 @@ class Space:
                 uniform over its values that can still be completed.
 
         Raises:
-            NasError: the `global` rules leave so few archs that bounded rejection finds none.
+            NasError: a negative `n`, or the `global` rules leave so few archs that bounded rejection finds none.
         """
+        if n < 0:
+            raise NasError(f"{n} architectures cannot be drawn; a number from 0 on is needed.")
         if distribution not in ("uniform", "per-decision"):
             raise NasError(unknown("distribution", distribution, ("uniform", "per-decision")))
         rng = rng if rng is not None else np.random.default_rng(seed)
@@ -359,7 +361,13 @@ class Space:
         return int(Scope({**inert, **arch.values}, self.sources).value(source, stage.name))
 
     def build(self, arch: Arch, *, num_classes: int | None = None, seed: int = 0) -> nn.Module:
-        """The network of one arch as a static `torch.nn.Module`, freshly initialised."""
+        """The network of one arch as a static `torch.nn.Module`, freshly initialised.
+
+        Raises:
+            NasError: something else than one arch, or a space without a network.
+        """
+        if not isinstance(arch, Arch):
+            raise NasError(f"one architecture is needed to build, batch[0] say, not {type(arch).__name__}.")
         from nas.supernet.network import build
 
         return build(self, arch, num_classes=num_classes, seed=seed)

@@ -28,8 +28,18 @@ class Guard:
         self.offences = 0
         self.skipped = 0
 
-    def judge(self, loss: float, finite: bool) -> Verdict:
-        """What to do with a step."""
+    def judge(self, loss: float, finite: bool, scaled: bool = False) -> Verdict:
+        """What to do with a step.
+
+        Args:
+            loss: mean over the step's subnets.
+            finite: whether all gradients are.
+            scaled: whether the loss is scaled for fp16, where an overflow of gradients is how the scale is
+                found: the step is skipped, but it is no offence.
+        """
+        if scaled and not finite and isfinite(loss):
+            self.skipped += 1
+            return "skip"
         if finite and isfinite(loss) and not self._collapsed(loss):
             self.recent.append(loss)
             self.offences = 0

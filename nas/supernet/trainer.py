@@ -129,7 +129,9 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         losses, scores = self._backward(subnets, images, labels)
         self.scaler.unscale_(self.optimizer)
-        verdict = self.guard.judge(float(np.mean(losses)), gradients_finite(self.parameters))
+        verdict = self.guard.judge(
+            float(np.mean(losses)), gradients_finite(self.parameters), self.scaler.is_enabled()
+        )
         if verdict == "ok":
             clip_adaptively(self.parameters, self.settings.clip)
             self.scaler.step(self.optimizer)
@@ -138,7 +140,8 @@ class Trainer:
                 self.sampler.observe(subnet, score)
         else:
             torch._foreach_copy_(self.buffers, before)
-            self._offence(verdict)
+            if self.guard.offences:
+                self._offence(verdict)
         self.scaler.update()
         return StepReport(self.step, lr, tuple(subnets), tuple(losses), verdict != "ok", cosine)
 

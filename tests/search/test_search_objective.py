@@ -58,6 +58,8 @@ def test_constraints_with_units(text: str, bound: float, upper: bool) -> None:
         ("latency<=nan", "'nan'"),
         ("latency<=1e999ms", "1e999"),
         ("", "METRIC<=QUANTITY"),
+        ("accuracy>=200%", "between 0 % and 100 %"),
+        ("latency<=0ms", "always above 0"),
     ],
 )
 def test_wrong_constraints_are_explained(text: str, words: str) -> None:
@@ -93,4 +95,4 @@ def test_an_empty_feasible_set_names_the_tightest_constraint_and_the_nearest_arc
     constraints = [parse_constraint("latency<=5ms"), parse_constraint("macs<=100M")]
     values = {"latency": np.array([10.0, 6.0]), "macs": np.array([5e7, 9e7])}
     text = explain_empty(constraints, values, ["aa", "bb"])
-    assert "'latency<=5ms' is the tightest" in text and "bb" in text and "latency = 6" in text
+    assert "'latency<=5ms' is the tightest" in text and "bb" in text and "latency = 6 ms" in text

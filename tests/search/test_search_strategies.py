@@ -125,6 +125,8 @@ def test_errors(tmp_path: Path) -> None:
     search = strategy("random", space, DIRECTIONS)
     with pytest.raises(NasError, match="2 objectives"):
         search.tell(search.ask(2), [[1.0], [2.0]])
+    with pytest.raises(NasError, match=r"\(3, 2\), but 2 architectures"):
+        search.tell(search.ask(2), np.zeros((3, 2)))
 
 
 def _everything(space: Space) -> ArchBatch:

@@ -290,6 +290,9 @@ def test_a_broken_file_is_one_clear_message(
         (b"version: 1\nname: s\ndecisions: {a b: [1]}\n", "usable name"),
         (b"[" * 3000, "YAML"),
         (b"{a: " * 3000, "YAML"),
+        (b"version: 1\nname: s\n3: 4\n", r":3: 3: unknown key '3'"),
+        (b"version: 1\n1: a\n'1': b\n", "the key '1' stands twice"),
+        (b"version: 2\nname: s\n", r":1: version: must be 1 \(got 2\)"),
     ],
 )
 def test_what_is_no_space_file(content: bytes, words: str, tmp_path: Path) -> None:
@@ -300,11 +303,15 @@ def test_what_is_no_space_file(content: bytes, words: str, tmp_path: Path) -> No
     assert str(path) in str(caught.value)
 
 
-def test_a_directory_and_a_missing_file(tmp_path: Path) -> None:
+def test_a_directory_and_a_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NasError, match="directory"):
         load_space(tmp_path)
     with pytest.raises(NasError, match=r"no such|nowhere"):
         load_space(tmp_path / "nowhere.yaml")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(NasError, match="folder: this is a directory"):
+        load_space("folder")
     with pytest.raises(NasError, match=r"Did you mean 'elasticvit'"):
         load_space("elasticvt")
 

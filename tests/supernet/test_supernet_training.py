@@ -125,6 +125,13 @@ def test_guard_skips_collapse_and_asks_to_roll_back() -> None:
     assert other.state() == guard.state()
 
 
+def test_an_overflow_of_scaled_gradients_is_skipped_without_offence() -> None:
+    guard = Guard(classes=10)
+    assert [guard.judge(1.0, finite=False, scaled=True) for _ in range(9)] == ["skip"] * 9
+    assert guard.offences == 0 and guard.skipped == 9
+    assert guard.judge(float("nan"), finite=False, scaled=True) == "skip" and guard.offences == 1
+
+
 def test_decay_applies_to_linear_weights_only(tmp_path: Path) -> None:
     net = Supernet(tiny(tmp_path), seed=None)
     names = {id(p): name for name, p in net.named_parameters()}

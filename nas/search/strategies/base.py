@@ -73,11 +73,18 @@ class Strategy(ABC):
         return concatenate(found)
 
     def tell(self, batch: ArchBatch, values: Any, violations: Any = None) -> None:
-        """Objective values float `(n, m)` of evaluated archs (NaN: failed) and their violations `(n,)`."""
-        rows = np.asarray(values, dtype=np.float64).reshape(len(batch), -1)
-        if rows.shape[1] != len(self.directions):
+        """Objective values float `(n, m)` of evaluated archs (NaN: failed) and their violations `(n,)`.
+
+        Raises:
+            NasError: values of another shape.
+        """
+        rows, shape = np.asarray(values, dtype=np.float64), (len(batch), len(self.directions))
+        if rows.ndim == 1 and shape[1] == 1:
+            rows = rows[:, None]
+        if rows.shape != shape:
             raise NasError(
-                f"tell: {rows.shape[1]} values per architecture, but there are {len(self.directions)} objectives."
+                f"tell: values of shape {rows.shape}, but {shape[0]} architectures with {shape[1]} objectives "
+                f"need {shape}."
             )
         extra = np.zeros(len(batch)) if violations is None else np.asarray(violations, dtype=np.float64)
         self._asked = np.union1d(self._asked, batch.hashes)
