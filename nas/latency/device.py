@@ -7,11 +7,11 @@ It is never a bare phone: the same phone under two runtimes differs by a factor 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from nas import content
@@ -19,10 +19,11 @@ from nas.blocks.registry import UNITS
 from nas.errors import NasError, unknown
 from nas.latency.metric_array import MetricArray
 from nas.latency.network import network_latency
+from nas.latency.network_table import NetworkTable
 from nas.latency.predictor import Predictor, load_predictor
 from nas.latency.report import Errors
-from nas.latency.signature import format_signature, rows_of
 from nas.latency.table import LatencyTable
+from nas.latency.timed_units import TimedUnits
 from nas.latency.times import UnitTimes
 from nas.yamlfile import load_document, validate
 
@@ -51,7 +52,8 @@ class DeviceFile(_Part):
         batch: images per run.
         source, licence: of the numbers.
         table: latency table in the same folder; looked up first.
-        predictor: name or path of the predictor for units that the table lacks.
+        networks: table of whole networks in the same folder; what does not add up is learned from it.
+        predictor: for units that the table lacks: a folder inside this one, else a name or a path.
         free: kinds of unit that cost no time of their own, each with the reason.
         notes: what else a reader must know.
     """
@@ -67,6 +69,7 @@ class DeviceFile(_Part):
     source: str
     licence: str
     table: str | None = None
+    networks: str | None = None
     predictor: str | None = None
     free: dict[str, str] = {}
     notes: str = ""
@@ -97,12 +100,21 @@ class Device:
         folder: where it lies.
         table: measured or published times, or None.
         predictor: model for the units the table lacks, or None.
+        networks: measured times of whole networks.
     """
 
     file: DeviceFile
     folder: Path
     table: LatencyTable | None
     predictor: Predictor | None
+    networks: NetworkTable = field(default_factory=NetworkTable)
+
+    @cached_property
+    def units(self) -> TimedUnits:
+        """What it knows of units."""
+        residual = self.predictor.residual if self.predictor else None
+        parts = residual.report.kinds if residual else None
+        return TimedUnits(self.name, self.table, self.predictor, frozenset(self.file.free), parts)
 
     @property
     def name(self) -> str:
@@ -111,13 +123,13 @@ class Device:
 
     @property
     def kinds(self) -> list[str]:
-        """Kinds of unit it can time, without the free ones, sorted."""
+        """Kinds of unit in its table or its predictor's trees, without the free ones, sorted."""
         known = set(self.table.kinds) if self.table else set()
         return sorted(known | set(self.predictor.kinds if self.predictor else ()))
 
     @property
     def errors(self) -> Errors | None:
-        """Cross-validated errors of its predictor; None if it has only a table."""
+        """Errors of its predictor for units left out; None if it has none."""
         return self.predictor.report.errors if self.predictor else None
 
     def describe(self) -> str:
@@ -125,8 +137,7 @@ class Device:
         facts = f"{self.name} ({self.file.hardware}, {self.file.runtime.name}, batch {self.file.batch})"
         parts = [f"table of {len(self.table):,} units"] if self.table else []
         if self.predictor:
-            report = self.predictor.report
-            parts.append(f"XGBoost block model, {report.folds}-fold: {report.errors}")
+            parts.append(self.predictor.describe())
         return f"{facts}: {'; else '.join(parts)}"
 
     def unit_times(self, kind: str, sizes: Mapping[str, Any]) -> UnitTimes:
@@ -138,25 +149,13 @@ class Device:
 
         Returns:
             Milliseconds with provenance `measured` or `table` (exact entry), `predicted` (within the sizes
-            the predictor was fitted on) or `estimated` (outside them); 0, `counted`, for a kind that the
-            device declares free.
+            the predictor was fitted on) or `estimated` (outside them, or of a kind it does not know); 0,
+            `counted`, for a kind that the device declares free.
 
         Raises:
-            NasError: a unit that it knows nothing of. No unit is ever free by default.
+            NasError: a unit that a device without a predictor does not know. No unit is ever free by default.
         """
-        rows = rows_of(kind, sizes)
-        times = UnitTimes.exact(np.zeros(len(rows)), "counted")
-        if kind in self.file.free:
-            return times
-        missing = np.ones(len(rows), dtype=bool)
-        if self.table:
-            found, known = self.table.lookup(kind, rows)
-            times, missing = times.filled(found, known), ~found
-        if not missing.any():
-            return times
-        if self.predictor is None or kind not in self.predictor.kinds:
-            raise NasError(self._knows_nothing_of(kind, format_signature(kind, rows[int(missing.argmax())])))
-        return times.filled(missing, self.predictor.predict(kind, rows[missing]))
+        return self.units.unit_times(kind, sizes)
 
     def latency(self, space: Any, batch: Any) -> MetricArray:
         """Latency of networks in ms, float64 `(n,)`, with unit, provenance and interval.
@@ -172,18 +171,8 @@ class Device:
         from nas.space.batch import ArchBatch
 
         if isinstance(batch, ArchBatch):
-            return planned_latency(self, space, batch)
-        return network_latency(self, space.lower(batch), 1)
-
-    def _knows_nothing_of(self, kind: str, signature: str) -> str:
-        if kind in self.kinds:
-            why = f"its table lacks this {kind} unit, and it has no predictor for the kind"
-        else:
-            why = f"it knows nothing of {kind!r} units, only of {', '.join(self.kinds)}"
-        return (
-            f"device {self.name!r} cannot time `{signature}`: {why}. Choose blocks and sizes it knows, add "
-            f"the unit to the table of {self.folder / 'device.yaml'}, or choose another device."
-        )
+            return planned_latency(self.units, space, batch)
+        return network_latency(self.units, space.lower(batch), 1)
 
 
 def load_device(name_or_path: str | Path) -> Device:
@@ -198,7 +187,13 @@ def load_device(name_or_path: str | Path) -> Device:
     file = validate(document, DeviceFile)
     table = LatencyTable.read(folder / file.table) if file.table else None
     try:
-        predictor = load_predictor(file.predictor) if file.predictor else None
+        predictor = _predictor(folder, file.predictor) if file.predictor else None
     except NasError as error:
         raise document.error(["predictor"], str(error)) from None
-    return Device(file, folder, table, predictor)
+    networks = NetworkTable.read(folder / file.networks) if file.networks else NetworkTable()
+    return Device(file, folder, table, predictor, networks)
+
+
+def _predictor(folder: Path, name: str) -> Predictor:
+    inside = folder / name
+    return load_predictor(inside if (inside / "report.json").is_file() else name)

@@ -36,7 +36,7 @@ def work_terms(kind: str, rows: IntArray) -> dict[str, FloatArray]:
         for name, amount in ((f"{kernel.op}_macs", kernel.macs), (f"{kernel.op}_out", kernel.out)):
             terms[name] = terms.get(name, np.zeros(len(rows))) + amount
     terms["params"] = np.zeros(len(rows)) + params(unit, sizes)
-    terms["elements_in"] = (_pixels(sizes) * _channels(sizes)).astype(np.float64)
+    terms["elements_in"] = elements_in(sizes)
     terms["constant"] = np.ones(len(rows))
     return terms
 
@@ -62,9 +62,11 @@ def shape_features(kind: str, rows: IntArray) -> dict[str, FloatArray]:
     return {name: values.astype(np.float64) for name, values in features.items()}
 
 
+def elements_in(sizes: Mapping[str, IntArray]) -> FloatArray:
+    """Elements of the units' inputs, shape `(n,)`."""
+    channels = sizes["cin"] if "cin" in sizes else sizes["channels"]
+    return (_pixels(sizes) * channels).astype(np.float64)
+
+
 def _pixels(sizes: Mapping[str, IntArray]) -> IntArray:
     return sizes["h"] * sizes["w"]
-
-
-def _channels(sizes: Mapping[str, IntArray]) -> IntArray:
-    return sizes["cin"] if "cin" in sizes else sizes["channels"]

@@ -1,40 +1,32 @@
-"""Fitting a predictor from a latency table; `python -m nas.latency.fit` does it for nn-Meter's files.
-
-python -m nas.latency.fit nn-meter pixel6_lut_ln_v3.json --name pixel6 --output predictors/pixel6
-"""
+"""Fitting a predictor to the times of a device: its units, how they add up, and what does not add up."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from nas.errors import NasError
-from nas.latency import nn_meter
-from nas.latency.model import TreeOptions, UnitModel, fit_unit_model
+from nas.latency.fit_kind import fit_kind
+from nas.latency.kernel_model import fit_kernel_model
+from nas.latency.model import TreeOptions
+from nas.latency.network import network_sums
+from nas.latency.network_table import NetworkTable
 from nas.latency.predictor import Predictor, pack
-from nas.latency.report import DataFacts, Errors, KindReport, Probe, Report
+from nas.latency.report import DataFacts, Errors, Report
+from nas.latency.residual import Residual, fit_residual
 from nas.latency.rows import IntArray
-from nas.latency.signature import format_signature, sizes_of, words
+from nas.latency.spread import fit_spread, half_width
 from nas.latency.table import LatencyTable
+from nas.latency.timed_units import TimedUnits
 from nas.latency.times import FloatArray
-from nas.latency.validation import cross_validate, fold_of, inside, interval_of, leave_edges_out, widest
+from nas.latency.transfer import Transfer, fit_transfer
+from nas.latency.validation import LEAST_UNITS, HeldOut
+from nas.space.space import Space
 
-_PROBES = 3
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    model: UnitModel
-    report: KindReport
-    true: FloatArray
-    predicted: FloatArray
-    inside: np.ndarray
+_NETWORK_TREES = "networks.ubj.gz"
 
 
 def fit_predictor(
@@ -45,126 +37,116 @@ def fit_predictor(
     folds: int = 5,
     seed: int = 0,
     trees: TreeOptions | None = None,
+    networks: NetworkTable | None = None,
+    spaces: Mapping[str, Space] | None = None,
+    free: Collection[str] = (),
+    like: Predictor | Sequence[Predictor] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Predictor:
-    """Fit one model per kind of unit, and measure how far it is off.
+    """Fit every level of a predictor, and measure how far each is off.
 
     Args:
-        table: timed units; every kind needs at least two per fold.
+        table: timed units. Kinds with three or more get trees (with fewer than two units per fold every unit is
+            left out in turn); all units together get a kernel model, which times any unit of any block.
         name: the predictor's name.
         data: where the times come from.
         folds: of the cross-validation.
-        seed: of the cross-validation's folds; the fit itself has no randomness.
+        seed: of the folds and of sampled networks; the fit itself has no randomness.
         trees: how the trees are grown.
+        networks: timed networks, to learn what does not add up; those of `spaces` are used.
+        spaces: by name. Networks of theirs also show how units' errors add up.
+        free: kinds of unit that cost no time of their own.
+        like: predictors of other devices, to be corrected by this one's units; what has fewer errors for a
+            kind, that or the kind's own trees, times it.
         progress: called with one line per kind.
 
     Raises:
-        NasError: no units, or too few of a kind.
+        NasError: no timed units.
     """
     import xgboost
 
     if not len(table):
         raise NasError("the table has no timed units to fit on.")
-    trees = trees or TreeOptions()
-    fitted: dict[str, _Fitted] = {}
-    for kind in table.kinds:
-        fitted[kind] = _fit_kind(kind, table.rows(kind), table.times(kind).ms, folds, seed, trees)
-        if progress:
-            about = fitted[kind].report
-            progress(f"{kind}: {about.errors.units} units, {about.errors}; outside the range {about.outside}")
-    every = list(fitted.values())
+    trees, spaces, say = trees or TreeOptions(), spaces or {}, progress or (lambda line: None)
+    units = {kind: (table.rows(kind), table.times(kind).ms) for kind in table.kinds}
+    fitted = {
+        kind: fit_kind(kind, rows, ms, folds, seed, trees)
+        for kind, (rows, ms) in units.items()
+        if len(rows) >= LEAST_UNITS
+    }
+    transfer, held = _transferred(units, like)
+    for kind, one in list(fitted.items()):
+        if kind in held and _mean_error(held[kind]) <= one.report.errors.mean:
+            del fitted[kind]
+            continue
+        held[kind] = one.held
+        say(f"{kind}: {one.report.errors.units} units, {one.report.errors}; outside {one.report.outside}")
     report = Report(
         name=name,
         data=data,
         folds=folds,
         seed=seed,
-        trees=asdict(trees),
+        trees=trees.numbers(),
         libraries={"xgboost": xgboost.__version__, "numpy": np.__version__},
-        errors=Errors.of(
-            np.concatenate([kind.true for kind in every]), np.concatenate([kind.predicted for kind in every])
-        ),
-        coverage=float(np.concatenate([kind.inside for kind in every]).mean()),
+        errors=_errors(held),
+        coverage=float(np.mean(np.concatenate([one.inside for one in held.values()]))) if held else None,
         kinds={kind: one.report for kind, one in fitted.items()},
+        kernels=fit_kernel_model(units),
+        spread=fit_spread(held, list(spaces.values()), seed, free),
+        transfer=transfer.report if transfer else None,
     )
-    return Predictor(report, models={kind: one.model for kind, one in fitted.items()})
+    models = {kind: one.model for kind, one in fitted.items()}
+    predictor = Predictor(report, models=models, transfer=transfer)
+    return _with_residual(predictor, table, networks, spaces, free) if networks else predictor
 
 
-def _fit_kind(
-    kind: str, rows: IntArray, ms: FloatArray, folds: int, seed: int, trees: TreeOptions
-) -> _Fitted:
-    fold = fold_of(len(rows), folds, seed)
-    predicted = cross_validate(kind, rows, ms, fold, trees)
-    held = inside(ms, predicted, fold)
-    outside_true, outside_predicted = leave_edges_out(kind, rows, ms, trees)
-    model = fit_unit_model(kind, rows, ms, trees)
-    interval, sizes = interval_of(ms, predicted), sizes_of(kind, rows)
-    report = KindReport(
-        ranges={
-            key: (int(values.min()), int(values.max()))
-            for key, values in sizes.items()
-            if not words(kind, key)
-        },
-        square=bool((sizes["h"] == sizes["w"]).all()),
-        words={
-            key: [words(kind, key)[code] for code in np.unique(values)]
-            for key, values in sizes.items()
-            if words(kind, key)
-        },
-        work=dict(model.work),
-        features=list(model.features),
-        probe=_probe(model, rows),
-        errors=Errors.of(ms, predicted),
-        interval=interval,
-        coverage=float(held.mean()),
-        outside=Errors.of(outside_true, outside_predicted),
-        outside_interval=widest(interval, interval_of(outside_true, outside_predicted)),
-        file=f"{kind}.ubj.gz",
-        sha256=hashlib.sha256(pack(model.booster)).hexdigest(),
-    )
-    return _Fitted(model, report, ms, predicted, held)
+def _transferred(
+    units: Mapping[str, tuple[IntArray, FloatArray]], like: Predictor | Sequence[Predictor] | None
+) -> tuple[Transfer | None, dict[str, HeldOut]]:
+    sources = [like] if isinstance(like, Predictor) else list(like or ())
+    found = fit_transfer(units, sources) if sources else None
+    return found or (None, {})
 
 
-def _probe(model: UnitModel, rows: IntArray) -> Probe:
-    chosen = rows[np.linspace(0, len(rows) - 1, _PROBES).astype(int)]
-    inputs, _ = model.inputs(chosen)
-    return Probe(units=[format_signature(model.kind, row) for row in chosen], inputs=inputs.tolist())
+def _mean_error(held: HeldOut) -> float:
+    return Errors.of(held.true, held.predicted).mean
 
 
-def data_facts(path: str | Path, table: LatencyTable) -> DataFacts:
-    """Facts about a file of nn-Meter's that `table` was read from."""
-    return DataFacts(
-        file=Path(path).name,
-        sha256=hashlib.sha256(Path(path).read_bytes()).hexdigest(),
-        source=nn_meter.SOURCE,
-        licence=nn_meter.LICENCE,
-        units=len(table),
+def _errors(held: Mapping[str, HeldOut]) -> Errors | None:
+    if not held:
+        return None
+    every = held.values()
+    return Errors.of(
+        np.concatenate([one.true for one in every]), np.concatenate([one.predicted for one in every])
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line: fit a predictor from one of nn-Meter's JSON files and write its folder."""
-    parser = argparse.ArgumentParser(prog="python -m nas.latency.fit", description=__doc__.splitlines()[0])
-    parser.add_argument("format", choices=["nn-meter"], help="kind of file")
-    parser.add_argument("file", type=Path, help="the published JSON file")
-    parser.add_argument("--name", required=True, help="name of the predictor")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write")
-    parser.add_argument("--seed", type=int, default=0, help="of the cross-validation's folds (default 0)")
-    options = parser.parse_args(arguments)
-    try:
-        table = nn_meter.read(options.file)
-        facts = data_facts(options.file, table)
-        predictor = fit_predictor(table, name=options.name, data=facts, seed=options.seed, progress=_say)
-        predictor.write(options.output)
-    except NasError as error:
-        parser.exit(1, f"Error: {error}\n")
-    _say(f"all kinds: {predictor.report.errors.units} units, {predictor.report.errors}")
-    _say(f"written to {options.output}")
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()
+def _with_residual(
+    predictor: Predictor,
+    table: LatencyTable,
+    networks: NetworkTable,
+    spaces: Mapping[str, Space],
+    free: Collection[str],
+) -> Predictor:
+    """The predictor with what does not add up in the measured networks of the spaces, if there are enough."""
+    report, kinds = predictor.report, [kind for kind in table.kinds if kind not in free]
+    device = TimedUnits(report.name, table, predictor, frozenset(free), kinds)
+    sums: list[dict[str, FloatArray]] = []
+    measured: list[float] = []
+    for space in spaces.values():
+        archs, times = networks.of(space)
+        sums += [network_sums(device, space.lower(arch), 1) for arch in archs]
+        measured += times.ms.tolist()
+    if not sums:
+        return predictor
+    values = {key: np.concatenate([one[key] for one in sums]) for key in sums[0]}
+    half = half_width(values, report.spread)
+    residual = fit_residual(values, half, np.array(measured), kinds, report.seed)
+    if residual is None:
+        return predictor
+    about = residual.report
+    if residual.booster is not None:
+        digest = hashlib.sha256(pack(residual.booster)).hexdigest()
+        about = about.model_copy(update={"file": _NETWORK_TREES, "sha256": digest})
+    report = report.model_copy(update={"residual": about})
+    return replace(predictor, report=report, residual=Residual(about, residual.booster))

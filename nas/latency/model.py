@@ -7,18 +7,20 @@ misses. The line carries the prediction where sizes lie outside the timed ones, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from nas.latency.features import shape_features, work_terms
 from nas.latency.rows import IntArray
+from nas.latency.signature import sizes_of, words
 from nas.latency.times import FloatArray
 
 _FLOOR_MS = 1e-6
 _WORK_FEATURE = "log_work_ms"
+_WORK_ENDINGS = ("_macs", "_out", "params", "elements_in")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class TreeOptions:
         depth: depth of a tree.
         rate: learning rate.
         min_child_weight: least number of units in a leaf.
+        monotone: sizes (`free_sizes`) in which no prediction may fall, all others equal.
     """
 
     rounds: int = 200
@@ -38,10 +41,21 @@ class TreeOptions:
     depth: int = 5
     rate: float = 0.1
     min_child_weight: float = 2.0
+    monotone: tuple[str, ...] = ()
 
-    def parameters(self) -> dict[str, Any]:
-        """XGBoost's parameters. One thread and no subsampling, so that the fit is reproducible."""
+    def numbers(self) -> dict[str, int | float]:
+        """All but the monotone sizes, which each kind of unit has of its own."""
+        return {name: value for name, value in asdict(self).items() if name != "monotone"}
+
+    def parameters(self, features: Sequence[str] = ()) -> dict[str, Any]:
+        """XGBoost's parameters. One thread and no subsampling, so that the fit is reproducible.
+
+        Args:
+            features: names of the trees' inputs; those that grow with a monotone size are constrained.
+        """
+        signs = [int(bool(self.monotone) and _grows(name, self.monotone)) for name in features]
         return {
+            **({"monotone_constraints": tuple(signs)} if any(signs) else {}),
             "objective": "reg:squarederror",
             "tree_method": "hist",
             "base_score": 0.0,
@@ -102,12 +116,44 @@ def fit_unit_model(kind: str, rows: IntArray, ms: FloatArray, options: TreeOptio
     terms = _distinct(work_terms(kind, rows))
     work = _fit_work(terms, ms)
     columns = {**shape_features(kind, rows), **terms, _WORK_FEATURE: _log_work(terms, work)}
-    features = tuple(name for name, values in columns.items() if np.ptp(values) > 0)
+    features = tuple(
+        name for name, values in columns.items() if np.ptp(values) > 0 and not _jumps(name, options.monotone)
+    )
     model = UnitModel(kind, work, features, None)
     inputs, log_work = model.inputs(rows)
     data = xgboost.DMatrix(inputs, label=np.log(ms) - log_work)
-    booster = xgboost.train(options.parameters(), data, options.rounds_for(len(ms)))
+    booster = xgboost.train(options.parameters(features), data, options.rounds_for(len(ms)))
     return UnitModel(kind, work, features, booster)
+
+
+def free_sizes(kind: str, rows: IntArray) -> list[str]:
+    """Sizes that a unit's work can only grow with, and that vary among `rows`, shape `(n, k)`.
+
+    `h` stands for both sides of the map. Not among them: activations and norms; the stride; and the widths of
+    a block whose shortcut is free where they are equal.
+    """
+    sizes = sizes_of(kind, rows)
+    never = {"w", "stride", *(("cin", "cout") if "cout" in sizes else ())}
+    return [
+        key
+        for key, values in sizes.items()
+        if key not in never and not words(kind, key) and len(np.unique(values)) > 1
+    ]
+
+
+def _jumps(feature: str, monotone: Sequence[str]) -> bool:
+    """Whether an input may fall while a monotone size grows: remainders."""
+    size, percent, _ = feature.partition("%")
+    return bool(percent) and (size in monotone or (size in ("w", "pixels") and "h" in monotone))
+
+
+def _grows(feature: str, monotone: Sequence[str]) -> bool:
+    """Whether an input may grow with a monotone size. All amounts of work may."""
+    if feature in ("h", "w", "pixels", "h_out"):
+        return "h" in monotone
+    if feature == "inner":
+        return "expansion" in monotone
+    return feature in monotone or feature == _WORK_FEATURE or feature.endswith(_WORK_ENDINGS)
 
 
 def _distinct(terms: Mapping[str, FloatArray]) -> dict[str, FloatArray]:

@@ -1,4 +1,4 @@
-"""Latency of networks: the sum of their units' times."""
+"""Latency of networks: the sum of their units' times, what does not add up, and how far that may be off."""
 
 from __future__ import annotations
 
@@ -7,68 +7,107 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from nas.latency import residual as composition
+from nas.latency import spread as errors
 from nas.latency.metric_array import MetricArray
-from nas.latency.rows import IntArray, unique_rows
+from nas.latency.report import SpreadReport
+from nas.latency.residual import Residual
+from nas.latency.rows import unique_rows
 from nas.latency.signature import rows_of, sizes_of
-from nas.latency.times import UnitTimes
-
-
-class Slot(Protocol):
-    """A place for one layer in `n` networks (`nas.space.lowering.Slot`)."""
-
-    @property
-    def kind(self) -> str:
-        """Kind of unit."""
-
-    @property
-    def sizes(self) -> Mapping[str, Any]:
-        """An integer or an int array `(n,)` per key of the unit."""
-
-    @property
-    def active(self) -> Any:
-        """Whether the layer is there: bool or bool array `(n,)`."""
+from nas.latency.slots import Slot, units_of
+from nas.latency.times import CODES, FloatArray, UnitTimes
 
 
 class TimesUnits(Protocol):
-    """What knows the times of units: a device."""
+    """What knows the times of units, and how they add up: a device."""
 
     @property
     def name(self) -> str:
         """The device's name."""
 
+    @property
+    def spread(self) -> SpreadReport | None:
+        """How its units' errors add up; None: in full."""
+
+    @property
+    def residual(self) -> Residual | None:
+        """What does not add up; None: nothing is known of that."""
+
+    @property
+    def parts(self) -> Sequence[str] | None:
+        """Kinds of unit whose share of a network's time the residual needs; None: no residual."""
+
     def unit_times(self, kind: str, sizes: Mapping[str, Any]) -> UnitTimes:
         """Times of `n` units of one kind."""
 
 
-def network_latency(device: TimesUnits, slots: Sequence[Slot], count: int) -> MetricArray:
-    """Latency in ms of `count` networks, float64 `(count,)`: the sum over their active layers.
+def summed_names(device: TimesUnits) -> tuple[str, ...]:
+    """What is summed over a network's units."""
+    extra = () if device.parts is None else composition.names_of(device.parts)
+    return ("latency", *errors.COLUMNS, *extra)
 
-    Each distinct unit is looked up once. A network is as certain as its least certain unit. The ends of its
-    interval are the sums of its units' ends, which holds more than 90 % of the truth, since the units' errors
-    do not all point one way.
+
+def largest_names(device: TimesUnits) -> tuple[str, ...]:
+    """What is the largest of a network's units."""
+    return ("provenance", *(() if device.parts is None else composition.MAXIMA))
+
+
+def summed(device: TimesUnits, kind: str, sizes: Mapping[str, Any]) -> FloatArray:
+    """Columns `summed_names` of `n` units of one kind, shape `(n, k)`."""
+    times = device.unit_times(kind, sizes)
+    columns = [times.ms[:, None], errors.unit_columns(times)]
+    if device.parts is not None:
+        columns.append(composition.summed_columns(kind, rows_of(kind, sizes), times.ms, device.parts))
+    return np.concatenate(columns, axis=1)
+
+
+def largest(device: TimesUnits, kind: str, sizes: Mapping[str, Any]) -> FloatArray:
+    """Columns `largest_names` of `n` units of one kind, shape `(n, k)`."""
+    codes = device.unit_times(kind, sizes).provenance.astype(np.float64)[:, None]
+    if device.parts is None:
+        return codes
+    return np.concatenate([codes, composition.largest_columns(kind, rows_of(kind, sizes))], axis=1)
+
+
+def network_sums(device: TimesUnits, slots: Sequence[Slot], count: int) -> dict[str, FloatArray]:
+    """The columns of `summed_names` and `largest_names` of `count` networks, each `(count,)`.
+
+    Each distinct unit is looked up once.
 
     Raises:
         NasError: a unit that the device cannot time.
     """
-    ms, low, high = np.zeros(count), np.zeros(count), np.zeros(count)
-    codes = np.zeros(count, dtype=np.uint8)
+    sums = np.zeros((count, len(summed_names(device))))
+    maxima = np.zeros((count, len(largest_names(device))))
     for kind in dict.fromkeys(slot.kind for slot in slots):
-        rows, network = _units([slot for slot in slots if slot.kind == kind], count)
+        rows, network = units_of([slot for slot in slots if slot.kind == kind], count)
         distinct, inverse = unique_rows(rows)
-        times = device.unit_times(kind, sizes_of(kind, distinct)).take(inverse)
-        ms += np.bincount(network, weights=times.ms, minlength=count)
-        low += np.bincount(network, weights=times.low, minlength=count)
-        high += np.bincount(network, weights=times.high, minlength=count)
-        np.maximum.at(codes, network, times.provenance)
-    return MetricArray(ms, unit="ms", codes=codes, low=low, high=high, detail=device.name)
+        sizes = sizes_of(kind, distinct)
+        np.add.at(sums, network, summed(device, kind, sizes)[inverse])
+        np.maximum.at(maxima, network, largest(device, kind, sizes)[inverse])
+    names = (*summed_names(device), *largest_names(device))
+    return dict(zip(names, np.concatenate([sums, maxima], axis=1).T))
 
 
-def _units(slots: Sequence[Slot], count: int) -> tuple[IntArray, IntArray]:
-    """Sizes `(m, k)` of all active layers in `slots` of one kind, and the network of each, `(m,)`."""
-    rows, network = [], []
-    for slot in slots:
-        there = np.flatnonzero(np.broadcast_to(np.asarray(slot.active, dtype=bool), (count,)))
-        every = rows_of(slot.kind, slot.sizes)
-        rows.append(np.broadcast_to(every, (count, every.shape[1]))[there])
-        network.append(there)
-    return np.concatenate(rows), np.concatenate(network)
+def network_latency(device: TimesUnits, slots: Sequence[Slot], count: int) -> MetricArray:
+    """Latency in ms of `count` networks, float64 `(count,)`: the sum over their active layers, corrected.
+
+    A network is as certain as its least certain unit, but where a residual corrects it at most `predicted`.
+
+    Raises:
+        NasError: a unit that the device cannot time.
+    """
+    return latency_of(device, network_sums(device, slots, count))
+
+
+def latency_of(device: TimesUnits, values: Mapping[str, FloatArray]) -> MetricArray:
+    """Latency in ms with its interval, float64 `(n,)`, of networks with these sums and maxima."""
+    ms, half = values["latency"], errors.half_width(values, device.spread)
+    codes = values["provenance"].astype(np.uint8)
+    if device.residual:
+        half = device.residual.half_width(half)
+        outside = device.residual.outside(ms)
+        codes = np.maximum(codes, np.where(outside, CODES["estimated"], CODES["predicted"]).astype(np.uint8))
+        ms = ms * np.exp(device.residual.correction(values))
+    factor = np.exp(half)
+    return MetricArray(ms, unit="ms", codes=codes, low=ms / factor, high=ms * factor, detail=device.name)

@@ -1,6 +1,7 @@
 """Predictors: fitted latency models of a device's units, with the error they are known to make.
 
-A predictor is a folder: `report.json` (see `nas.latency.report`) and the trees of each kind of unit.
+A predictor is a folder: `report.json` (see `nas.latency.report`), the trees of each kind of unit, those of the
+network residual, and under `like/` the predictors it corrects, each only if there are any.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import gzip
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,19 @@ from pydantic import ValidationError
 
 from nas import content
 from nas.errors import NasError
+from nas.files import write_atomically
+from nas.latency.kernel_model import KernelModel
 from nas.latency.model import UnitModel
 from nas.latency.report import KindReport, Report
+from nas.latency.residual import Residual
 from nas.latency.rows import IntArray
-from nas.latency.signature import format_signature, parse_signature, sizes_of, words
+from nas.latency.signature import parse_signature, sizes_of, words
 from nas.latency.times import CODES, UnitTimes
+from nas.latency.transfer import Transfer
 
 REFIT = "Fit it again (predictors/README.md)."
+LEVELS = ("trees", "extrapolated", "transfer", "kernels")
+SOURCES = "like"
 
 
 @dataclass
@@ -33,40 +40,75 @@ class Predictor:
     Attributes:
         report: what it was fitted on, what it knows, and its errors.
         folder: where it lies; None for one that was just fitted.
+        models: trees by kind of unit, those read so far.
+        residual: what does not add up in networks, or None.
+        transfer: other devices' predictors with a correction, or None.
     """
 
     report: Report
     folder: Path | None = None
     models: dict[str, UnitModel] = field(default_factory=dict, repr=False)
+    residual: Residual | None = field(default=None, repr=False)
+    transfer: Transfer | None = field(default=None, repr=False)
 
     @property
     def kinds(self) -> list[str]:
-        """Kinds of unit it can predict, sorted."""
+        """Kinds of unit it has trees of, sorted; it estimates all others."""
         return sorted(self.report.kinds)
 
-    def predict(self, kind: str, rows: IntArray) -> UnitTimes:
-        """Times of units of a kind in `kinds`, sizes of shape `(n, k)`.
+    def describe(self) -> str:
+        """How it times units and how far it is off, to print wherever it is used."""
+        report = self.report
+        if report.transfer:
+            others = ", ".join(report.transfer.sources)
+            said = f"XGBoost block model transferred from {others} by {report.transfer.units} units"
+            how = "left out in turn"
+        else:
+            said, how = "XGBoost block model", f"{report.folds}-fold"
+        said += f", {how}: {report.errors}" if report.errors else ", its error unknown"
+        if report.residual:
+            about = report.residual
+            said += f"; {about.errors.units} measured networks, left out: {about.errors}"
+        return said
 
-        Inside the fitted ranges of the sizes they are `predicted`, with the interval that held 90 % of the
-        units left out in cross-validation. Outside they are `estimated`, with the interval that held 90 % of
-        the units just beyond the range of a fit without them; further out nothing is known about the error.
+    @property
+    def kernels(self) -> KernelModel:
+        """The model of last resort."""
+        return KernelModel(self.report.kernels.rates, self.report.kernels.log_half)
+
+    def predict(self, kind: str, rows: IntArray) -> UnitTimes:
+        """Times of units of any kind, sizes of shape `(n, k)`, by the first level that knows each.
+
+        Trees: `predicted` inside the fitted ranges of the sizes, with the interval that held 90 % of the units
+        left out in cross-validation; outside `estimated`, with the interval that held 90 % of the units just
+        beyond the range of a fit without them (further out nothing is known about the error). Then the
+        transfer from other devices, if there is one; else the kernel model, `estimated`.
 
         Raises:
-            NasError: an activation or a norm that was not fitted on, or damaged files.
+            NasError: no block has units of this kind, or damaged files.
         """
-        about, model = self.report.kinds[kind], self.model(kind)
-        self._refuse_unknown_words(kind, about, rows)
-        ms = model.predict(rows)
-        low, high = about.interval.ends(ms)
-        codes = np.full(len(rows), CODES["predicted"], dtype=np.uint8)
-        outside = self.outside(kind, rows)
-        if outside.any():
-            codes[outside] = CODES["estimated"]
-            low[outside], high[outside] = about.outside_interval.ends(ms[outside])
-        return UnitTimes(ms, codes, low, high)
+        levels = self.levels(kind, rows)
+        times = UnitTimes.exact(np.zeros(len(rows)), "estimated")
+        by_trees = levels < LEVELS.index("transfer")
+        if by_trees.any():
+            times = times.filled(by_trees, self._by_trees(kind, rows[by_trees]))
+        if not by_trees.all():
+            others: TimesKinds = self.transfer or self.kernels
+            times = times.filled(~by_trees, others.predict(kind, rows[~by_trees]))
+        return times
+
+    def levels(self, kind: str, rows: IntArray) -> NDArray[np.uint8]:
+        """Which level times each unit: positions in `LEVELS`, shape `(n,)`."""
+        last = LEVELS.index("transfer" if self.transfer else "kernels")
+        levels = np.full(len(rows), last, dtype=np.uint8)
+        if kind in self.report.kinds:
+            known = self._known_words(kind, rows)
+            levels[known] = LEVELS.index("trees")
+            levels[known & self.outside(kind, rows)] = LEVELS.index("extrapolated")
+        return levels
 
     def outside(self, kind: str, rows: IntArray) -> NDArray[np.bool_]:
-        """Which units (sizes of shape `(n, k)`) lie outside what was fitted on; shape `(n,)`.
+        """Which units (sizes of shape `(n, k)`) lie outside what the trees were fitted on; shape `(n,)`.
 
         Outside is a size beyond its fitted range, or a map that is not square where all fitted ones were.
         """
@@ -76,35 +118,63 @@ class Predictor:
         return np.asarray(np.any(beyond, axis=0))
 
     def model(self, kind: str) -> UnitModel:
-        """The model of one kind, read from its file the first time.
+        """The trees of one kind, read from their file the first time.
 
         Raises:
             NasError: the file is missing or damaged, or the features are computed otherwise today.
         """
         if kind not in self.models:
-            self.models[kind] = _read_model(self, kind)
+            about = self.report.kinds[kind]
+            booster = read_trees(self._path(about.file), about.sha256, self.report)
+            model = UnitModel(kind, about.work, tuple(about.features), booster)
+            _check_probe(self._path(about.file), model, about)
+            self.models[kind] = model
         return self.models[kind]
 
     def write(self, folder: str | Path) -> None:
         """Write the report and the trees into `folder`; the report last, so that it never lacks its trees."""
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         for kind, about in self.report.kinds.items():
-            _write_atomically(folder / about.file, pack(self.models[kind].booster))
-        text = self.report.model_dump_json(indent=1) + "\n"
-        _write_atomically(folder / "report.json", text.encode())
+            write_atomically(folder / about.file, self._packed(about.file, self.model(kind).booster))
+        if self.residual and self.residual.booster is not None:
+            file = self.residual.report.file
+            write_atomically(folder / file, self._packed(file, self.residual.booster))
+        for source in self.transfer.sources if self.transfer else ():
+            source.write(folder / SOURCES / source.report.name)
+        write_atomically(folder / "report.json", self.report.model_dump_json(indent=1) + "\n")
 
-    def _refuse_unknown_words(self, kind: str, about: KindReport, rows: IntArray) -> None:
-        for key, known in about.words.items():
-            codes = [code for code, word in enumerate(words(kind, key)) if word in known]
-            strange = ~np.isin(sizes_of(kind, rows)[key], codes)
-            if strange.any():
-                unit = format_signature(kind, rows[int(strange.argmax())])
-                raise NasError(
-                    f"the predictor {self.report.name!r} cannot time `{unit}`: it was fitted on "
-                    f"{kind} units with {key}={'|'.join(known)} only. Time the unit on the device, or "
-                    f"choose {key}={known[0]}."
-                )
+    def _by_trees(self, kind: str, rows: IntArray) -> UnitTimes:
+        about, ms = self.report.kinds[kind], self.model(kind).predict(rows)
+        low, high = about.interval.ends(ms)
+        codes = np.full(len(rows), CODES["predicted"], dtype=np.uint8)
+        outside = self.outside(kind, rows)
+        if outside.any():
+            codes[outside] = CODES["estimated"]
+            low[outside], high[outside] = about.outside_interval.ends(ms[outside])
+        return UnitTimes(ms, codes, low, high)
+
+    def _known_words(self, kind: str, rows: IntArray) -> NDArray[np.bool_]:
+        """Which units have only activations and norms that the trees were fitted on, shape `(n,)`."""
+        known, sizes = np.ones(len(rows), dtype=bool), sizes_of(kind, rows)
+        for key, fitted in self.report.kinds[kind].words.items():
+            codes = [code for code, word in enumerate(words(kind, key)) if word in fitted]
+            known &= np.isin(sizes[key], codes)
+        return known
+
+    def _packed(self, file: str, booster: Any) -> bytes:
+        return self._path(file).read_bytes() if self.folder else pack(booster)
+
+    def _path(self, file: str) -> Path:
+        if self.folder is None:
+            raise NasError(f"the predictor {self.report.name!r} lacks the trees of {file}.")
+        return self.folder / file
+
+
+class TimesKinds(Protocol):
+    """What times units of any kind."""
+
+    def predict(self, kind: str, rows: IntArray) -> UnitTimes:
+        """Times of units of a kind, sizes of shape `(n, k)`."""
 
 
 def load_predictor(name_or_path: str | Path) -> Predictor:
@@ -123,7 +193,15 @@ def load_predictor(name_or_path: str | Path) -> Predictor:
         raise NasError(f"{path}: {where}: {problem['msg']}. {REFIT}") from None
     except OSError as error:
         raise NasError(f"{path}: cannot be read: {error.strerror}.") from None
-    return Predictor(report, folder)
+    predictor = Predictor(report, folder)
+    if report.residual:
+        about = report.residual
+        trees = read_trees(folder / about.file, about.sha256, report) if about.file else None
+        predictor.residual = Residual(about, trees)
+    if report.transfer:
+        sources = [load_predictor(folder / SOURCES / name) for name in report.transfer.sources]
+        predictor.transfer = Transfer(report.transfer, sources)
+    return predictor
 
 
 def pack(booster: Any) -> bytes:
@@ -131,32 +209,31 @@ def pack(booster: Any) -> bytes:
     return gzip.compress(bytes(booster.save_raw("ubj")), compresslevel=9, mtime=0)
 
 
-def _read_model(predictor: Predictor, kind: str) -> UnitModel:
+def read_trees(path: Path, sha256: str, report: Report) -> Any:
+    """An XGBoost model (`xgboost.Booster`) as `pack` wrote it.
+
+    Raises:
+        NasError: the file is missing, damaged, or of another XGBoost.
+    """
     import xgboost
 
-    if predictor.folder is None:
-        raise NasError(f"the predictor {predictor.report.name!r} has no model of {kind!r}.")
-    about = predictor.report.kinds[kind]
-    path = predictor.folder / about.file
     try:
         packed = path.read_bytes()
     except OSError as error:
         raise NasError(f"{path}: cannot be read: {error.strerror}. {REFIT}") from None
     # Checked before XGBoost sees the bytes: its parser is no judge of damaged files.
-    if hashlib.sha256(packed).hexdigest() != about.sha256:
+    if hashlib.sha256(packed).hexdigest() != sha256:
         raise NasError(f"{path}: is not the file its report.json was written with. {REFIT}")
     booster = xgboost.Booster({"nthread": 1})
     try:
         booster.load_model(bytearray(gzip.decompress(packed)))
     except xgboost.core.XGBoostError:
-        written = predictor.report.libraries.get("xgboost", "another version")
+        written = report.libraries.get("xgboost", "another version")
         raise NasError(
             f"{path}: XGBoost {xgboost.__version__} cannot read trees written by {written}. Upgrade it, or "
             f"fit the predictor again (predictors/README.md)."
         ) from None
-    model = UnitModel(kind, about.work, tuple(about.features), booster)
-    _check_probe(path, model, about)
-    return model
+    return booster
 
 
 def _check_probe(path: Path, model: UnitModel, about: KindReport) -> None:
@@ -172,9 +249,3 @@ def _check_probe(path: Path, model: UnitModel, about: KindReport) -> None:
 
 def _agree(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-9, atol=1e-9))
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)

@@ -86,8 +86,10 @@ class KindReport(_Part):
         interval: 90 % interval from the cross-validation's residuals.
         coverage: share of the units inside it, each fold's interval from the other folds' residuals.
         outside: errors just outside the fitted range: the largest and the smallest value of each size
-            left out of the fit in turn.
-        outside_interval: 90 % interval from those.
+            left out of the fit in turn; None where too few units were timed to leave any out.
+        outside_interval: 90 % interval from those; a factor of two either way where there are none.
+        monotone: sizes in which predictions never fall, because held-out errors are no larger for it.
+        monotone_errors: mean held-out error with each size constrained alone; what was tried.
         file, sha256: the trees, XGBoost's UBJSON, gzip-compressed.
     """
 
@@ -100,10 +102,113 @@ class KindReport(_Part):
     errors: Errors
     interval: Interval
     coverage: float
-    outside: Errors
+    outside: Errors | None
     outside_interval: Interval
+    monotone: list[str] = []
+    monotone_errors: dict[str, float] = {}
     file: str
     sha256: str
+
+
+class KernelReport(_Part):
+    """The kernel model: what is left for units that neither the table nor the trees know.
+
+    Attributes:
+        rates: ms per amount of each term of `nas.latency.kernel_model.kernel_terms`.
+        errors: per kind of unit, left out of the fit as a whole.
+        log_half: half the width of the 90 % interval of `log(true / predicted)`, from those.
+        coverage: share of the units, every kind weighing the same, inside the interval that the other kinds
+            give; None with fewer than two kinds.
+    """
+
+    rates: dict[str, float]
+    errors: dict[str, Errors]
+    log_half: float
+    coverage: float | None
+
+
+class SpreadReport(_Part):
+    """How the errors of units add up in networks, from networks all of whose units were left out of the fit.
+
+    Attributes:
+        correlation: of two units' errors, in 0..1.
+        factor: half the 90 % interval over the standard deviation that follows from the units'.
+        errors: of networks that were not used to find the two.
+        coverage: share of those inside their interval.
+        source: `spaces` whose networks these are, or `sets` of units drawn at random.
+    """
+
+    correlation: float
+    factor: float
+    errors: Errors
+    coverage: float
+    source: str
+
+
+class ResidualReport(_Part):
+    """What does not add up: `log(measured / sum of the units)` of whole networks.
+
+    Attributes:
+        form: `none` (the sum was best), `scale`, `linear`, or `trees` on top of linear; whichever had the least
+            error on networks left out.
+        kinds: kinds of unit whose share of the sum is a feature.
+        features: names of the features, in order.
+        mean, scale: of the features.
+        intercept, weights: of the linear part, for standardised features.
+        limits: least and largest correction (logarithm) that is ever applied.
+        range_ms: least and largest sum of the measured networks; others are `estimated`.
+        sums: errors of the plain sums on the measured networks.
+        errors: errors after correction, every network left out of the fit that predicts it.
+        floor, factor: the 90 % interval of the logarithm is `factor · √(floor² + h²)` wide to either side,
+            where h is what the units' own intervals give.
+        coverage: share of the networks inside it, each interval from the other networks.
+        file, sha256: the trees; empty for other forms.
+    """
+
+    form: Literal["none", "scale", "linear", "trees"]
+    kinds: list[str]
+    features: list[str]
+    mean: list[float]
+    scale: list[float]
+    intercept: float
+    weights: list[float]
+    limits: tuple[float, float]
+    range_ms: tuple[float, float]
+    sums: Errors
+    errors: Errors
+    floor: float
+    factor: float
+    coverage: float
+    file: str = ""
+    sha256: str = ""
+
+
+class TransferReport(_Part):
+    """Another device's predictor, or several, corrected by a few units of this one.
+
+    Attributes:
+        sources: folders of the other predictors, inside this one's.
+        kinds: kinds of unit with an offset of their own.
+        mean, scale: of the features.
+        intercept, weights: of the correction `log(ms / geometric mean of the sources)`.
+        units: timed units it was fitted on.
+        errors: every unit left out in turn.
+        log_half: half the width of the 90 % interval of `log(true / predicted)`, from those.
+        unseen_log_half: the same for kinds of which no unit was timed, from kinds left out in turn.
+        coverage: share of the units inside the interval that the others give.
+    """
+
+    sources: list[str]
+    kinds: list[str]
+    mean: list[float]
+    scale: list[float]
+    intercept: float
+    weights: list[float]
+    units: int
+    errors: Errors
+    log_half: float
+    unseen_log_half: float
+    coverage: float
 
 
 class DataFacts(_Part):
@@ -126,18 +231,26 @@ class Report(_Part):
         folds, seed: of the cross-validation.
         trees: options of `nas.latency.model.TreeOptions`.
         libraries: versions it was fitted with.
-        errors: of cross-validation, all kinds together.
-        coverage: share of all units inside their 90 % interval.
-        kinds: per kind of unit.
+        errors: of units left out, all kinds together; None where no kind has trees and nothing is transferred.
+        coverage: share of all those units inside their 90 % interval.
+        kinds: per kind of unit that has trees.
+        kernels: the kernel model.
+        spread: how units' errors add up in networks; None with fewer than ten units that have trees.
+        residual: what does not add up, learned from measured networks, if there were any.
+        transfer: correction of other devices' predictors, if there were any.
     """
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     name: str
     data: DataFacts
     folds: int
     seed: int
     trees: dict[str, int | float]
     libraries: dict[str, str]
-    errors: Errors
-    coverage: float
+    errors: Errors | None
+    coverage: float | None
     kinds: dict[str, KindReport]
+    kernels: KernelReport
+    spread: SpreadReport | None = None
+    residual: ResidualReport | None = None
+    transfer: TransferReport | None = None

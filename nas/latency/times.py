@@ -8,8 +8,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.latency.statistics import NORMAL
 from nas.metrics import PROVENANCES, Provenance
 
+_LEAST = 1e-3  # least low end of an interval, as a share of the time
 FloatArray = NDArray[np.float64]
 CodeArray = NDArray[np.uint8]
 
@@ -30,6 +32,13 @@ class UnitTimes:
     provenance: CodeArray
     low: FloatArray
     high: FloatArray
+
+    @property
+    def sigma(self) -> FloatArray:
+        """Standard deviation in ms, shape `(n,)`: what the logarithm of the interval is for a normal error."""
+        floor = np.maximum(_LEAST * self.ms, np.finfo(np.float64).tiny)
+        ratio = np.maximum(self.high, floor) / np.maximum(self.low, floor)
+        return np.asarray(self.ms * np.log(ratio) / (2 * NORMAL))
 
     @classmethod
     def exact(cls, ms: FloatArray, provenance: Provenance) -> Self:

@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.errors import NasError
 from nas.latency.model import TreeOptions, fit_unit_model
 from nas.latency.report import Interval
 from nas.latency.rows import IntArray
+from nas.latency.statistics import interval_ends
 from nas.latency.times import FloatArray
 
-LEVEL = 0.90
 _MAGNITUDES = 4
 _UNITS_PER_MAGNITUDE = 100
+LEAST_UNITS = 3
+_UNKNOWN_FACTOR = 2.0
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Timed units of one kind, predicted by models that had not seen them.
+
+    Attributes:
+        rows: sizes, shape `(n, k)`.
+        true, predicted: ms, shape `(n,)`.
+        sigma: the prediction's standard deviation in ms, shape `(n,)`.
+        inside: whether the truth lies inside the interval made without it, shape `(n,)`.
+    """
+
+    rows: IntArray
+    true: FloatArray
+    predicted: FloatArray
+    sigma: FloatArray
+    inside: NDArray[np.bool_]
+
+    @property
+    def columns(self) -> FloatArray:
+        """What networks add up, shape `(n, 4)`: true and predicted ms, σ, σ²."""
+        return np.stack([self.true, self.predicted, self.sigma, self.sigma**2], axis=1)
 
 
 def fold_of(units: int, folds: int, seed: int) -> IntArray:
-    """The fold of each unit, shape `(units,)`: a random permutation dealt out evenly."""
-    return np.random.default_rng(seed).permutation(units) % folds
+    """The fold of each unit, shape `(units,)`: a random permutation dealt out evenly.
+
+    With fewer than two units per fold every unit is a fold of its own.
+    """
+    return np.random.default_rng(seed).permutation(units) % (folds if units >= 2 * folds else units)
 
 
 def cross_validate(
@@ -33,15 +60,9 @@ def cross_validate(
         rows, ms: timed units, shapes `(n, k)` and `(n,)`.
         fold: each unit's fold, shape `(n,)`.
         options: how the trees are grown.
-
-    Raises:
-        NasError: fewer than two units per fold.
     """
-    folds = np.unique(fold)
-    if len(rows) < 2 * len(folds):
-        raise NasError(f"{len(rows)} timed units of kind {kind!r} are too few: {2 * len(folds)} are needed.")
     predicted = np.empty(len(ms))
-    for held_out in (fold == number for number in folds):
+    for held_out in (fold == number for number in np.unique(fold)):
         model = fit_unit_model(kind, rows[~held_out], ms[~held_out], options)
         predicted[held_out] = model.predict(rows[held_out])
     return predicted
@@ -53,14 +74,14 @@ def leave_edges_out(
     """True and predicted ms of units just outside the range of the fit.
 
     For each size with three or more values, the units with its largest value, and then those with its
-    smallest, are predicted by a model fitted without them.
+    smallest, are predicted by a model fitted without them, if at least three units remain. None may.
     """
-    true, predicted, seen = [], [], set()
+    true, predicted, seen = [np.zeros(0)], [np.zeros(0)], set()
     for column in rows.T:
         if len(np.unique(column)) < 3:
             continue
         for edge in (column == column.max(), column == column.min()):
-            if edge.tobytes() in seen:
+            if edge.tobytes() in seen or len(ms) - edge.sum() < LEAST_UNITS:
                 continue
             seen.add(edge.tobytes())
             model = fit_unit_model(kind, rows[~edge], ms[~edge], options)
@@ -78,7 +99,7 @@ def interval_of(true: FloatArray, predicted: FloatArray) -> Interval:
     magnitudes = _MAGNITUDES if len(true) >= _MAGNITUDES * _UNITS_PER_MAGNITUDE else 1
     edges = np.quantile(predicted, np.arange(1, magnitudes) / magnitudes)
     at = np.searchsorted(edges, predicted)
-    factors = [_ends(np.sort((true / predicted)[at == magnitude])) for magnitude in range(magnitudes)]
+    factors = [interval_ends((true / predicted)[at == magnitude]) for magnitude in range(magnitudes)]
     return Interval(
         edges=[float(edge) for edge in edges],
         low=[low for low, _ in factors],
@@ -95,14 +116,18 @@ def inside(true: FloatArray, predicted: FloatArray, fold: IntArray) -> NDArray[n
     return result
 
 
+def outside_of(interval: Interval, true: FloatArray, predicted: FloatArray) -> Interval:
+    """The interval outside the fitted range: encloses `interval` and that of the edges left out.
+
+    Args:
+        interval: inside the range.
+        true, predicted: ms of the edges, shape `(n,)`; with none, a factor of two either way is taken.
+    """
+    if not len(true):
+        return widest(interval, Interval(edges=[], low=[1 / _UNKNOWN_FACTOR], high=[_UNKNOWN_FACTOR]))
+    return widest(interval, interval_of(true, predicted))
+
+
 def widest(a: Interval, b: Interval) -> Interval:
     """One pair of factors that encloses those of both intervals."""
     return Interval(edges=[], low=[min(a.low + b.low)], high=[max(a.high + b.high)])
-
-
-def _ends(ratios: FloatArray) -> tuple[float, float]:
-    """Ends of the interval a new ratio falls into with 90 %, from sorted ratios (split-conformal ranks)."""
-    count, tail = len(ratios), (1 - LEVEL) / 2
-    below = max(math.floor((count + 1) * tail), 1)
-    above = min(math.ceil((count + 1) * (1 - tail)), count)
-    return float(ratios[below - 1]), float(ratios[above - 1])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,12 @@ def test_only_declared_kinds_are_free(board: Device) -> None:
     sizes = {"h": np.array([8, 4]), "w": 8, "channels": 16}
     free = board.unit_times("to_map", sizes)
     assert (free.ms.tolist(), free.provenance.tolist()) == ([0.0, 0.0], [CODES["counted"]] * 2)
+    other = board.unit_times("to_tokens", sizes)
+    assert (other.ms > 0).all()
+    assert other.provenance.tolist() == [CODES["estimated"]] * 2
+    bare = replace(board, predictor=None)
     with pytest.raises(NasError, match=r"'board' cannot time `to_tokens h=8 .*knows nothing of 'to_tokens'"):
-        board.unit_times("to_tokens", sizes)
+        bare.unit_times("to_tokens", sizes)
 
 
 def test_a_table_without_predictor_refuses_other_sizes(tmp_path: Path) -> None:
@@ -158,10 +163,20 @@ def _slots(rng: np.random.Generator, count: int) -> list[MadeSlot]:
 HEAD = "pooled_head h=3 w=3 channels=200 expanded=1200 hidden=1984 classes=1000 act=hard_swish"
 
 
+Z, RHO, FACTOR = 1.6448536269514722, 0.3, 2.5
+
+
 def test_a_network_is_the_sum_of_its_active_units() -> None:
+    """The interval is that of a sum of errors with correlation ρ, summed pair by pair."""
     device, count = load_device("pixel6"), 40
+    assert device.predictor is not None
+    spread = device.predictor.report.spread
+    assert spread is not None
+    spread = spread.model_copy(update={"correlation": RHO, "factor": FACTOR})
+    report = device.predictor.report.model_copy(update={"spread": spread})
+    device = replace(device, predictor=replace(device.predictor, report=report))
     slots = _slots(np.random.default_rng(0), count)
-    latency = network_latency(device, slots, count)
+    latency = network_latency(device.units, slots, count)
     for index in range(count):
         parts = []
         for slot in slots:
@@ -169,22 +184,28 @@ def test_a_network_is_the_sum_of_its_active_units() -> None:
                 one = {key: int(np.broadcast_to(value, count)[index]) for key, value in slot.sizes.items()}
                 parts.append(device.unit_times(slot.kind, one))
         assert latency[index] == pytest.approx(sum(part.ms[0] for part in parts), rel=1e-12)
-        assert latency.low[index] == pytest.approx(sum(part.low[0] for part in parts), rel=1e-12)
-        assert latency.high[index] == pytest.approx(sum(part.high[0] for part in parts), rel=1e-12)
+        ms = sum(part.ms[0] for part in parts)
+        sigmas = [part.ms[0] * math.log(part.high[0] / part.low[0]) / 2 / Z for part in parts if part.ms[0]]
+        variance = sum(
+            a * b * (1 if i == j else RHO) for i, a in enumerate(sigmas) for j, b in enumerate(sigmas)
+        )
+        half = FACTOR * math.sqrt(variance) / ms
+        assert latency.low[index] == pytest.approx(ms * math.exp(-half), rel=1e-9)
+        assert latency.high[index] == pytest.approx(ms * math.exp(half), rel=1e-9)
         assert latency.codes[index] == max(part.provenance[0] for part in parts)
     assert (latency.unit, latency.detail, latency.provenance) == ("ms", "pixel6", "predicted")
 
 
 def test_one_estimated_unit_makes_an_estimated_network() -> None:
     slots = [MadeSlot("ffn", {**_sizes(FFN), "channels": np.array([96, 4096])})]
-    latency = network_latency(load_device("pixel6"), slots, 2)
+    latency = network_latency(load_device("pixel6").units, slots, 2)
     assert list(latency.provenance) == ["predicted", "estimated"]
 
 
 def test_inactive_layers_are_never_looked_up() -> None:
     junk = {**_sizes(GELU), "h": np.array([-1, -1]), "w": -1}
     slots = [MadeSlot("ffn", _sizes(FFN)), MadeSlot("ffn", junk, False)]
-    latency = network_latency(load_device("pixel6"), slots, 2)
+    latency = network_latency(load_device("pixel6").units, slots, 2)
     assert latency[0] == latency[1] > 0
 
 
