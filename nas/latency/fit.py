@@ -26,6 +26,7 @@ from nas.latency.transfer import Transfer, fit_transfer
 from nas.latency.validation import LEAST_UNITS, HeldOut
 from nas.space.space import Space
 
+_LEAST_OWN = 20  # units of a kind from which its own trees may replace what is transferred
 _NETWORK_TREES = "networks.ubj.gz"
 
 
@@ -56,8 +57,8 @@ def fit_predictor(
         networks: timed networks, to learn what does not add up; those of `spaces` are used.
         spaces: by name. Networks of theirs also show how units' errors add up.
         free: kinds of unit that cost no time of their own.
-        like: predictors of other devices, to be corrected by this one's units; what has fewer errors for a
-            kind, that or the kind's own trees, times it.
+        like: predictors of other devices, to be corrected by this one's units. For a kind with 20 or more, what
+            has the smaller error, that or the kind's own trees, times it.
         progress: called with one line per kind.
 
     Raises:
@@ -76,7 +77,8 @@ def fit_predictor(
     }
     transfer, held = _transferred(units, like)
     for kind, one in list(fitted.items()):
-        if kind in held and _mean_error(held[kind]) <= one.report.errors.mean:
+        few = len(one.held.true) < _LEAST_OWN
+        if kind in held and (few or _mean_error(held[kind]) <= one.report.errors.mean):
             del fitted[kind]
             continue
         held[kind] = one.held

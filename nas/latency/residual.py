@@ -176,7 +176,7 @@ def _fit(form: Form, features: FloatArray, target: FloatArray) -> tuple[Ridge, A
         return flat, None
     if form == "scale":
         return Ridge(flat.mean, flat.scale, float(np.median(target)), flat.weights), None
-    line, _ = fit_ridge(features, target, np.ones(features.shape[1]), _STRENGTHS)
+    line = fit_ridge(features, target, np.ones(features.shape[1]), _STRENGTHS)
     if form == "linear":
         return line, None
     import xgboost

@@ -1,4 +1,4 @@
-"""Ridge regression for few samples: closed form, every sample's error without it for free."""
+"""Ridge regression for few samples: closed form, its strength chosen by every sample left out."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ class Ridge:
         mean, scale: of the features, shape `(f,)`.
         intercept: prediction at the features' means.
         weights: per standardised feature, shape `(f,)`.
+        parameters: how many it took from the samples, by the trace of the fit: between 1 and the features' number.
     """
 
     mean: FloatArray
     scale: FloatArray
     intercept: float
     weights: FloatArray
+    parameters: float = 1.0
 
     def predict(self, features: FloatArray) -> FloatArray:
         """Values `(n,)` for features `(n, f)`."""
@@ -33,29 +35,41 @@ class Ridge:
 
 def fit_ridge(
     features: FloatArray, values: FloatArray, penalty: FloatArray, strengths: Sequence[float]
-) -> tuple[Ridge, FloatArray]:
+) -> Ridge:
     """The line whose strength of regularisation has the least mean error on samples left out.
 
     Args:
         features, values: shapes `(n, f)` and `(n,)`.
         penalty: relative, per feature, shape `(f,)`; a constant feature has no weight whatever its penalty.
         strengths: to choose from, per sample.
-
-    Returns:
-        The line, and what lines fitted without each sample predict for it, `(n,)`.
     """
     mean, scale = features.mean(axis=0), features.std(axis=0)
     scale = np.where(scale > 1e-9 * (1 + np.abs(mean)), scale, np.inf)
     centred, level, count = (features - mean) / scale, float(values.mean()), len(values)
-    best: tuple[float, FloatArray, FloatArray] | None = None
+    best, chosen, parameters = np.inf, np.zeros(features.shape[1]), 1.0
     for strength in strengths:
         gram = centred.T @ centred + np.diag(strength * count * penalty)
         solved = np.linalg.solve(gram, centred.T)
         weights = solved @ (values - level)
         leverage = np.minimum(np.einsum("ij,ji->i", centred, solved) + 1 / count, 1 - 1e-6)
-        left_out = values - (values - level - centred @ weights) / (1 - leverage)
-        error = float(np.mean(np.abs(values - left_out)))
-        if best is None or error < best[0]:
-            best = (error, weights, left_out)
-    assert best is not None
-    return Ridge(mean, np.where(np.isinf(scale), 1.0, scale), level, best[1]), best[2]
+        error = float(np.mean(np.abs(values - level - centred @ weights) / (1 - leverage)))
+        if error < best:
+            best, chosen, parameters = error, weights, float(leverage.sum())
+    return Ridge(mean, np.where(np.isinf(scale), 1.0, scale), level, chosen, parameters)
+
+
+def predict_left_out(
+    features: FloatArray,
+    values: FloatArray,
+    penalty: FloatArray,
+    strengths: Sequence[float],
+    folds: int,
+) -> FloatArray:
+    """What lines fitted on the other folds, strength included, predict for each sample, shape `(n,)`.
+
+    Folds take turns, sample by sample; with at most `folds` samples each is left out alone.
+    """
+    fold, found = np.arange(len(values)) % folds, np.empty(len(values))
+    for out in (fold == number for number in np.unique(fold)):
+        found[out] = fit_ridge(features[~out], values[~out], penalty, strengths).predict(features[out])
+    return found

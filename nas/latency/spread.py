@@ -16,7 +16,7 @@ import numpy as np
 from nas.latency.report import Errors, SpreadReport
 from nas.latency.rows import RowIndex
 from nas.latency.slots import units_of
-from nas.latency.statistics import NORMAL, upper_quantile
+from nas.latency.statistics import NORMAL, student_quantile, upper_quantile
 from nas.latency.times import CODES, FloatArray, UnitTimes
 from nas.latency.validation import HeldOut
 from nas.space.batch import ArchBatch, concatenate
@@ -24,6 +24,7 @@ from nas.space.space import Space
 
 COLUMNS = ("sigma", "variance", "shared")
 _NETWORKS = 2_000
+_MOST = 0.3
 _LEAST_UNITS, _LEAST_KNOWN = 10, 0.9
 _LAYERS, _REPEATS = (10, 40), 3
 
@@ -64,16 +65,20 @@ def fit_spread(
     Returns:
         None for fewer than ten units.
     """
-    if sum(len(units.rows) for units in held.values()) < _LEAST_UNITS:
+    units = sum(len(one.rows) for one in held.values())
+    if units < _LEAST_UNITS:
         return None
     sums = _of_spaces(held, spaces, seed, free)
     source = "sets" if sums is None else "spaces"
     sums = _of_sets(held, seed) if sums is None else sums
     chosen, tested = sums[::2], sums[1::2]
     errors = np.abs(_error(chosen))
-    grid = np.linspace(0, 1, 41)
+    # What a kind's few units agree on in error, all others of the kind may share: ρ is at least that much.
+    grid = np.linspace(min(len(held) / units, _MOST), _MOST, 31)
     correlation = min(grid, key=lambda value: _surprise(errors, _variance(chosen, value)))
     factor = upper_quantile(errors / np.sqrt(_variance(chosen, correlation)))
+    # The networks are many, but the units whose errors make them up may be few.
+    factor *= student_quantile(units / len(held) / 2) / NORMAL
     within = np.abs(_error(tested)) <= factor * np.sqrt(_variance(tested, correlation))
     return SpreadReport(
         correlation=float(correlation),

@@ -15,7 +15,7 @@ import numpy as np
 
 from nas.latency.kernel_model import kernel_terms
 from nas.latency.report import Errors, TransferReport
-from nas.latency.ridge import Ridge, fit_ridge
+from nas.latency.ridge import Ridge, fit_ridge, predict_left_out
 from nas.latency.rows import IntArray
 from nas.latency.statistics import NORMAL, log_ratio, student_quantile, upper_quantile
 from nas.latency.times import CODES, FloatArray, UnitTimes
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 Units = Mapping[str, tuple[IntArray, FloatArray]]
 LEAST_UNITS = 5
 _STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-_KIND, _MIX, _WORK = 3.0, 0.3, 1.0
+_KIND, _MIX, _WORK = 3.0, 1.0, 1.0
+_FOLDS = 60
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,13 @@ def fit_transfer(units: Units, sources: Sequence[Predictor]) -> tuple[Transfer, 
     target = np.log(ms) - base
     features = np.concatenate([_features(kind, units[kind][0], parts[kind], kinds) for kind in kinds])
     penalty = _penalty(features, len(kinds), len(sources))
-    line, left_out = fit_ridge(features, target, penalty, _STRENGTHS)
-    predicted = np.exp(base + left_out)
+    line = fit_ridge(features, target, penalty, _STRENGTHS)
+    predicted = np.exp(base + predict_left_out(features, target, penalty, _STRENGTHS, _FOLDS))
     ratios = np.abs(log_ratio(ms, predicted))
-    log_half = upper_quantile(ratios)
-    inside = ratios <= [upper_quantile(np.delete(ratios, index)) for index in range(len(ratios))]
+    # A unit like none of the few that were timed is further off than those are from each other.
+    doubt = float(np.sqrt(1 + line.parameters / len(ms)))
+    log_half = doubt * upper_quantile(ratios)
+    inside = ratios <= [doubt * upper_quantile(np.delete(ratios, index)) for index in range(len(ratios))]
     report = TransferReport(
         sources=[source.report.name for source in sources],
         kinds=kinds,
@@ -113,7 +116,7 @@ def _unseen(features: FloatArray, target: FloatArray, penalty: FloatArray, of_ki
     for kind in np.unique(of_kind):
         held_out = of_kind == kind
         if (~held_out).sum() >= LEAST_UNITS - 1 and held_out.any():
-            line, _ = fit_ridge(features[~held_out], target[~held_out], penalty, _STRENGTHS)
+            line = fit_ridge(features[~held_out], target[~held_out], penalty, _STRENGTHS)
             squares.append(float(np.mean((target[held_out] - line.predict(features[held_out])) ** 2)))
     if not squares:
         return float(np.log(2))
