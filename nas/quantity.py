@@ -15,6 +15,7 @@ UNITS: dict[str, dict[str, float]] = {
     "MACs": _FACTORS,
     "params": _FACTORS,
     "ms": {"": 1.0, **_TIMES},
+    "seconds": {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0},
     "bytes": {"": 1.0, **_BYTES},
     "fraction": {"": 1.0, "%": 0.01},
 }

@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from nas.cli.device_profile import profile
+
 if TYPE_CHECKING:
     from nas.latency.device import Device
     from nas.latency.report import Errors
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Devices: list, show, check, import.", no_args_is_help=True)
 import_app = typer.Typer(help="Turn a published latency table into a device.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
+app.command()(profile)
 
 
 class Format(StrEnum):

@@ -1,0 +1,97 @@
+"""`nas device profile`: time a space's units and networks on a device."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class RuntimeName(StrEnum):
+    """Runtimes that units can be exported to."""
+
+    onnxruntime = "onnxruntime"
+    executorch = "executorch"
+    torch = "torch"
+
+
+def profile(
+    target: Annotated[
+        str, typer.Argument(help="`host` for this machine, or a name for the device.", metavar="host|NAME")
+    ],
+    space: Annotated[
+        str, typer.Option(help="Space whose units are timed: name or file.", metavar="NAME|FILE")
+    ] = "elasticvit",
+    runtime: Annotated[RuntimeName, typer.Option(help="What runs them.")] = RuntimeName.onnxruntime,
+    threads: Annotated[int, typer.Option(help="Threads of the runtime.", min=1)] = 1,
+    budget: Annotated[
+        str | None, typer.Option(help="Time for all of it, e.g. 90s, 10m, 1h.", metavar="TIME")
+    ] = None,
+    target_error: Annotated[
+        str, typer.Option(help="Mean error of left-out networks at which it ends.", metavar="SHARE")
+    ] = "5%",
+    networks: Annotated[int, typer.Option(help="Whole networks to time.", min=0)] = 30,
+    samples: Annotated[
+        int | None,
+        typer.Option(help="Units to time at most. Networks are then timed only if asked for.", min=1),
+    ] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(help="A known device to start from; repeat for several.", metavar="DEVICE"),
+    ] = None,
+    via: Annotated[
+        str, typer.Option(help="How to reach it: ssh://user@host[:port] or adb[:serial].", metavar="WAY")
+    ] = "",
+    binary: Annotated[
+        Path | None, typer.Option(help="For adb: the runtime's benchmark program built for the phone.")
+    ] = None,
+    python: Annotated[str, typer.Option(help="For ssh: Python on the board.")] = "python3",
+    name: Annotated[str, typer.Option(help="Of the device; by default NAME, host-RUNTIME for host.")] = "",
+    output: Annotated[Path | None, typer.Option(help="Folder to write; by default ./devices/NAME.")] = None,
+    seed: Annotated[int, typer.Option(help="Of draws and orders.", min=0)] = 0,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only the result and errors.")] = False,
+) -> None:
+    """Time a space's units and whole networks, and fit a predictor to them. Give it again to continue."""
+    from nas.latency.profiling.profiler import Limits
+    from nas.latency.profiling.session import Request
+    from nas.latency.profiling.session import profile as run
+    from nas.pipeline.progress import ConsoleReporter, Interrupt, Silent
+    from nas.quantity import parse_quantity
+
+    limits = Limits(
+        seconds=parse_quantity(budget, "seconds") if budget else None,
+        units=samples,
+        networks=_networks(networks, samples),
+        error=parse_quantity(target_error, "fraction"),
+    )
+    request = Request(
+        target=target,
+        space=space,
+        runtime=runtime.value,
+        threads=threads,
+        limits=limits,
+        via=via,
+        binary=binary,
+        python=python,
+        name=name,
+        output=output,
+        like=tuple(like or ()),
+        seed=seed,
+    )
+    with Interrupt() as interrupt:
+        device = run(request, Silent() if quiet else ConsoleReporter(), lambda: interrupt.asked)
+    if device is None:
+        again = shlex.join(["nas", *sys.argv[1:]])
+        typer.echo(f"stopped; everything timed is saved. Continue with:\n  {again}", err=True)
+        raise typer.Exit(130)
+    typer.echo(f"Wrote {device.folder}. {device.describe()}")
+
+
+def _networks(asked: int, samples: int | None) -> int:
+    """A few samples are a matter of a minute; thirty networks are not."""
+    given = any(word == "--networks" or word.startswith("--networks=") for word in sys.argv)
+    return asked if given or samples is None else 0

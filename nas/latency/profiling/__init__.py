@@ -1,0 +1,1 @@
+"""Profiling: times of a space's units and networks, measured on a device's own runtime."""

@@ -1,0 +1,1 @@
+"""The runtimes a model can be exported to and timed under, one file each."""

@@ -1,0 +1,71 @@
+"""What a runtime must offer, and the list of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, ClassVar
+
+from nas.errors import NasError, unknown
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+RUNTIMES = ("onnxruntime", "executorch", "torch")
+
+
+class Runtime(ABC):
+    """A runtime as seen by who exports models for it; what runs them is in `nas.latency.profiling.timer`.
+
+    Subclasses are never instantiated; they are tables of functions.
+
+    Attributes:
+        name: as the user writes it and `device.yaml` states it.
+        suffix: of its model files.
+        requires: packages that exporting needs, beside torch.
+        binary: its own benchmark program, for devices without Python; empty if it has none.
+    """
+
+    name: ClassVar[str]
+    suffix: ClassVar[str]
+    requires: ClassVar[tuple[str, ...]]
+    binary: ClassVar[str] = ""
+
+    @classmethod
+    def version(cls) -> str:
+        """Version of the runtime installed here.
+
+        Raises:
+            NasError: it, or what exporting needs, is not installed; says how to.
+        """
+        try:
+            for package in cls.requires:
+                metadata.version(package)
+        except metadata.PackageNotFoundError as error:
+            raise NasError(
+                f"the runtime {cls.name!r} needs {', '.join(cls.requires)}; {error.name} is not installed. "
+                f"Install them: pip install 'nas[{cls.name}]'"
+            ) from None
+        return metadata.version(cls.name)
+
+    @classmethod
+    @abstractmethod
+    def export(cls, module: nn.Module, example: Tensor) -> bytes:
+        """The model file of a module at eval, for inputs of the shape of `example`.
+
+        Args:
+            module: run at least once on `example` before, so that what it caches is there.
+            example: float32, batch 1.
+        """
+
+
+def runtime_of(name: str) -> type[Runtime]:
+    """A runtime by name.
+
+    Raises:
+        NasError: there is none of that name.
+    """
+    if name not in RUNTIMES:
+        raise NasError(unknown("runtime", name, RUNTIMES))
+    found: type[Runtime] = import_module(f"nas.latency.profiling.runtimes.{name}_runtime").RUNTIME
+    return found

@@ -1,0 +1,223 @@
+"""The timer: runs one exported model over and over and says how long each run took.
+
+This file is the whole program that runs on the device, this machine or a board: it needs Python 3.8, numpy and the
+runtime, nothing of this package. It reads one JSON object per line from standard input and answers each with one on
+standard output: `{"op": "hello", "runtime": "onnxruntime", "threads": 1}`, then
+`{"op": "load", "id": "a", "shape": [1, 3, 32, 32], "path": …}` (or `"data"`, base64), `{"op": "time", "id": "a", …}`,
+`{"op": "drop", "id": "a"}`. It ends when its input does.
+"""
+
+from __future__ import annotations
+
+import base64
+import gc
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable  # noqa: UP035 (runs on boards with an old Python)
+
+Run = Callable[[], Any]
+
+
+class Onnxruntime:
+    """Models in ONNX, outputs bound to buffers allocated once."""
+
+    def __init__(self, threads: int) -> None:
+        import onnxruntime
+
+        self.version = onnxruntime.__version__
+        self._module, self._threads = onnxruntime, threads
+
+    def load(self, data: bytes, shape: list[int]) -> Run:
+        """A function that runs the model once on random numbers."""
+        options = self._module.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
+        options.log_severity_level = 3
+        session = self._module.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        binding = session.io_binding()
+        binding.bind_cpu_input(session.get_inputs()[0].name, random_input(shape))
+        binding.bind_output(session.get_outputs()[0].name)
+        session.run_with_iobinding(binding)
+        binding.bind_ortvalue_output(session.get_outputs()[0].name, binding.get_outputs()[0])
+        return lambda: session.run_with_iobinding(binding)
+
+
+class Executorch:
+    """Programs of ExecuTorch."""
+
+    def __init__(self, threads: int) -> None:
+        import torch
+        from executorch.runtime import Runtime
+
+        self.version = package_version("executorch")
+        self._torch, self._runtime = torch, Runtime.get()
+        self._runtime._legacy_module._unsafe_reset_threadpool(threads)
+
+    def load(self, data: bytes, shape: list[int]) -> Run:
+        """A function that runs the program once on random numbers."""
+        method = self._runtime.load_program(data).load_method("forward")
+        inputs = [self._torch.from_numpy(random_input(shape))]
+        method.execute(inputs)
+        return lambda: method.execute(inputs)
+
+
+class Torch:
+    """Programs of `torch.export`, run eagerly, images channels-last."""
+
+    def __init__(self, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self.version, self._torch = str(torch.__version__), torch
+
+    def load(self, data: bytes, shape: list[int]) -> Run:
+        """A function that runs the program once on random numbers."""
+        import io
+
+        module = self._torch.export.load(io.BytesIO(data)).module()
+        x = self._torch.from_numpy(random_input(shape))
+        if x.dim() == 4:
+            x = x.contiguous(memory_format=self._torch.channels_last)
+
+        def run() -> None:
+            with self._torch.inference_mode():
+                module(x)
+
+        run()
+        return run
+
+
+RUNTIMES: dict[str, Any] = {"onnxruntime": Onnxruntime, "executorch": Executorch, "torch": Torch}
+
+
+def random_input(shape: list[int]) -> Any:
+    """Normal float32 numbers, the same for the same shape."""
+    import numpy as np
+
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+def package_version(name: str) -> str:
+    """Version of an installed package."""
+    from importlib.metadata import version
+
+    return version(name)
+
+
+def measure(
+    run: Run, warmup: int, warmup_ms: float, runs: int, least_ms: float, most_ms: float
+) -> list[float]:
+    """Times of single runs in ms, after warming up.
+
+    Args:
+        warmup, warmup_ms: least runs and time of the warm-up.
+        runs, least_ms: runs go on until there are this many and they took this long together …
+        most_ms: … or this long, if there are three.
+    """
+    begun, done = time.perf_counter_ns(), 0
+    while done < warmup or time.perf_counter_ns() - begun < warmup_ms * 1e6:
+        run()
+        done += 1
+    gc.collect()
+    gc.disable()
+    times: list[int] = []
+    total = 0
+    while (len(times) < runs or total < least_ms * 1e6) and (len(times) < 3 or total < most_ms * 1e6):
+        begun = time.perf_counter_ns()
+        run()
+        took = time.perf_counter_ns() - begun
+        times.append(took)
+        total += took
+    gc.enable()
+    return [took / 1e6 for took in times]
+
+
+def hardware() -> str:
+    """What this machine calls itself."""
+    board = _first_line("/proc/device-tree/model")
+    processor = ""
+    for line in _text("/proc/cpuinfo").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("model name", "Hardware") and value.strip():
+            processor = value.strip()
+            break
+    names = [name for name in (board, processor) if name]
+    return f"{', '.join(names) or platform.processor() or 'unknown'}, {platform.machine()}"
+
+
+def pin(threads: int) -> list[int]:
+    """Keep this process on as many processors as it has threads, the last ones: interrupts favour the first."""
+    if not hasattr(os, "sched_setaffinity"):
+        return []
+    chosen = sorted(os.sched_getaffinity(0))[-threads:]
+    os.sched_setaffinity(0, chosen)
+    return chosen
+
+
+class Timer:
+    """The answers to requests."""
+
+    def __init__(self) -> None:
+        self._runtime: Any = None
+        self._loaded: dict[str, Run] = {}
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The answer to one request."""
+        answers: dict[str, Any] = {
+            "hello": self._hello,
+            "load": self._load,
+            "time": self._time,
+            "drop": self._drop,
+        }
+        answer: dict[str, Any] = answers[request.pop("op")](**request)
+        return answer
+
+    def _hello(self, runtime: str, threads: int) -> dict[str, Any]:
+        processors = pin(threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        self._runtime = RUNTIMES[runtime](threads)
+        return {"version": self._runtime.version, "hardware": hardware(), "processors": processors}
+
+    def _load(self, id: str, shape: list[int], path: str = "", data: str = "") -> dict[str, Any]:
+        content = Path(path).read_bytes() if path else base64.b64decode(data)
+        self._loaded[id] = self._runtime.load(content, shape)
+        return {}
+
+    def _time(self, id: str, **limits: Any) -> dict[str, Any]:
+        return {"ms": measure(self._loaded[id], **limits)}
+
+    def _drop(self, id: str) -> dict[str, Any]:
+        self._loaded.pop(id, None)
+        return {}
+
+
+def _first_line(path: str) -> str:
+    return _text(path).partition("\n")[0].strip("\0 ")
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def main() -> None:
+    """Answer requests until there are no more."""
+    # Runtimes write what they like to standard output; the answers must stand there alone.
+    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    timer = Timer()
+    for line in sys.stdin:
+        try:
+            answer = {"ok": True, **timer.answer(json.loads(line))}
+        except Exception as error:
+            answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+
+
+if __name__ == "__main__":
+    main()

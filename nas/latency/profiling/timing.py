@@ -1,0 +1,141 @@
+"""Timing models: short bursts spread over time, between sentinels.
+
+Every model of a batch is timed in several bursts, seconds apart and in changing order, because what disturbs a
+measurement (another process, the clock, a page of memory) stays for longer than one burst. Its time is the median of
+the bursts' medians. Models whose bursts disagree are timed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas.latency.profiling.drift import Drift
+from nas.latency.profiling.exports import Exported
+from nas.latency.profiling.lines import AnswerError
+from nas.latency.profiling.targets.base import Burst, Target
+from nas.latency.table import Entry
+
+SENTINEL = "mbconv h=28 w=28 cin=32 cout=32 kernel=3 stride=1 expansion=4 se=0 act=relu"
+SENTINEL_BURST = Burst(warmup=1, warmup_ms=1.0, runs=8, least_ms=8.0)
+_CALIBRATION = 15
+_GROUP = 4  # bursts between two sentinels
+_REDOS = 3
+_DISAGREE = 0.05
+_EXTRA = 2
+_TAIL = (5, 95)
+_DIGITS = 6  # of ms: a nanosecond
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Times of one model in ms, burst by burst, corrected for drift."""
+
+    bursts: tuple[tuple[float, ...], ...]
+
+    @property
+    def medians(self) -> list[float]:
+        """Median of each burst."""
+        return [float(np.median(burst)) for burst in self.bursts]
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether the bursts' medians lie further apart than 5 %."""
+        medians = self.medians
+        return max(medians) > (1 + _DISAGREE) * min(medians)
+
+    def entry(self, source: str) -> Entry:
+        """As a table's entry: median, half the width that holds 90 % of the runs, number of runs."""
+        low, high = np.percentile(np.concatenate(self.bursts), _TAIL)
+        runs = sum(map(len, self.bursts))
+        median, spread = float(np.median(self.medians)), float(high - low) / 2
+        return Entry(round(median, _DIGITS), "measured", source, round(spread, _DIGITS), runs)
+
+
+class Timing:
+    """Times models on a target against a sentinel."""
+
+    def __init__(
+        self,
+        target: Target,
+        sentinel: Exported,
+        *,
+        baseline: float | None = None,
+        bursts: int = 3,
+        burst: Burst | None = None,
+        seed: int = 0,
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """Load the sentinel and find its baseline.
+
+        Args:
+            baseline: its time in ms when profiling began; None measures it now.
+            bursts: of each model.
+            burst: how long each is.
+            seed: of the order.
+            warn: told what could not be timed well.
+
+        Raises:
+            NasError: the target is gone, or cannot run the sentinel.
+        """
+        self._target, self._sentinel, self._warn = target, sentinel, warn
+        self._bursts, self._burst = bursts, burst or Burst()
+        self._rng = np.random.default_rng(seed)
+        target.load(sentinel)
+        if baseline is None:
+            baseline = float(np.median([self._tick() for _ in range(_CALIBRATION)]))
+        self.drift = Drift(baseline)
+        self.drift.steady(self._tick())
+
+    def batch(self, models: Sequence[Exported]) -> tuple[dict[str, Sample], dict[str, str]]:
+        """Samples by name, and why some models could not be run, by name.
+
+        Raises:
+            NasError: the target is gone, or throttled.
+        """
+        failures: dict[str, str] = {}
+        loaded = [model for model in models if self._load(model, failures)]
+        found: dict[str, list[tuple[float, ...]]] = {model.name: [] for model in loaded}
+        for _ in range(self._bursts):
+            self._pass(loaded, found)
+        for _ in range(_EXTRA):
+            again = [model for model in loaded if Sample(tuple(found[model.name])).disagrees]
+            if again:
+                self._pass(again, found)
+        for model in loaded:
+            self._target.drop(model)
+        return {name: Sample(tuple(bursts)) for name, bursts in found.items()}, failures
+
+    def _load(self, model: Exported, failures: dict[str, str]) -> bool:
+        try:
+            self._target.load(model)
+        except AnswerError as error:
+            failures[model.name] = str(error)
+            return False
+        return True
+
+    def _pass(self, models: Sequence[Exported], found: Mapping[str, list[tuple[float, ...]]]) -> None:
+        order = [models[index] for index in self._rng.permutation(len(models))]
+        for start in range(0, len(order), _GROUP):
+            group = order[start : start + _GROUP]
+            for model, times in zip(group, self._group(group)):
+                found[model.name].append(times)
+
+    def _group(self, group: Sequence[Exported]) -> list[tuple[float, ...]]:
+        """Bursts of a few models between two sentinels; again if those show a jump."""
+        for _ in range(_REDOS + 1):
+            times = [self._target.time(model, self._burst) for model in group]
+            steady = self.drift.steady(self._tick())
+            if steady:
+                break
+        else:
+            names = ", ".join(model.name for model in group)
+            self._warn(
+                f"the device's speed jumps by more than 10 %; after {_REDOS} repeats kept as it is: {names}"
+            )
+        return [tuple(self.drift.factor * ms for ms in burst) for burst in times]
+
+    def _tick(self) -> float:
+        return float(np.median(self._target.time(self._sentinel, SENTINEL_BURST)))
