@@ -16,12 +16,13 @@ HERE = Path(__file__).resolve().parent
 Row = Mapping[str, object]
 
 
-def arguments(name: str, about: str) -> argparse.ArgumentParser:
-    """A parser with the options of every study: `--data` and `--output`."""
+def arguments(name: str, about: str, *, data: bool = True) -> argparse.ArgumentParser:
+    """A parser with the options of every study: `--output`, and `--data` if it reads data files."""
     parser = argparse.ArgumentParser(prog=f"python studies/predictors/{name}.py", description=about)
-    parser.add_argument(
-        "--data", type=Path, default=Path("data"), help="folder with the data files (default ./data)"
-    )
+    if data:
+        parser.add_argument(
+            "--data", type=Path, default=Path("data"), help="folder with the data files (default ./data)"
+        )
     parser.add_argument("--output", type=Path, default=HERE / name, help="folder for tables and figures")
     return parser
 
