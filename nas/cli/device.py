@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from nas.cli.device_profile import profile
+from nas.cli.device_tables import coverage_table, error_cells, sentences
+from nas.cli.output import Format, FormatOption, echo_table, new_grid, new_table, text
 
 if TYPE_CHECKING:
-    from nas.latency.device import Device
-    from nas.latency.report import Errors
+    from rich.table import Table
 
-app = typer.Typer(help="Devices: list, show, check, import.", no_args_is_help=True)
+    from nas.latency.coverage import KnownUnits
+    from nas.latency.device import Device
+    from nas.space import Space
+
+app = typer.Typer(help="Devices: list, show, diff, check, profile, import, export.", no_args_is_help=True)
 import_app = typer.Typer(help="Turn a published latency table into a device.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
 app.command()(profile)
 
 
-class Format(StrEnum):
-    """How listings are printed."""
-
-    table = "table"
-    json = "json"
-
-
-FormatOption = Annotated[Format, typer.Option("-f", "--format", help="How to print.")]
+SpaceOption = Annotated[
+    str | None, typer.Option(help="A space, by name or file, whose units to look at.", metavar="NAME|FILE")
+]
 NameArgument = Annotated[str, typer.Argument(help="A device's name, or its folder.", metavar="NAME|PATH")]
 
 
@@ -44,39 +43,88 @@ def list_devices(form: FormatOption = Format.table) -> None:
     if form is Format.json:
         typer.echo(json.dumps([_facts(device) for device in devices], indent=2))
         return
-    table = Table("name", "hardware", "runtime", "table", "within ±10 %", "mean error")
+    table = new_table("name", "hardware", "runtime", "table", "networks", "within ±10 %", "mean error")
     for device in devices:
         units = f"{len(device.table):,} units" if device.table else ""
-        facts = [device.name, device.file.hardware, device.file.runtime.name, units]
-        table.add_row(*facts, *_error_cells(device.errors))
-    Console().print(table)
+        networks = f"{len(device.networks):,}" if len(device.networks) else ""
+        facts = [device.name, device.file.hardware, device.file.runtime.name, units, networks]
+        table.add_row(*facts, *error_cells(device.errors))
+    echo_table(table)
 
 
 @app.command()
-def show(name: NameArgument, form: FormatOption = Format.table) -> None:
-    """Show one device: its setting, its units, its errors and what they were fitted on."""
+def show(name: NameArgument, space: SpaceOption = None, form: FormatOption = Format.table) -> None:
+    """Show one device: its setting, its units, its errors, and what it knows of a space's units."""
+    from nas.latency.coverage import known_units
     from nas.latency.device import load_device
 
     device = load_device(name)
+    known = list(known_units(device.units, _space(space))) if space else []
     if form is Format.json:
-        typer.echo(json.dumps({**_facts(device), "units": _units(device)}, indent=2))
+        covered = {"space": {"name": space, "units": _coverage_facts(known)}} if known else {}
+        typer.echo(json.dumps({**_facts(device), "units": _units(device), **covered}, indent=2))
         return
-    console = Console()
-    console.print(device.describe(), highlight=False)
-    console.print(_settings(device))
-    console.print(_unit_table(device))
+    typer.echo(device.describe())
+    echo_table(_settings(device))
+    echo_table(_unit_table(device))
+    if device.predictor:
+        for line in sentences(device.predictor.report):
+            typer.echo(line)
+    if known:
+        echo_table(coverage_table(known))
+
+
+@app.command()
+def diff(
+    first: NameArgument,
+    second: Annotated[str, typer.Argument(help="Another device's name, or its folder.", metavar="NAME|PATH")],
+    space: SpaceOption = None,
+    form: FormatOption = Format.table,
+) -> None:
+    """Compare two devices: settings, and times of the units in both tables, or of a space's units."""
+    from nas.latency.compare import compare, settings_that_differ
+    from nas.latency.device import load_device
+
+    a, b = load_device(first), load_device(second)
+    settings, times = settings_that_differ(a, b), compare(a, b, _space(space) if space else None)
+    if form is Format.json:
+        typer.echo(json.dumps({"settings": settings, "times": [asdict(one) for one in times]}, indent=2))
+        return
+    table = new_table("setting", a.name, b.name)
+    for setting, values in settings.items():
+        table.add_row(setting, *values)
+    echo_table(table)
+    table = new_table("kind", "units", f"{b.name} / {a.name}", "5 %", "95 %", "Spearman")
+    for one in times:
+        quantiles = [f"{value:.2f}" for value in (one.median, one.low, one.high)]
+        table.add_row(one.kind or "all", f"{one.units:,}", *quantiles, f"{one.spearman:.4f}")
+    echo_table(table)
+
+
+@app.command()
+def export(
+    name: NameArgument,
+    file: Annotated[Path, typer.Argument(help="CSV file to write.")],
+    space: SpaceOption = None,
+) -> None:
+    """Write what a device knows of its table's units, and of a space's, as one CSV file."""
+    from nas.latency.compare import export as run
+    from nas.latency.device import load_device
+
+    device = load_device(name)
+    lines = run(device, file, _space(space) if space else None)
+    typer.echo(f"Wrote {lines:,} units to {file}. {device.describe()}")
 
 
 @app.command()
 def check(name: NameArgument) -> None:
-    """Check a device's files: facts, every line of the table, every model of the predictor."""
+    """Check a device's files: facts, every line of its tables, every model of the predictor."""
     from nas.latency.device import load_device
 
     device = load_device(name)
     if device.predictor:
-        for kind in device.predictor.kinds:
-            device.predictor.model(kind)
-    Console().print(f"{device.folder}: good. {device.describe()}", highlight=False)
+        device.predictor.check()
+    typer.echo(f"{device.folder}: good. {device.describe()}")
 
 
 @import_app.command("nn-meter")
@@ -90,7 +138,7 @@ def import_nn_meter(
     from nas.latency.importer import import_nn_meter as run
 
     device = run(file, name, output or Path("devices") / name, hardware)
-    Console().print(f"Wrote {device.folder}. {device.describe()}", highlight=False)
+    typer.echo(f"Wrote {device.folder}. {device.describe()}")
 
 
 def _facts(device: Device) -> dict[str, Any]:
@@ -98,6 +146,7 @@ def _facts(device: Device) -> dict[str, Any]:
         **device.file.model_dump(exclude_none=True),
         "folder": str(device.folder),
         "table_units": len(device.table) if device.table else 0,
+        "measured_networks": len(device.networks),
         "kinds": device.kinds,
         "errors": device.errors.model_dump() if device.errors else None,
     }
@@ -113,7 +162,7 @@ def _units(device: Device) -> dict[str, dict[str, Any]]:
 
 
 def _settings(device: Device) -> Table:
-    file, grid = device.file, Table.grid(padding=(0, 2))
+    file, grid = device.file, new_grid()
     rows = [
         ("runtime", f"{file.runtime.name}, version {file.runtime.version}"),
         ("compute unit", file.compute_unit),
@@ -128,17 +177,17 @@ def _settings(device: Device) -> Table:
         ("folder", str(device.folder)),
     ]
     for key, value in rows:
-        grid.add_row(key, value)
+        grid.add_row(key, text(value))
     return grid
 
 
 def _unit_table(device: Device) -> Table:
-    table = Table("kind", "in table", "within ±10 %", "mean error", "mean error just outside")
+    table = new_table("kind", "in table", "within ±10 %", "mean error", "mean error just outside")
     fitted = device.predictor.report.kinds if device.predictor else {}
     for kind in device.kinds:
         about = fitted.get(kind)
-        inside = _error_cells(about.errors if about else None)
-        outside = _error_cells(about.outside if about else None)
+        inside = error_cells(about.errors if about else None)
+        outside = error_cells(about.outside if about else None)
         table.add_row(kind, f"{_tabled(device, kind):,}", *inside, outside[1])
     return table
 
@@ -157,5 +206,21 @@ def _tabled(device: Device, kind: str) -> int:
     return len(device.table.rows(kind)) if device.table and kind in device.table.kinds else 0
 
 
-def _error_cells(errors: Errors | None) -> list[str]:
-    return [errors.within, f"{100 * errors.mean:.1f} %"] if errors else ["", ""]
+def _space(name: str) -> Space:
+    from nas.space import load_space
+
+    return load_space(name)
+
+
+def _coverage_facts(known: Sequence[KnownUnits]) -> dict[str, Any]:
+    return {
+        one.kind: {
+            "units": len(one.rows),
+            "layers": float(one.use.sum()),
+            "levels": {
+                level: {"of_units": units, "of_layers": layers}
+                for level, (units, layers) in one.shares().items()
+            },
+        }
+        for one in known
+    }

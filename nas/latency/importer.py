@@ -11,7 +11,8 @@ from nas.errors import NasError
 from nas.latency import nn_meter
 from nas.latency.device import Device, DeviceFile, Runtime, load_device
 
-_INSIDE = "the reshape is inside the published down-sampling and head timings"
+_WHY = "the reshape is inside the published down-sampling and head timings"
+INSIDE = {"to_tokens": _WHY, "to_map": _WHY}
 _NOTES = (
     "One number per unit is published, no spread and no number of runs. Not published either: compute unit, "
     "threads, clock and TensorFlow Lite version (nn-Meter's Pixel 4 settings in general are one Cortex-A76 "
@@ -38,7 +39,7 @@ def nn_meter_device(
         licence=nn_meter.LICENCE,
         table=table,
         predictor=predictor,
-        free={"to_tokens": _INSIDE, "to_map": _INSIDE},
+        free=dict(INSIDE),
         notes=_NOTES,
     )
 

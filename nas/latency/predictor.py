@@ -131,6 +131,17 @@ class Predictor:
             self.models[kind] = model
         return self.models[kind]
 
+    def check(self) -> None:
+        """Read every file of it and of the predictors it corrects.
+
+        Raises:
+            NasError: one is missing, damaged, or fitted on features that are computed otherwise today.
+        """
+        for kind in self.kinds:
+            self.model(kind)
+        for source in self.transfer.sources if self.transfer else ():
+            source.check()
+
     def write(self, folder: str | Path) -> None:
         """Write the report and the trees into `folder`; the report last, so that it never lacks its trees."""
         folder = Path(folder)

@@ -19,7 +19,7 @@ from nas.latency.signature import format_signature, rows_of
 from nas.latency.table import LatencyTable
 from nas.latency.times import CODES, UnitTimes
 
-LEVELS = ("free", "measured", "table", *PREDICTED)
+LEVELS = ("free", "measured", "table", *PREDICTED, "unknown")
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,6 @@ class TimedUnits:
         Args:
             kind: kind of unit.
             rows: sizes, shape `(n, k)`.
-
-        Raises:
-            NasError: a unit that nothing here knows.
         """
         levels = np.full(len(rows), LEVELS.index("free"), dtype=np.uint8)
         if kind in self.free:
@@ -85,11 +82,9 @@ class TimedUnits:
             measured = known.provenance == CODES["measured"]
             levels[found] = np.where(measured, LEVELS.index("measured"), LEVELS.index("table"))
             missing = ~found
-        if missing.any():
-            if self.predictor is None:
-                raise NasError(self._unknown(kind, format_signature(kind, rows[int(missing.argmax())])))
-            first = LEVELS.index(PREDICTED[0])
-            levels[missing] = first + self.predictor.levels(kind, rows[missing])
+        levels[missing] = LEVELS.index("unknown")
+        if missing.any() and self.predictor:
+            levels[missing] = LEVELS.index(PREDICTED[0]) + self.predictor.levels(kind, rows[missing])
         return levels
 
     def _unknown(self, kind: str, signature: str) -> str:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from nas.cli.device import app
+from nas.cli.predictor import app as predictors
 from nas.errors import NasError
 from nas.latency.device import load_device
+from nas.latency.predictor import load_predictor
+from nas.latency.signature import parse_signature, sizes_of
+from nas.space.load import load_space
 
 RUN = CliRunner()
 
@@ -34,6 +40,105 @@ def test_show() -> None:
         assert part in shown.output
     data = json.loads(RUN.invoke(app, ["show", "pixel4", "-f", "json"]).output)
     assert data["units"]["ffn"]["ranges"]["channels"] == [48, 320]
+
+
+def test_a_space_is_counted_unit_by_unit() -> None:
+    data = json.loads(RUN.invoke(app, ["show", "pixel6", "--space", "elasticvit", "-f", "json"]).output)
+    covered = data["space"]["units"]
+    assert covered["to_map"]["levels"] == {"free": {"of_units": 1.0, "of_layers": 1.0}}
+    assert covered["ffn"]["levels"] == {"trees": {"of_units": 1.0, "of_layers": 1.0}}
+    slots = load_space("elasticvit").lower(load_space("elasticvit").sample(5_000, seed=0))
+    layers = sum(float(np.mean(slot.active)) for slot in slots if slot.kind == "ffn")
+    assert covered["ffn"]["layers"] == pytest.approx(layers, rel=0.02)
+    shown = RUN.invoke(app, ["show", "pixel6", "--space", "elasticvit"])
+    assert shown.exit_code == 0, shown.exception
+    assert "predicted" in shown.output
+
+
+def test_diff() -> None:
+    data = json.loads(
+        RUN.invoke(app, ["diff", "pixel6", "pixel4", "--space", "elasticvit", "-f", "json"]).output
+    )
+    assert list(data["settings"]) == ["hardware"]
+    ffn = next(one for one in data["times"] if one["kind"] == "ffn")
+    assert 1.4 < ffn["low"] < ffn["median"] < ffn["high"] < 1.8
+    assert ffn["spearman"] > 0.99
+    assert isinstance(RUN.invoke(app, ["diff", "pixel6", "pixel4"]).exception, NasError)
+    same = json.loads(
+        RUN.invoke(app, ["diff", "pixel6", "pixel6", "--space", "elasticvit", "-f", "json"]).output
+    )
+    assert [one["low"] == one["high"] == 1 for one in same["times"]] == [True] * len(same["times"])
+
+
+def test_export(tmp_path: Path) -> None:
+    file = tmp_path / "all.csv"
+    done = RUN.invoke(app, ["export", "pixel6", str(file), "--space", "elasticvit"])
+    assert done.exit_code == 0, done.exception
+    with file.open() as text:
+        lines = list(csv.DictReader(text))
+    assert len({line["signature"] for line in lines}) == len(lines) > 2000
+    device = load_device("pixel6")
+    for line in lines[::500]:
+        kind, row = parse_signature(line["signature"])
+        times = device.unit_times(kind, sizes_of(kind, np.array([row])))
+        assert float(line["ms"]) == pytest.approx(times.ms[0], rel=1e-5)
+        assert float(line["low_ms"]) <= float(line["ms"]) <= float(line["high_ms"])
+    assert isinstance(RUN.invoke(app, ["export", "pixel6", str(file)]).exception, NasError)
+
+
+def test_predictors_are_listed_and_shown() -> None:
+    listed = json.loads(RUN.invoke(predictors, ["list", "-f", "json"]).output)
+    assert {"pixel1", "pixel4", "pixel6", "xiaomi11"} <= {one["name"] for one in listed}
+    shown = RUN.invoke(predictors, ["show", "pixel4"])
+    assert shown.exit_code == 0, shown.exception
+    for part in ("98.8 %", "downsample", "left out as a whole, by kernels"):
+        assert part in shown.output
+    assert isinstance(RUN.invoke(predictors, ["show", "pixl4"]).exception, NasError)
+
+
+LUT = {
+    **{
+        f"transffn_{hw}_{c}_2_hard_swish_ln": 1e-5 * hw * hw * c + 0.05
+        for hw in (4, 8, 16)
+        for c in (48, 64, 96)
+    },
+    **{f"mbpool_4_{c}_1984_6_hard_swish": 1e-3 * c + 0.4 for c in range(160, 330, 16)},
+}
+
+
+def test_fit_and_evaluate(tmp_path: Path) -> None:
+    lut, folder = tmp_path / "lut.json", tmp_path / "mine"
+    lut.write_text(json.dumps(LUT))
+    done = RUN.invoke(predictors, ["fit", "mine", "--table", str(lut), "--output", str(folder)])
+    assert done.exit_code == 0, done.exception
+    report = load_predictor(folder).report
+    assert {kind: about.errors.units for kind, about in report.kinds.items()} == {"ffn": 9, "pooled_head": 11}
+    judged = json.loads(
+        RUN.invoke(predictors, ["evaluate", str(folder), "--table", str(lut), "-f", "json"]).output
+    )
+    assert {one["what"]: one["units"] for one in judged} == {"ffn": 9, "pooled_head": 11}
+    assert all(one["mean"] < 0.2 for one in judged)
+    again = ["fit", "new", "--table", str(lut), "--like", "pixel6", "--output", str(tmp_path / "new")]
+    done = RUN.invoke(predictors, again)
+    assert done.exit_code == 0, done.exception
+    assert "transferred from pixel6 by 20 units" in done.output
+    assert isinstance(RUN.invoke(predictors, ["fit", "mine"]).exception, NasError)
+
+
+def test_fit_of_archs(tmp_path: Path) -> None:
+    space = load_space("nasbench201")
+    batch = space.sample(60, seed=0).unique()
+    names = [decision.name for decision in space.decisions]
+    lines = [[*(str(arch[name]) for name in names), str(1 + 0.1 * index)] for index, arch in enumerate(batch)]
+    file = tmp_path / "archs.csv"
+    with file.open("w") as text:
+        csv.writer(text).writerows([[*names, "ms"], *lines])
+    common = ["--archs", str(file), "--column", "ms", "--space", "nasbench201"]
+    done = RUN.invoke(predictors, ["fit", "archs", *common, "--output", str(tmp_path / "archs")])
+    assert done.exit_code == 0, done.exception
+    assert RUN.invoke(predictors, ["show", str(tmp_path / "archs")]).exit_code == 0
+    assert "Spearman" in RUN.invoke(predictors, ["evaluate", str(tmp_path / "archs"), *common]).output
+    assert isinstance(RUN.invoke(predictors, ["fit", "x", "--archs", str(file)]).exception, NasError)
 
 
 def test_check(tmp_path: Path) -> None:
