@@ -5,7 +5,7 @@ python studies/predictors/phones.py --data DIR    (DIR holds pixel1_lut_ln_v3.js
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -46,11 +46,14 @@ class Method:
         true, blocks = predict_table(self.predictor, table)
         device = TimedUnits("new", None, self.predictor, frozenset(FREE), None)
         whole = network_latency(device, networks.space.lower(networks), len(networks))
-        return score(true, self._scaled(blocks)), score(truth, self._scaled(whole))
+        return self._score(true, blocks), self._score(truth, whole)
 
-    def _scaled(self, ms: MetricArray) -> MetricArray:
-        low, high = (end if self.interval else np.full(len(ms), np.nan) for end in (ms.low, ms.high))
-        return MetricArray(np.asarray(ms) * self.factor, unit="ms", codes=ms.codes, low=low, high=high)
+    def _score(self, true: FloatArray, ms: MetricArray) -> Scores:
+        scaled = MetricArray(
+            np.asarray(ms) * self.factor, unit="ms", codes=ms.codes, low=ms.low, high=ms.high
+        )
+        found = score(true, scaled)
+        return found if self.interval else replace(found, coverage=float("nan"))
 
 
 def main() -> None:
