@@ -67,6 +67,7 @@ class Search:
             [objective.direction for objective in plan.objectives],
             seed=settings.seed,
             cheap=self.cheap,
+            budget=settings.search.n_trials,
             **settings.search.options,
         )
         self.progress = Progress()

@@ -15,9 +15,10 @@ from nas.search.pareto import hypervolume, non_dominated
 from nas.search.strategies import STRATEGIES, Strategy, strategy
 from nas.space import ArchBatch, Space, concatenate, load_space
 
-NAMES = tuple(STRATEGIES)
+NAMES = (*STRATEGIES, "nevergrad:TwoPointsDE", "nevergrad:OnePlusOne")
 SMALL = {"nsga2": {"population": 12}, "nsga2:elasticvit": {"first": 16, "kept": 8}, "random": {}}
 SMALL["predictor"] = {"first": 12, "generations": 3, "population": 16}
+SMALL |= {name: {"first": 8, "vectors": 3} for name in NAMES if name.startswith("nevergrad:")}
 DIRECTIONS = ("max", "min")
 
 
@@ -118,6 +119,10 @@ def test_errors(tmp_path: Path) -> None:
     space = _space(tmp_path)
     with pytest.raises(NasError, match="mean 'nsga2'"):
         strategy("nsga", space, DIRECTIONS)
+    with pytest.raises(NasError, match="mean 'TwoPointsDE'"):
+        strategy("nevergrad:TwoPontsDE", space, DIRECTIONS)
+    with pytest.raises(NasError, match="mean 'vectors'"):
+        strategy("nevergrad:DE", space, DIRECTIONS, vectrs=2)
     with pytest.raises(NasError, match="mean 'population'"):
         strategy("nsga2", space, DIRECTIONS, populaton=3)
     with pytest.raises(NasError, match="'min' or 'max'"):

@@ -15,6 +15,7 @@ from nas.search.strategies.predictor import PredictorSearch
 from nas.search.strategies.random import RandomSearch
 from nas.space.space import Space
 
+NEVERGRAD = "nevergrad:"
 STRATEGIES: dict[str, type[Strategy]] = {
     "predictor": PredictorSearch,
     "nsga2": NSGA2,
@@ -30,27 +31,40 @@ def strategy(
     *,
     seed: int = 0,
     cheap: Cheap | None = None,
+    budget: int | None = None,
     **options: Any,
 ) -> Strategy:
     """A search strategy.
 
     Args:
-        name: `predictor`, `nsga2`, `nsga2:elasticvit` or `random`.
+        name: `predictor`, `nsga2`, `nsga2:elasticvit`, `random` or `nevergrad:OPTIMIZER`.
         directions: `"min"` or `"max"` per objective.
         cheap: see `Strategy`.
+        budget: planned evaluations, for strategies that want to know.
         options: the strategy's own, e.g. `population=100` for `nsga2`.
 
     Raises:
         NasError: unknown strategy or option.
     """
-    if name not in STRATEGIES:
-        raise NasError(unknown("strategy", name, STRATEGIES))
-    kind = STRATEGIES[name]
-    own = [p for p in inspect.signature(kind.__init__).parameters if p not in _COMMON]
+    kind, fixed = _kind(name)
+    own = [p for p in inspect.signature(kind.__init__).parameters if p not in (*_COMMON, *fixed)]
+    if budget is not None and "budget" in own:
+        options.setdefault("budget", budget)
     for option in options:
         if option not in own:
             raise NasError(f"strategy {name!r}: {unknown('option', option, own)}")
-    return kind(space, directions, seed=seed, cheap=cheap, **options)
+    return kind(space, directions, seed=seed, cheap=cheap, **fixed, **options)
+
+
+def _kind(name: str) -> tuple[type[Strategy], dict[str, Any]]:
+    """The class of a strategy, and the options that its name fixes."""
+    if name.startswith(NEVERGRAD):
+        from nas.search.strategies.nevergrad import NevergradSearch
+
+        return NevergradSearch, {"optimizer": name.removeprefix(NEVERGRAD)}
+    if name not in STRATEGIES:
+        raise NasError(unknown("strategy", name, [*STRATEGIES, f"{NEVERGRAD}OPTIMIZER"]))
+    return STRATEGIES[name], {}
 
 
 _COMMON = ("self", "space", "directions", "seed", "cheap")

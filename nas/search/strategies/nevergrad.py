@@ -1,0 +1,247 @@
+"""Any of nevergrad's optimisers over any space: `nevergrad:TwoPointsDE`, `nevergrad:NGOpt`, …
+
+Encoding, by decision type: an ordinal decision is an integer-cast scalar over its positions, a categorical one
+a choice. What an optimiser asks for is repaired to the nearest valid architecture before it is evaluated.
+
+Several objectives: differential evolution (`DE`, `TwoPointsDE`, …) handles vectors of losses, so it is told
+vectors and a reference point. The others do not (told vectors, `NGOpt` ends no better than random on such
+problems), so they minimise an augmented Tchebycheff scalarisation (Steuer & Choo 1983), one instance per weight
+vector of a simplex lattice (Das & Dennis 1998), each told all evaluations. The first evaluations are uniform
+draws; the range of their losses scales the objectives, and its upper end is the reference point.
+
+An optimiser's state is not written down (nevergrad has nothing but pickles): the strategy keeps what was asked
+and told, in order, and replays it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+
+from nas.errors import NasError, unknown
+from nas.metrics import Direction
+from nas.search.strategies.base import Cheap, Floats, Strategy
+from nas.space.batch import ArchBatch
+from nas.space.space import Space
+
+AUGMENTATION = 0.05
+
+
+class NevergradSearch(Strategy):
+    """An optimiser of nevergrad's.
+
+    Args:
+        optimizer: its name in nevergrad's registry.
+        budget: planned evaluations; some optimisers choose their method by it.
+        first: uniform draws evaluated before the optimiser is asked.
+        vectors: least number of weight vectors where losses are scalarised.
+
+    Raises:
+        NasError: no optimiser of that name, or one that cannot be built for this space.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        directions: Sequence[Direction],
+        *,
+        seed: int = 0,
+        cheap: Cheap | None = None,
+        optimizer: str = "TwoPointsDE",
+        budget: int = 500,
+        first: int = 20,
+        vectors: int = 5,
+    ) -> None:
+        super().__init__(space, directions, seed=seed, cheap=cheap)
+        self.optimizer, self.budget, self.first, self.vectors = optimizer, budget, first, vectors
+        self._seed = seed
+        self._start()
+
+    def _start(self) -> None:
+        """Fresh optimisers that were asked and told nothing."""
+        self._free = [i for i, d in enumerate(self.space.decisions) if len(d) > 1]
+        self._sign = np.array([1.0 if d == "min" else -1.0 for d in self.directions])
+        self._events: list[list[Any]] = []
+        self._low: Floats | None = None
+        self._high: Floats | None = None
+        self._losses: dict[int, tuple[Floats, float]] = {}
+        self._pending: dict[int, list[tuple[int, Any]]] = {}
+        self._turn = 0
+        first = self._build(0)
+        vectors = len(self.directions) > 1 and _handles_vectors(first)
+        self._weights = None if vectors else _lattice(len(self.directions), self.vectors)
+        count = 1 if self._weights is None else len(self._weights)
+        self._optimizers = [first, *[self._build(i) for i in range(1, count)]]
+
+    def _build(self, index: int) -> Any:
+        import nevergrad as ng
+
+        if self.optimizer not in ng.optimizers.registry:
+            raise NasError(unknown("nevergrad optimiser", self.optimizer, ng.optimizers.registry))
+        parameters = [self._parameter(self.space.decisions[i]) for i in self._free]
+        with _quiet():
+            try:
+                built = ng.optimizers.registry[self.optimizer](ng.p.Tuple(*parameters), budget=self.budget)
+            except Exception as error:
+                raise NasError(
+                    f"nevergrad's {self.optimizer} cannot be built for space {self.space.name!r}: {error}"
+                ) from None
+        built.parametrization.random_state = np.random.RandomState([self._seed, index])
+        return built
+
+    def _parameter(self, decision: Any) -> Any:
+        import nevergrad as ng
+
+        if decision.kind == "categorical":
+            return ng.p.Choice(list(range(len(decision))))
+        return ng.p.Scalar(lower=0, upper=len(decision) - 1).set_integer_casting()
+
+    def propose(self, n: int) -> ArchBatch:
+        if len(self.archs) < self.first:
+            return self.fresh(n)
+        self._events.append(["ask", n])
+        return self._ask_optimizers(n)
+
+    def tell(self, batch: ArchBatch, values: Any, violations: Any = None) -> None:
+        before = len(self.archs)
+        super().tell(batch, values, violations)
+        self._events.append(["tell", len(batch)])
+        self._learn(before, len(self.archs))
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "events": self._events}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self._start()
+        told = 0
+        for kind, count in state["events"]:
+            if kind == "ask":
+                self._ask_optimizers(count)
+            else:
+                self._learn(told, told + count, total=told + count)
+                told += count
+        self._events = [list(event) for event in state["events"]]
+
+    def _ask_optimizers(self, n: int) -> ArchBatch:
+        codes = np.zeros((n, len(self.space.decisions)), dtype=np.int64)
+        asked: list[tuple[int, Any]] = []
+        for row in range(n):
+            at = self._turn % len(self._optimizers)
+            self._turn += 1
+            with _quiet():
+                candidate = self._optimizers[at].ask()
+            codes[row, self._free] = [round(value) for value in candidate.value]
+            asked.append((at, candidate))
+        batch = self.space.repair(ArchBatch(self.space, codes))
+        violations = self.violation(batch)
+        for key, violation, (at, candidate) in zip(batch.hashes.tolist(), violations, asked):
+            if key in self._losses:
+                self._tell_one(at, candidate, *self._losses[key])
+            elif violation > 0:
+                self._tell_one(at, candidate, self._worst(), float(violation))
+            else:
+                self._pending.setdefault(key, []).append((at, candidate))
+        return batch
+
+    def _learn(self, start: int, stop: int, total: int | None = None) -> None:
+        """Tell the optimisers the evaluations from `start` to `stop`."""
+        rows = np.arange(start, stop)
+        fresh = rows if self._low is not None else self._scale(total or len(self.archs))
+        for row, key in zip(fresh.tolist(), self.archs[fresh].hashes.tolist()):
+            losses, violation = self.values[row] * self._sign, float(self.violations[row])
+            if np.isnan(losses).any():
+                losses, violation = self._worst(), 1.0
+            self._losses[key] = (losses, violation)
+            askers = self._pending.pop(key, [])
+            for at, candidate in askers:
+                self._tell_one(at, candidate, losses, violation)
+            if self._weights is not None:
+                self._share(row, losses, violation, {at for at, _ in askers})
+
+    def _scale(self, known: int) -> Any:
+        """Fix the objectives' scale once enough is known; the rows that can be told now."""
+        losses = self.values[:known] * self._sign
+        whole = ~np.isnan(losses).any(axis=1)
+        if known < self.first or not whole.any():
+            return np.zeros(0, dtype=np.int64)
+        self._low, self._high = losses[whole].min(axis=0), losses[whole].max(axis=0)
+        self._high = np.where(self._high > self._low, self._high, self._low + 1.0)
+        if self._weights is None:
+            import nevergrad as ng
+
+            self._optimizers[0].tell(ng.p.MultiobjectiveReference(), self._high.tolist())
+        return np.arange(known)
+
+    def _worst(self) -> Floats:
+        assert self._high is not None
+        return self._high
+
+    def _tell_one(self, at: int, candidate: Any, losses: Floats, violation: float) -> None:
+        """Infeasible candidates are told losses beyond the worst, growing with the violation."""
+        assert self._low is not None and self._high is not None
+        scaled = (losses - self._low) / (self._high - self._low)
+        if violation > 0:
+            scaled = np.maximum(scaled, 1.0) + 1.0 + min(violation, 1e6)
+        with _quiet():
+            if self._weights is not None:
+                self._optimizers[at].tell(candidate, float(_tchebycheff(scaled, self._weights[at])))
+            else:
+                told = self._low + scaled * (self._high - self._low)
+                self._optimizers[at].tell(candidate, told.tolist())
+
+    def _share(self, row: int, losses: Floats, violation: float, knowing: set[int]) -> None:
+        """Tell an evaluation to the optimisers that did not ask for it (differential evolution cannot hear it)."""
+        import nevergrad as ng
+
+        position = [int(self.archs.codes[row, i]) for i in self._free]
+        for at, optimizer in enumerate(self._optimizers):
+            if at in knowing:
+                continue
+            candidate = optimizer.parametrization.spawn_child(new_value=tuple(position))
+            try:
+                self._tell_one(at, candidate, losses, violation)
+            except ng.errors.TellNotAskedNotSupportedError:
+                continue
+
+
+def _handles_vectors(optimizer: Any) -> bool:
+    from nevergrad.optimization.differentialevolution import _DE
+
+    return isinstance(optimizer, _DE)
+
+
+def _tchebycheff(scaled: Floats, weights: Floats) -> float:
+    weighted = scaled * weights
+    return float(weighted.max() + AUGMENTATION * weighted.sum())
+
+
+def _lattice(objectives: int, least: int) -> Floats:
+    """Evenly spread weight vectors, at least `least`, `(k, objectives)`, none of their entries 0."""
+    if objectives == 1:
+        return np.ones((1, 1))
+    parts = 1
+    while len(rows := list(_compositions(parts, objectives))) < least:
+        parts += 1
+    weights = np.maximum(np.array(rows) / parts, 0.05)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _compositions(parts: int, count: int) -> Iterator[list[int]]:
+    """All ways to write `parts` as `count` ordered non-negative integers."""
+    for bars in combinations(range(parts + count - 1), count - 1):
+        edges = (-1, *bars, parts + count - 1)
+        yield [b - a - 1 for a, b in pairwise(edges)]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without nevergrad's advice on choosing another optimiser."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

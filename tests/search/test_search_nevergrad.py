@@ -1,0 +1,93 @@
+"""nevergrad's optimisers: what they are told, what they ask for, and what they find."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nas.search.pareto import hypervolume
+from nas.search.strategies import strategy
+from nas.search.strategies.nevergrad import NevergradSearch, _lattice
+from nas.space import ArchBatch, Space, load_space
+
+SIZES, LEVELS = 12, 8
+DIRECTIONS = ("max", "min")
+_RNG = np.random.default_rng(0)
+GAIN, COST = _RNG.random(SIZES) + 0.2, _RNG.random(SIZES) + 0.2
+
+
+def _space(folder: Path) -> Space:
+    path = folder / "s.yaml"
+    lines = "".join(f"  x{i}: {{min: 0, max: {LEVELS - 1}, step: 1}}\n" for i in range(SIZES))
+    path.write_text(f"version: 1\nname: s\ndecisions:\n{lines}")
+    return load_space(path)
+
+
+def _values(batch: ArchBatch) -> np.ndarray:
+    x = batch.codes / (LEVELS - 1)
+    return np.stack([(GAIN * np.sqrt(x)).sum(axis=1), (COST * x**2).sum(axis=1)], axis=1)
+
+
+def _reachable() -> float:
+    """Hypervolume of the front: the problem separates, so each trade-off has its optimum per decision."""
+    grid = np.arange(LEVELS) / (LEVELS - 1)
+    points = []
+    for share in np.linspace(0, 1, 500):
+        net = share * GAIN[:, None] * np.sqrt(grid) - (1 - share) * COST[:, None] * grid**2
+        best = grid[net.argmax(axis=1)]
+        points.append([(GAIN * np.sqrt(best)).sum(), (COST * best**2).sum()])
+    return hypervolume(np.array(points), (0.0, COST.sum()), DIRECTIONS)
+
+
+def _reached(space: Space, name: str, evaluations: int, **options: int) -> float:
+    search = strategy(name, space, DIRECTIONS, seed=0, budget=evaluations, **options)
+    while len(search.archs) < evaluations:
+        batch = search.ask(20)
+        search.tell(batch, _values(batch))
+    return hypervolume(search.values, (0.0, COST.sum()), DIRECTIONS) / _reachable()
+
+
+@pytest.mark.parametrize("optimizer", ["TwoPointsDE", "DiscreteOnePlusOne"])
+def test_beats_random_search_on_a_known_front(optimizer: str, tmp_path: Path) -> None:
+    space = _space(tmp_path)
+    assert _reached(space, f"nevergrad:{optimizer}", 400) > _reached(space, "random", 400) + 0.02
+
+
+def test_one_objective_is_minimised(tmp_path: Path) -> None:
+    space = _space(tmp_path)
+    search = strategy("nevergrad:DiscreteOnePlusOne", space, ("min",), seed=0, budget=300)
+    while len(search.archs) < 300:
+        batch = search.ask(10)
+        search.tell(batch, np.abs(batch.codes - 5).sum(axis=1))
+    assert search.values.min() <= 4
+
+
+def test_differential_evolution_is_told_vectors_and_others_scalars(tmp_path: Path) -> None:
+    space = _space(tmp_path)
+    vectors, scalars = (
+        strategy(f"nevergrad:{name}", space, DIRECTIONS, first=10) for name in ("DE", "OnePlusOne")
+    )
+    assert isinstance(vectors, NevergradSearch) and isinstance(scalars, NevergradSearch)
+    for search in (vectors, scalars):
+        for _ in range(3):
+            batch = search.ask(10)
+            search.tell(batch, _values(batch))
+    assert [optimizer.num_objectives for optimizer in vectors._optimizers] == [2]
+    assert [optimizer.num_objectives for optimizer in scalars._optimizers] == [1] * 5
+
+
+def test_weight_vectors_spread_over_the_simplex() -> None:
+    for objectives in (1, 2, 3, 4):
+        weights = _lattice(objectives, 5)
+        assert np.allclose(weights.sum(axis=1), 1) and (weights > 0).all()
+        assert len(weights) >= (5 if objectives > 1 else 1)
+        assert len(np.unique(weights, axis=0)) == len(weights)
+
+
+def test_nevergrad_is_imported_only_when_used() -> None:
+    code = "import sys, nas.cli, nas.search.strategies; sys.exit('nevergrad' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
