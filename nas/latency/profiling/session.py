@@ -15,8 +15,10 @@ from nas.latency.profiling.exports import Exports
 from nas.latency.profiling.folder import DeviceFolder, Identity
 from nas.latency.profiling.profiler import Limits, Profiler
 from nas.latency.profiling.runtimes.base import Runtime, runtime_of
+from nas.latency.profiling.targets.adb import AdbTarget
 from nas.latency.profiling.targets.base import Facts, Target
 from nas.latency.profiling.targets.local import local_target
+from nas.latency.profiling.targets.ssh import SshTarget
 from nas.latency.profiling.use import space_use
 from nas.space.load import load_space
 
@@ -107,10 +109,18 @@ def target_of(request: Request, runtime: type[Runtime]) -> Target:
     Raises:
         NasError: it cannot be reached that way.
     """
-    scheme, _, rest = request.via.partition(":")
+    way, _, rest = request.via.partition(":")
     if not request.via:
         return local_target(runtime.name, request.threads)
-    raise NasError(f"--via {request.via!r}: {scheme} {rest} is not a way to reach a device.")
+    if request.target == HOST:
+        raise NasError(
+            f"`{HOST}` is this machine; give the device behind --via {request.via} a name of its own."
+        )
+    if way == "ssh":
+        return SshTarget(request.via, runtime.name, request.threads, request.python)
+    if way == "adb":
+        return AdbTarget(rest, runtime.name, runtime.version(), request.threads, request.binary)
+    raise NasError(f"--via {request.via!r}: ssh://user@host[:port] or adb[:serial] is needed.")
 
 
 def _folder(request: Request, facts: Facts) -> DeviceFolder:
