@@ -19,21 +19,19 @@ from nas.latency.features import elements_in
 from nas.latency.report import Errors, KernelReport
 from nas.latency.rows import IntArray
 from nas.latency.signature import sizes_of
-from nas.latency.statistics import log_ratio, student_quantile
+from nas.latency.statistics import LEVEL, log_ratio
 from nas.latency.times import CODES, FloatArray, UnitTimes
 
 Units = Mapping[str, tuple[IntArray, FloatArray]]
 
 WEIGHTS = "weights.read"
 _HEAVY = ("conv", "matmul", "depthwise")
-_PRIOR = (
-    1e-3  # weight of "as fast as its class" beside one kind of unit, from leaving kinds of four phones out
-)
-_FLOOR = 0.02  # least rate of a class, as a share of the rate at which it alone would take all the time
-_DOUBT, _DOUBT_KINDS = (
-    0.4,
-    1.0,
-)  # what is believed of the error before any kind was left out: its RMS log ratio
+# Weight of "as fast as its class" beside one kind of unit, from leaving kinds of four phones out.
+_PRIOR = 1e-3
+# Least rate of a class, as a share of the rate at which it alone would take all the time.
+_FLOOR = 0.02
+# What half an interval is at least, while fewer kinds could be left out.
+_DOUBT, _FEW_KINDS = float(np.log(2)), 3
 
 
 def kernel_terms(kind: str, rows: IntArray) -> dict[str, FloatArray]:
@@ -118,10 +116,19 @@ def _coverage(ratios: Mapping[str, FloatArray]) -> float | None:
 
 
 def _log_half(ratios: Mapping[str, FloatArray]) -> float:
-    """Half width of the 90 % interval for a kind not seen: Student's t over kinds, with a prior for few."""
-    kinds = _DOUBT_KINDS + len(ratios)
-    squares = _DOUBT_KINDS * _DOUBT**2 + sum(float(np.mean(ratio**2)) for ratio in ratios.values())
-    return student_quantile(kinds) * float(np.sqrt(squares / kinds))
+    """Half width of the 90 % interval for a kind not seen, wider the fewer kinds it is from.
+
+    The 90 % quantile of the ratios' size, every kind weighing the same, times `1 + 1 / kinds`; a factor of two
+    with fewer than three kinds, unless they say more.
+    """
+    if not ratios:
+        return _DOUBT
+    size = np.abs(np.concatenate(list(ratios.values())))
+    weight = np.concatenate([np.full(len(ratio), 1 / len(ratio)) for ratio in ratios.values()])
+    order = np.argsort(size)
+    reached = np.searchsorted(np.cumsum(weight[order]), LEVEL * len(ratios))
+    half = (1 + 1 / len(ratios)) * float(size[order][min(reached, len(size) - 1)])
+    return max(half, _DOUBT) if len(ratios) < _FEW_KINDS else half
 
 
 def _rates(units: Units) -> dict[str, float]:

@@ -87,17 +87,19 @@ def test_a_view_is_a_copy_until_somebody_times_it() -> None:
 
 @pytest.mark.parametrize("phone", ["pixel1", "pixel4", "pixel6", "xiaomi11"])
 def test_kinds_left_out_of_a_phone(shared_data: Path, phone: str) -> None:
-    """No kind of unit is off by more than half on average when it was never timed, and the interval holds."""
+    """No kind of unit is off by more than half on average when it was never timed; the interval, made without
+    it too, holds about as often as it says over the kinds."""
     table = nn_meter.read(shared_data / "nn_meter_lut" / f"{phone}_lut_ln_v3.json")
     units = {kind: (table.rows(kind)[::7], table.times(kind).ms[::7]) for kind in table.kinds}
-    report = fit_kernel_model(units)
+    report, held = fit_kernel_model(units), []
     for kind, (rows, ms) in units.items():
         others = fit_kernel_model({other: value for other, value in units.items() if other != kind})
         times = KernelModel(others.rates, others.log_half).predict(kind, rows)
         assert report.errors[kind].mean == pytest.approx(np.abs(times.ms / ms - 1).mean(), rel=1e-9)
         assert report.errors[kind].mean < 0.5
-        assert ((times.low <= ms) & (ms <= times.high)).mean() > 0.8
+        held.append(((times.low <= ms) & (ms <= times.high)).mean())
         assert (times.provenance == CODES["estimated"]).all()
+    assert np.mean(held) >= 0.85
     assert report.coverage is not None
     assert report.coverage >= 0.85
 
@@ -106,4 +108,4 @@ def test_few_kinds_are_trusted_less() -> None:
     kinds = ("ffn", "attention", "mbconv", "pooled_head")
     units = {kind: (some_rows(kind), law(kind, some_rows(kind))) for kind in kinds}
     widths = [fit_kernel_model(dict(list(units.items())[:n])).log_half for n in (1, 2, 4)]
-    assert widths[0] > widths[1] > widths[2]
+    assert widths[0] >= widths[1] > widths[2]
