@@ -19,15 +19,16 @@ from nas.latency.predictor import Predictor
 from nas.latency.profiling.choice import most_useful, spread_out
 from nas.latency.profiling.exports import Exports, Wanted, discard
 from nas.latency.profiling.folder import DeviceFolder
-from nas.latency.profiling.timing import SENTINEL, Timing
-from nas.latency.profiling.use import Use
+from nas.latency.profiling.targets.base import Burst, Target
+from nas.latency.profiling.timing import NETWORK, SENTINEL, Timing
+from nas.latency.profiling.use import Use, working_set_kib
+from nas.latency.profiling.whole import spread_networks
 from nas.latency.signature import format_signature
 from nas.latency.table import Entry, Key, LatencyTable
 from nas.space.batch import Arch
 from nas.space.space import Space
 
 if TYPE_CHECKING:
-    from nas.latency.profiling.targets.base import Target
     from nas.pipeline.progress import Reporter
 
 Item = TypeVar("Item")
@@ -36,7 +37,7 @@ UNITS_AT_ONCE, NETWORKS_AT_ONCE = 12, 3
 FIRST_ROUND = 96
 _GROWTH = 0.5  # a round times half as many units as are known, so that fits stay few
 _NETWORK_SHARE = 0.35  # of a budget, at most, goes to whole networks
-_FEW_NETWORKS = 10  # that a network-level error is believed of
+_FEW_NETWORKS = 15  # that a network-level error is believed of
 _ROUNDS_OF_NETWORKS = 3
 
 
@@ -98,7 +99,7 @@ class Profiler:
             NasError: the target is gone or throttled, or files cannot be written; what was timed is kept.
         """
         timing = self._timing()
-        archs = self._archs()
+        archs = spread_networks(self.space, self.limits.networks, self.seed + 1)
         predictor: Predictor | None = None
         fitted_on = (-1, -1)
         for number in range(1, 1000):
@@ -127,14 +128,13 @@ class Profiler:
         if not found:
             raise NasError(f"the sentinel kernel cannot be exported: {failures[SENTINEL]}")
         known = self.folder.baseline
-        timing = Timing(self.target, found[0], baseline=known, seed=self.seed, warn=self.reporter.warn)
+        unit = Burst(flush_kib=working_set_kib(self.space))
+        timing = Timing(
+            self.target, found[0], baseline=known, unit=unit, seed=self.seed, warn=self.reporter.warn
+        )
         if known is None:
             self.folder.start(timing.drift.baseline, SENTINEL)
         return timing
-
-    def _archs(self) -> list[Arch]:
-        """The networks to time, drawn from the whole space, always the same ones."""
-        return list(self.space.sample(self.limits.networks, seed=self.seed + 1).unique())
 
     def _next_units(self, predictor: Predictor | None) -> list[Key]:
         known = self.folder.table
@@ -166,7 +166,7 @@ class Profiler:
                     return
                 begun = time.monotonic()
                 wanted = {self._wanted(arch).name: arch for arch in some}
-                entries = self._timed(timing, [self._wanted(arch) for arch in some])
+                entries = self._timed(timing, [self._wanted(arch) for arch in some], NETWORK)
                 new = NetworkTable(
                     (self.space.name, wanted[name].values, entry) for name, entry in entries.items()
                 )
@@ -178,11 +178,13 @@ class Profiler:
     def _wanted(self, arch: Arch) -> Wanted:
         return Wanted.network(self.source, self.space.name, arch.id, arch.values)
 
-    def _timed(self, timing: Timing, wanted: Sequence[Wanted]) -> dict[str, Entry]:
+    def _timed(
+        self, timing: Timing, wanted: Sequence[Wanted], burst: Burst | None = None
+    ) -> dict[str, Entry]:
         begun = time.monotonic()
         exported, failures = self.exports.get(wanted)
         try:
-            samples, refused = timing.batch(exported)
+            samples, refused = timing.batch(exported, burst)
         finally:
             for model in exported:
                 discard(model)

@@ -19,7 +19,7 @@ from nas.latency.profiling.targets.base import Burst, Target
 from nas.latency.table import Entry
 
 SENTINEL = "mbconv h=28 w=28 cin=32 cout=32 kernel=3 stride=1 expansion=4 se=0 act=relu"
-SENTINEL_BURST = Burst(warmup=1, warmup_ms=1.0, runs=8, least_ms=8.0)
+NETWORK = Burst(warmup_ms=0.0, runs=8, least_ms=60.0)
 _CALIBRATION = 15
 _GROUP = 4  # bursts between two sentinels
 _REDOS = 3
@@ -64,7 +64,7 @@ class Timing:
         *,
         baseline: float | None = None,
         bursts: int = 3,
-        burst: Burst | None = None,
+        unit: Burst | None = None,
         seed: int = 0,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
@@ -73,7 +73,7 @@ class Timing:
         Args:
             baseline: its time in ms when profiling began; None measures it now.
             bursts: of each model.
-            burst: how long each is.
+            unit: a burst of a unit and of the sentinel.
             seed: of the order.
             warn: told what could not be timed well.
 
@@ -81,7 +81,7 @@ class Timing:
             NasError: the target is gone, or cannot run the sentinel.
         """
         self._target, self._sentinel, self._warn = target, sentinel, warn
-        self._bursts, self._burst = bursts, burst or Burst()
+        self._bursts, self._unit = bursts, unit or Burst()
         self._rng = np.random.default_rng(seed)
         target.load(sentinel)
         if baseline is None:
@@ -89,8 +89,14 @@ class Timing:
         self.drift = Drift(baseline)
         self.drift.steady(self._tick())
 
-    def batch(self, models: Sequence[Exported]) -> tuple[dict[str, Sample], dict[str, str]]:
+    def batch(
+        self, models: Sequence[Exported], burst: Burst | None = None
+    ) -> tuple[dict[str, Sample], dict[str, str]]:
         """Samples by name, and why some models could not be run, by name.
+
+        Args:
+            models: to time.
+            burst: of each; a unit's by default.
 
         Raises:
             NasError: the target is gone, or throttled.
@@ -99,11 +105,11 @@ class Timing:
         loaded = [model for model in models if self._load(model, failures)]
         found: dict[str, list[tuple[float, ...]]] = {model.name: [] for model in loaded}
         for _ in range(self._bursts):
-            self._pass(loaded, found)
+            self._pass(loaded, found, burst or self._unit)
         for _ in range(_EXTRA):
             again = [model for model in loaded if Sample(tuple(found[model.name])).disagrees]
             if again:
-                self._pass(again, found)
+                self._pass(again, found, burst or self._unit)
         for model in loaded:
             self._target.drop(model)
         return {name: Sample(tuple(bursts)) for name, bursts in found.items()}, failures
@@ -116,17 +122,19 @@ class Timing:
             return False
         return True
 
-    def _pass(self, models: Sequence[Exported], found: Mapping[str, list[tuple[float, ...]]]) -> None:
+    def _pass(
+        self, models: Sequence[Exported], found: Mapping[str, list[tuple[float, ...]]], burst: Burst
+    ) -> None:
         order = [models[index] for index in self._rng.permutation(len(models))]
         for start in range(0, len(order), _GROUP):
             group = order[start : start + _GROUP]
-            for model, times in zip(group, self._group(group)):
+            for model, times in zip(group, self._group(group, burst)):
                 found[model.name].append(times)
 
-    def _group(self, group: Sequence[Exported]) -> list[tuple[float, ...]]:
+    def _group(self, group: Sequence[Exported], burst: Burst) -> list[tuple[float, ...]]:
         """Bursts of a few models between two sentinels; again if those show a jump."""
         for _ in range(_REDOS + 1):
-            times = [self._target.time(model, self._burst) for model in group]
+            times = [self._target.time(model, burst) for model in group]
             steady = self.drift.steady(self._tick())
             if steady:
                 break
@@ -135,7 +143,7 @@ class Timing:
             self._warn(
                 f"the device's speed jumps by more than 10 %; after {_REDOS} repeats kept as it is: {names}"
             )
-        return [tuple(self.drift.factor * ms for ms in burst) for burst in times]
+        return [tuple(self.drift.factor * ms for ms in one) for one in times]
 
     def _tick(self) -> float:
-        return float(np.median(self._target.time(self._sentinel, SENTINEL_BURST)))
+        return float(np.median(self._target.time(self._sentinel, self._unit)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nas.costs.counts import cost
 from nas.latency.rows import IntArray, RowIndex, unique_rows
 from nas.latency.signature import rows_of, unit_keys, words
 from nas.latency.times import FloatArray
@@ -69,6 +70,12 @@ def space_use(space: Space, draws: int = DRAWS, seed: int = 0) -> dict[str, Use]
             active = np.broadcast_to(np.asarray(slot.active, dtype=bool), (count,))
             found.setdefault(slot.kind, []).append(rows[active])
     return {kind: _use(kind, np.concatenate(rows), draws) for kind, rows in sorted(found.items())}
+
+
+def working_set_kib(space: Space, draws: int = 256) -> int:
+    """KiB of float32 weights that a network of the space has on average, between 1 MiB and 64 MiB."""
+    weights = cost(space, space.sample(draws, seed=0))["params"].mean() * 4 / 1024
+    return int(np.clip(weights, 1024, 64 * 1024))
 
 
 def _use(kind: str, rows: IntArray, draws: int) -> Use:

@@ -103,7 +103,8 @@ class AdbTarget(Target):
         if binary is None or not binary.is_file():
             given = f"{binary} is not a file" if binary else "none is given"
             raise NasError(
-                f"--via adb: the program {self._program.name}, built for the phone, is needed as --binary PATH; {given}."
+                f"--via adb: the program {self._program.name}, built for the phone, is needed as --binary PATH; "
+                f"{given}."
             )
         self._binary, self._adb = binary, ["adb", *(["-s", serial] if serial else [])]
         self._per_run: dict[str, float] = {}

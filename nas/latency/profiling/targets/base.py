@@ -18,13 +18,16 @@ class Burst:
         warmup, warmup_ms: least runs and time of the warm-up.
         runs, least_ms: the burst goes on until it has this many runs and took this long …
         most_ms: … or this long, with three runs.
+        flush_kib: KiB of other memory read before every run, where the target can: in a network a unit finds its
+            weights where the other units left them, not in the nearest cache.
     """
 
     warmup: int = 2
-    warmup_ms: float = 4.0
-    runs: int = 8
-    least_ms: float = 24.0
-    most_ms: float = 2000.0
+    warmup_ms: float = 2.0
+    runs: int = 12
+    least_ms: float = 4.0
+    most_ms: float = 1000.0
+    flush_kib: int = 0
 
 
 @dataclass(frozen=True)
