@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+MANY, SHOWN = 60, 8
+
 
 class NasError(Exception):
     """Base of every error shown to users as one clear message, without a traceback."""
@@ -43,8 +45,14 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
+def _nearest(word: str, names: list[str]) -> list[str]:
+    return difflib.get_close_matches(word, names, n=SHOWN, cutoff=0.0)
+
+
 def unknown(what: str, word: str, known: Iterable[str]) -> str:
     """One sentence for an unknown name: what is known, and the likely word."""
     names = sorted(known)
     listing = ", ".join(names) if names else "none"
+    if len(names) > MANY:
+        listing = f"{len(names)}, among them {', '.join(_nearest(word, names))}"
     return f"unknown {what} {word!r}.{suggestion(word, names)} Known: {listing}."

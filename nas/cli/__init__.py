@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli import device, doctor, front, report, run, show, space, study
+from nas.cli import device, doctor, front, predictor, report, run, show, space, study, sweep
 from nas.errors import NasError
 
 app = typer.Typer(
@@ -22,9 +22,11 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.add_typer(space.app, name="space")
 app.add_typer(device.app, name="device")
+app.add_typer(predictor.app, name="predictor")
 app.add_typer(study.app, name="study")
 app.command("front")(front.front)
 app.command("show")(show.show)
+app.command("sweep")(sweep.sweep)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 

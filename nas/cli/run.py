@@ -36,7 +36,8 @@ def run(
         typer.Option("--require", help="A named requirement of the space; repeat.", metavar="NAME"),
     ] = None,
     strategy: Annotated[
-        str | None, typer.Option(help="predictor, nsga2, nsga2:elasticvit or random.")
+        str | None,
+        typer.Option(help="predictor, nsga2, nsga2:elasticvit, random or nevergrad:OPTIMIZER."),
     ] = None,
     n_trials: Annotated[int | None, typer.Option(help="Real evaluations of the search.", min=1)] = None,
     accuracy: Annotated[str, typer.Option(help="supernet, or table:FILE.csv#COLUMN.")] = "supernet",
@@ -57,12 +58,29 @@ def run(
         list[str] | None,
         typer.Option("--set", help="Any setting, e.g. train.steps=100; repeat.", metavar="KEY=VALUE"),
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Evaluate by Ray workers: local, auto, HOST:PORT or ray://HOST:PORT.", metavar="ADDRESS"
+        ),
+    ] = None,
+    n_workers: Annotated[int, typer.Option(help="Ray workers.", min=1)] = 1,
+    max_failures: Annotated[
+        int, typer.Option(help="How often a candidate is tried again after its worker died.", min=0)
+    ] = 3,
+    synchronous: Annotated[
+        bool,
+        typer.Option(
+            "--synchronous", help="With --ray: whole batches, the same candidates as without workers."
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only the front and errors.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print all settings too.")] = False,
 ) -> None:
     """Train a supernet for SPACE, search it for the device, and store and report the front."""
     from nas.pipeline.progress import ConsoleReporter, Silent
     from nas.pipeline.run import run as run_study
+    from nas.scale.workers import Workers
 
     reporter = Silent() if quiet else ConsoleReporter()
     try:
@@ -88,6 +106,7 @@ def run(
             command=["nas", *sys.argv[1:]],
             verbose=verbose,
             reporter=reporter,
+            workers=None if ray is None else Workers(ray, n_workers, max_failures, not synchronous),
         )
     except KeyboardInterrupt:
         again = shlex.join(["nas", *[a for a in sys.argv[1:] if a != "--resume"], "--resume"])

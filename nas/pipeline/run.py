@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,10 @@ from nas.pipeline.evaluating import Evaluator, NoEvaluator, TableEvaluator, supe
 from nas.pipeline.facts import deviations, run_facts
 from nas.pipeline.finishing import finish
 from nas.pipeline.plan import RunPlan, check_feasible, make_plan, study_folder
+from nas.pipeline.pool import LocalPool, Pool
 from nas.pipeline.progress import Interrupt, Reporter, Silent
 from nas.pipeline.searching import Search
-from nas.pipeline.training import Interrupted, check_card, obtain, set_threads, trained_on
+from nas.pipeline.training import Interrupted, TrainedSupernet, check_card, obtain, set_threads, trained_on
 from nas.settings import make_settings
 from nas.space.load import load_space
 from nas.space.space import Space
@@ -25,6 +27,7 @@ from nas.study import Study
 
 if TYPE_CHECKING:
     from nas.pipeline.load_data import LoadedData
+    from nas.scale.workers import Workers
 
 TRUSTED_TAU = 0.5
 
@@ -53,6 +56,7 @@ def run(
     command: Sequence[str] = (),
     verbose: bool = False,
     reporter: Reporter | None = None,
+    workers: Workers | None = None,
 ) -> Study:
     """Search a space: train (or take) a supernet, search, re-evaluate the front, store, report.
 
@@ -70,6 +74,7 @@ def run(
         command: how the run was started, for its facts.
         verbose: tell all settings.
         reporter: told what happens; silent by default.
+        workers: Ray workers that evaluate candidates; None evaluates them here, one at a time.
 
     Returns:
         The finished study.
@@ -113,7 +118,7 @@ def run(
     deadline = None if timeout is None else started + timeout
     with Interrupt() as interrupt:
         try:
-            _work(plan, loaded_data, store, study, reporter, interrupt, deadline, started)
+            _work(plan, loaded_data, store, study, reporter, interrupt, deadline, started, workers)
         except Interrupted:
             store.set_state(study.id, "interrupted")
             raise KeyboardInterrupt from None
@@ -199,12 +204,15 @@ def _work(
     interrupt: Interrupt,
     deadline: float | None,
     started: float,
+    workers: Workers | None,
 ) -> None:
     phases: dict[str, float] = {}
-    evaluator = _evaluator(plan, data, store, study, reporter, interrupt)
+    trained = _trained(plan, data, store, study, reporter, interrupt)
+    evaluator = _evaluator(plan, data, trained)
     phases["supernet"] = time.monotonic() - started
-    search = Search(plan, evaluator, store, study.id, deadline)
-    progress = search.run(reporter, interrupt)
+    with _pool(plan, trained, evaluator, workers, reporter) as pool:
+        search = Search(plan, pool, store, study.id, deadline)
+        progress = search.run(reporter, interrupt)
     phases["search"] = progress.wall_s
     search.check_found()
     _judge_predictor(search, store, study, reporter)
@@ -216,18 +224,43 @@ def _work(
     store.set_state(study.id, "finished")
 
 
-def _evaluator(
+def _evaluator(plan: RunPlan, data: LoadedData | None, trained: TrainedSupernet | None) -> Evaluator:
+    if plan.accuracy_table is not None:
+        return TableEvaluator(plan.accuracy_table)
+    if data is None or trained is None:
+        return NoEvaluator()
+    return supernet_evaluator(plan, trained, data)
+
+
+@contextmanager
+def _pool(
+    plan: RunPlan,
+    trained: TrainedSupernet | None,
+    evaluator: Evaluator,
+    workers: Workers | None,
+    reporter: Reporter,
+) -> Iterator[Pool]:
+    if workers is None:
+        yield LocalPool(evaluator)
+        return
+    if trained is None:
+        raise NasError("--ray: this run evaluates no networks, so there is nothing for workers to do.")
+    from nas.scale.workers import ray_pool
+
+    with ray_pool(plan, trained, workers, reporter) as pool:
+        yield pool
+
+
+def _trained(
     plan: RunPlan,
     data: LoadedData | None,
     store: Storage,
     study: StudyRow,
     reporter: Reporter,
     interrupt: Interrupt,
-) -> Evaluator:
-    if plan.accuracy_table is not None:
-        return TableEvaluator(plan.accuracy_table)
+) -> TrainedSupernet | None:
     if data is None:
-        return NoEvaluator()
+        return None
     reporter.say(
         f"data {data.name}: {data.count('train'):,} training, {data.count('search'):,} search and "
         f"{data.count('test'):,} test images, {data.classes} classes"
@@ -249,7 +282,7 @@ def _evaluator(
         "warnings": [*trained.card["warnings"], *_sampler_warnings(trained.card["sampler"], reporter)],
     }
     store.add_facts(study.id, facts)
-    return supernet_evaluator(plan, trained, data)
+    return trained
 
 
 def _sampler_warnings(facts: dict[str, float], reporter: Reporter) -> list[str]:

@@ -15,9 +15,10 @@ from nas.accuracy.predictor import ArchPredictor, rank_correlation
 from nas.errors import NasError
 from nas.files import write_atomically
 from nas.metrics import Metric
-from nas.pipeline.evaluating import Evaluator
 from nas.pipeline.plan import RunPlan
+from nas.pipeline.pool import Evaluated, Pool
 from nas.pipeline.progress import Interrupt, Reporter
+from nas.pipeline.stream import Stream
 from nas.pipeline.training import Interrupted
 from nas.search.objective import explain_empty, total_violation
 from nas.search.strategies import Strategy, strategy
@@ -39,25 +40,28 @@ class Progress:
         trials: evaluations so far.
         wall_s: seconds spent evaluating and proposing, over all sessions.
         pairs: predicted and evaluated accuracy of archs the predictor had not seen.
+        unfinished: codes of archs that were asked for and not evaluated when the state was written.
     """
 
     generation: int = 0
     trials: int = 0
     wall_s: float = 0.0
     pairs: list[tuple[float, float]] = field(default_factory=list)
+    unfinished: list[list[int]] = field(default_factory=list)
 
 
 class Search:
     """One study's search.
 
     Args:
+        pool: evaluates.
         deadline: `time.monotonic()` after which no further batch is begun; None: no limit.
     """
 
     def __init__(
-        self, plan: RunPlan, evaluator: Evaluator, storage: Storage, study_id: int, deadline: float | None
+        self, plan: RunPlan, pool: Pool, storage: Storage, study_id: int, deadline: float | None
     ) -> None:
-        self.plan, self.evaluator, self.storage, self.study_id = plan, evaluator, storage, study_id
+        self.plan, self.pool, self.storage, self.study_id = plan, pool, storage, study_id
         self.deadline = deadline
         settings = plan.settings
         self.cheap = plan.cheap
@@ -81,35 +85,51 @@ class Search:
         self._resume()
         total = self.plan.settings.search.n_trials
         with reporter.task("searching", total, self.progress.trials) as task:
+            if self.pool.asynchronous:
+                Stream(self, task).run(reporter, interrupt)
+                return self.progress
             while self.progress.trials < total:
                 if interrupt.asked:
                     raise Interrupted
-                if self.deadline is not None and time.monotonic() > self.deadline:
-                    reporter.warn(f"--timeout reached after {self.progress.trials} of {total} trials")
+                if self.late(reporter):
                     break
                 started = time.monotonic()
                 batch = self.strategy.ask(min(self.plan.settings.search.batch, total - self.progress.trials))
                 if not len(batch):
-                    reporter.say(
-                        f"every architecture that can be asked for is evaluated ({self.progress.trials})"
-                    )
+                    self.say_exhausted(reporter)
                     break
-                self._evaluate(batch, task, started)
+                predicted = self.predict(batch)
+                for arch in batch:
+                    self.pool.submit(arch)
+                found = {}
+                for _ in range(len(batch)):
+                    result = self.pool.next()
+                    found[result.arch_id] = result
+                    task.advance()
+                self.learn(batch, [found[arch_id] for arch_id in batch.ids], predicted, started)
         return self.progress
 
-    def _evaluate(self, batch: ArchBatch, task: Any, started: float) -> None:
+    def late(self, reporter: Reporter) -> bool:
+        """Whether no further candidates may be asked for; says so."""
+        if self.deadline is None or time.monotonic() <= self.deadline:
+            return False
+        total = self.plan.settings.search.n_trials
+        reporter.warn(f"--timeout reached after {self.progress.trials} of {total} trials")
+        return True
+
+    def say_exhausted(self, reporter: Reporter) -> None:
+        """Say that the space has nothing more to ask for."""
+        reporter.say(f"every architecture that can be asked for is evaluated ({self.progress.trials})")
+
+    def learn(self, batch: ArchBatch, results: list[Evaluated], predicted: Any, started: float) -> None:
+        """Tell the strategy what a batch is worth, and store it."""
         metrics = self.plan.metrics.metrics(batch)
-        predicted = self._predicted(batch)
-        walls = []
-        for arch, row in zip(batch, metrics):
-            begun = time.monotonic()
-            accuracy = self.evaluator.evaluate(arch)
-            if accuracy is not None:
-                row["accuracy"] = accuracy
-            walls.append(time.monotonic() - begun)
-            task.advance()
+        for row, result in zip(metrics, results):
+            if result.accuracy is not None:
+                row["accuracy"] = result.accuracy
         values, violations = self._values(batch, metrics)
         self.strategy.tell(batch, values, violations)
+        walls = [result.wall_s for result in results]
         self._store(batch, metrics, values, violations, walls, predicted, started)
 
     def _values(self, batch: ArchBatch, metrics: list[dict[str, Metric]]) -> tuple[Any, Any]:
@@ -124,7 +144,7 @@ class Search:
         violations[known] = total_violation(self.plan.constraints, bounded, int(known.sum()))
         return values, violations
 
-    def _predicted(self, batch: ArchBatch) -> Any:
+    def predict(self, batch: ArchBatch) -> Any:
         """Accuracy of a batch as predicted from all earlier evaluations, for the held-out correlation."""
         objectives = [objective.metric for objective in self.plan.objectives]
         if "accuracy" not in objectives or len(self.strategy.archs) < PREDICT_FROM:
@@ -237,6 +257,7 @@ class Search:
             "trials": self.progress.trials,
             "wall_s": self.progress.wall_s,
             "pairs": self.progress.pairs,
+            "unfinished": self.progress.unfinished,
         }
         write_atomically(self._file, json.dumps(state))
 
@@ -252,6 +273,7 @@ class Search:
             int(state["trials"]),
             float(state["wall_s"]),
             [(float(p), float(t)) for p, t in state["pairs"]],
+            [list(codes) for codes in state["unfinished"]],
         )
 
     @property

@@ -29,20 +29,36 @@ _PARTS = resources.files("nas.report") / "static"
 
 def render(snapshot: Snapshot) -> str:
     """The report of a study as HTML."""
-    found = sections(snapshot)
-    plotly, script = get_plotlyjs(), _part("report.js")
     study = snapshot.study
+    return assemble(
+        study.name,
+        f"Space {study.space} · {study.state} · {study.updated:%Y-%m-%d %H:%M} UTC",
+        " ".join(sentences(snapshot)),
+        warnings(snapshot),
+        sections(snapshot),
+    )
+
+
+def assemble(name: str, meta: str, summary: str, told: Sequence[str], found: Sequence[Section]) -> str:
+    """A page of sections.
+
+    Args:
+        name, meta: title and the line under it, as plain text.
+        summary: HTML.
+        told: warnings, as plain text.
+    """
+    plotly, script = get_plotlyjs(), _part("report.js")
     return Template(_part("page.html")).substitute(
         policy=f"default-src 'none'; script-src {_hash(plotly)} {_hash(script)};"
         " style-src 'unsafe-inline'; img-src data: blob:",
-        name=html.escape(study.name),
+        name=html.escape(name),
         css=_part("report.css"),
         plotly=plotly,
         script=script,
         colours=embedded(style.DARK),
-        meta=html.escape(f"Space {study.space} · {study.state} · {study.updated:%Y-%m-%d %H:%M} UTC"),
-        summary=" ".join(sentences(snapshot)),
-        warnings=_warnings(warnings(snapshot)),
+        meta=html.escape(meta),
+        summary=summary,
+        warnings=_warnings(told),
         contents="".join(f'<a href="#{part.slug}">{html.escape(part.title)}</a>' for part in found),
         sections="".join(map(_section, found)),
     )

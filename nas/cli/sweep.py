@@ -1,0 +1,69 @@
+"""`nas sweep`: many studies on one machine or a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nas.cli.output import StorageOption
+
+if TYPE_CHECKING:
+    from nas.report.overlay import Overlay
+    from nas.scale.sweep import Outcome
+
+
+def sweep(
+    file: Annotated[Path, typer.Argument(help="A sweep's YAML file.", metavar="FILE")],
+    address: Annotated[
+        str,
+        typer.Option(help="local (starts Ray here), auto, HOST:PORT or ray://HOST:PORT.", metavar="ADDRESS"),
+    ] = "local",
+    concurrent: Annotated[
+        int | None, typer.Option(help="Most studies at once; by default what resources allow.", min=1)
+    ] = None,
+    storage: StorageOption = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only the result and errors.")] = False,
+) -> None:
+    """Run the studies of a grid (spaces, devices, strategies, seeds, settings); again to continue."""
+    from nas.pipeline.progress import ConsoleReporter, Silent
+    from nas.scale.sweep import sweep as run_sweep
+    from nas.scale.sweep_file import load_sweep
+
+    loaded = load_sweep(file)
+    reporter = Silent() if quiet else ConsoleReporter()
+    outcome = run_sweep(loaded, reporter, address=address, storage=storage, concurrent=concurrent)
+    for name, why in outcome.failed.items():
+        typer.echo(f"failed: {name}: {why}", err=True)
+    if outcome.finished:
+        _tell(loaded.name, outcome, storage)
+    if outcome.failed:
+        typer.echo(f"{len(outcome.failed)} studies failed; the same command tries them again.", err=True)
+        raise typer.Exit(1)
+
+
+def _tell(name: str, outcome: Outcome, storage: str | None) -> None:
+    from nas.cli.output import echo_table, new_table, open_storage
+    from nas.pipeline.plan import study_folder
+    from nas.report.overlay import by_group, overlay
+    from nas.report.overlay_page import write_overlay
+
+    found = overlay(open_storage(storage), [member.name for member in outcome.finished])
+    table = new_table("studies", "seeds", "hypervolume: mean", "least", "largest", right=(1, 2, 3, 4))
+    volumes = by_group(outcome.groups, found)
+    for group, each in volumes.items():
+        cells = [sum(each) / len(each), min(each), max(each)]
+        table.add_row(group, str(len(each)), *[f"{value:.6g}" for value in cells])
+    echo_table(table)
+    typer.echo(_reference(found))
+    path = write_overlay(name, found, volumes, study_folder(f"{name}-sweep") / "report.html")
+    typer.echo(f"fronts over each other: {path}", err=True)
+
+
+def _reference(found: Overlay) -> str:
+    corner = ", ".join(
+        f"{objective.name} = {value:.6g} {objective.unit}"
+        for objective, value in zip(found.objectives, found.reference)
+    )
+    return f"hypervolumes against the reference point {corner}"

@@ -1,0 +1,67 @@
+"""Where candidates are evaluated: one after the other here, or by workers elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from nas.metrics import Metric
+from nas.pipeline.evaluating import Evaluator
+from nas.space.batch import Arch
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One evaluation.
+
+    Attributes:
+        arch_id: of the architecture.
+        accuracy: None where it has none, or where every try to evaluate it failed.
+        wall_s: seconds it took.
+    """
+
+    arch_id: str
+    accuracy: Metric | None
+    wall_s: float
+
+
+class Pool(Protocol):
+    """Evaluates architectures; results come in any order.
+
+    Attributes:
+        capacity: how many are worth submitting at once.
+        asynchronous: whether the search may go on before a whole batch is evaluated.
+    """
+
+    capacity: int
+    asynchronous: bool
+
+    def submit(self, arch: Arch) -> None:
+        """Queue one architecture."""
+
+    def next(self) -> Evaluated:
+        """Wait for the next result; there must be one to wait for."""
+
+
+class LocalPool:
+    """This process, one architecture at a time."""
+
+    capacity = 1
+    asynchronous = False
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluator = evaluator
+        self._queue: deque[Arch] = deque()
+
+    def submit(self, arch: Arch) -> None:
+        """Queue one architecture."""
+        self._queue.append(arch)
+
+    def next(self) -> Evaluated:
+        """Evaluate the first of the queue."""
+        arch = self._queue.popleft()
+        begun = time.monotonic()
+        accuracy = self.evaluator.evaluate(arch)
+        return Evaluated(arch.id, accuracy, time.monotonic() - begun)

@@ -1,0 +1,1 @@
+"""Many machines: sweeps of studies, evaluation by workers, data-parallel training; all on Ray."""

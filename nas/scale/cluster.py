@@ -1,0 +1,83 @@
+"""Connecting to Ray: a cluster by its address, or a local one that starts by itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from nas.errors import NasError
+
+LOCAL = "local"
+KNOCK_S = 10.0
+
+
+@contextmanager
+def connected(address: str = LOCAL) -> Iterator[Any]:
+    """A connection to Ray; the module `ray`. One that was there before is used and left open.
+
+    Args:
+        address: `local` starts Ray on this machine for as long as the connection lasts; `auto` finds a cluster
+            this machine belongs to; `HOST:PORT` of a head, from a machine of its cluster; `ray://HOST:PORT`
+            from anywhere (needs `ray[client]`).
+
+    Raises:
+        NasError: Ray is not installed, or there is no cluster at the address.
+    """
+    ray = _ray()
+    if ray.is_initialized():
+        yield ray
+        return
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": "nas"}
+    if address == LOCAL:
+        options["include_dashboard"] = False
+    else:
+        _knock(address)
+        options["address"] = address
+    try:
+        ray.init(**options)
+    except (ConnectionError, ValueError, RuntimeError, ImportError, OSError) as error:
+        raise NasError(_explained(address, str(error))) from None
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Fail at once where nothing listens; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address == "auto":
+        return
+    if not host or not port.isdigit():
+        raise NasError(f"{address!r} is no address of a Ray cluster: auto, HOST:PORT or ray://HOST:PORT.")
+    try:
+        socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
+    except OSError as error:
+        raise NasError(_explained(address, str(error))) from None
+
+
+def _ray() -> Any:
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise NasError('Ray is not installed; pip install "ray[tune]".') from None
+    return ray
+
+
+def _explained(address: str, error: str) -> str:
+    first = error.strip().splitlines()[0] if error.strip() else "no reason given"
+    if address.startswith("ray://"):
+        hint = (
+            'Addresses with ray:// need pip install "ray[client]" here and on the head, and its client port.'
+        )
+    elif address == LOCAL:
+        hint = "Ray could not start on this machine; `nas doctor` may say more."
+    else:
+        hint = "Start a head with `ray start --head`, or leave --address out for this machine alone."
+    return f"no Ray at {address!r}: {first}. {hint}"

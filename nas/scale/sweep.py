@@ -1,0 +1,162 @@
+"""Sweeps: many studies as Ray Tune trials, each in the store like any other study."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nas.errors import NasError
+from nas.pipeline.progress import Reporter
+from nas.scale.cluster import LOCAL, connected
+from nas.scale.sweep_file import Member, SweepFile, members
+from nas.store import Storage
+
+TUNE_FOLDER = Path("nas-runs") / "_sweeps"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a sweep.
+
+    Attributes:
+        members: its studies, in the order of the grid.
+        skipped: names of those that were finished before.
+        failed: why, by name.
+    """
+
+    members: list[Member]
+    skipped: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> list[Member]:
+        """Studies with a result."""
+        return [member for member in self.members if member.name not in self.failed]
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """Names of the studies with a result that differ in nothing but the seed."""
+        found: dict[str, list[str]] = {}
+        for member in self.finished:
+            found.setdefault(member.group, []).append(member.name)
+        return found
+
+
+def sweep(
+    file: SweepFile,
+    reporter: Reporter,
+    *,
+    address: str = LOCAL,
+    storage: str | None = None,
+    concurrent: int | None = None,
+) -> Outcome:
+    """Run every study of a sweep that is not finished yet; interrupted ones are resumed.
+
+    Args:
+        address: of the Ray cluster; see `nas.scale.cluster.connected`.
+        storage: URL of the store, the only thing that studies share.
+        concurrent: largest number of studies at once; as many as resources allow by default.
+
+    Raises:
+        NasError: a wrong sweep, no cluster, or a storage that other machines cannot reach.
+    """
+    store = Storage(storage)
+    every = members(file)
+    states = {study.name: study.state for study in store.studies()}
+    skipped = [member.name for member in every if states.get(member.name) == "finished"]
+    todo = [member for member in every if member.name not in skipped]
+    reporter.say(f"sweep {file.name}: {len(every)} studies, {len(skipped)} of them finished before")
+    if not todo:
+        return Outcome(every, skipped)
+    with connected(address) as ray:
+        _check_reach(ray, store, file)
+        each = f"{file.resources.cpu:g} CPU" + (f", {file.resources.gpu:g} GPU" if file.resources.gpu else "")
+        total = ray.cluster_resources().get("CPU", 0)
+        reporter.say(f"{each} for each study; the cluster has {total:g} CPU on {len(ray.nodes())} machine(s)")
+        failed = _tune(file, todo, store, reporter, concurrent)
+    return Outcome(every, skipped, failed)
+
+
+def _check_reach(ray: Any, store: Storage, file: SweepFile) -> None:
+    nodes = [node for node in ray.nodes() if node.get("Alive")]
+    hosts = {node.get("NodeManagerHostname") for node in nodes}
+    if store.url.startswith("sqlite") and len(hosts) > 1:
+        raise NasError(
+            f"{len(hosts)} machines cannot share {store.url}. Give a storage that all of them reach: "
+            "--storage postgresql+psycopg://USER@HOST/DATABASE."
+        )
+    resources = ray.cluster_resources()
+    for name, wanted in (("CPU", file.resources.cpu), ("GPU", file.resources.gpu)):
+        if wanted > resources.get(name, 0):
+            raise NasError(
+                f"each study of the sweep takes {wanted:g} {name}, but the cluster has "
+                f"{resources.get(name, 0):g}. Change 'resources' in the sweep's file."
+            )
+
+
+def _tune(
+    file: SweepFile, todo: list[Member], store: Storage, reporter: Reporter, concurrent: int | None
+) -> dict[str, str]:
+    # Without this, Tune moves each study into a folder of its own, away from nas-runs/ and relative paths.
+    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    from ray import tune
+
+    from nas.scale.told import Told
+
+    work = {
+        "url": store.url,
+        "folder": str(Path.cwd()),
+        "host": socket.gethostname(),
+        "threads": max(int(file.resources.cpu), 1),
+        "members": {member.name: member.arguments for member in todo},
+    }
+    tuner = tune.Tuner(
+        tune.with_resources(
+            tune.with_parameters(_study, work=work), {"cpu": file.resources.cpu, "gpu": file.resources.gpu}
+        ),
+        param_space={"name": tune.grid_search([member.name for member in todo])},
+        tune_config=tune.TuneConfig(max_concurrent_trials=concurrent, reuse_actors=False),
+        run_config=tune.RunConfig(
+            name=file.name,
+            storage_path=str(TUNE_FOLDER.resolve()),
+            verbose=0,
+            callbacks=[Told(reporter, len(todo))],
+        ),
+    )
+    results = tuner.fit()
+    failed = {}
+    for result in results:
+        name = str((result.config or {}).get("name"))
+        error = (result.metrics or {}).get("failed") or (str(result.error) if result.error else None)
+        if error:
+            failed[name] = error.strip().splitlines()[-1]
+    return failed
+
+
+def _study(config: dict[str, Any], work: dict[str, Any]) -> dict[str, Any]:
+    """One study, on the machine Ray chose for it; relative paths mean the driver's where it is this machine."""
+    from nas.pipeline.run import run
+
+    if socket.gethostname() == work["host"]:
+        os.chdir(work["folder"])
+    name = config["name"]
+    arguments = dict(work["members"][name])
+    arguments["settings"] = [f"threads={work['threads']}", *arguments["settings"]]
+    store = Storage(work["url"])
+    known = {study.name for study in store.studies()}
+    try:
+        study = run(
+            **arguments,
+            study_name=name,
+            storage=work["url"],
+            resume=name in known,
+            command=["nas", "sweep", name],
+        )
+    except NasError as error:
+        return {"failed": str(error), "hypervolume": float("nan")}
+    volume = study.hypervolume()
+    return {"failed": None, "hypervolume": float("nan") if volume is None else volume}

@@ -1,0 +1,175 @@
+"""Sweep files: a grid of studies, or a sample of it.
+
+version: 1
+name: samplers
+run: {recipe: embedded, n_trials: 40}
+grid:
+  space: [elasticvit]
+  device: [pixel6, [pixel6, pixel4]]
+  strategy: [predictor, "nevergrad:TwoPointsDE"]
+  seed: [0, 1, 2]
+  set:
+    train.sampler.name: [uniform, performance]
+sample: 8
+resources: {cpu: 1}
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from nas.errors import NasError, unknown
+from nas.settings import known_keys
+from nas.yamlfile import load_document, validate
+
+Value = str | int | float | bool | list[str]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Fixed(_Part):
+    """What all studies of a sweep share: arguments of `nas run`."""
+
+    recipe: str = "embedded"
+    data: str | None = None
+    n_trials: int | None = Field(default=None, ge=1)
+    objectives: list[str] = []
+    constraints: list[str] = []
+    requirements: list[str] = []
+    accuracy: str = "supernet"
+    latency: str | None = None
+    supernet: str | None = None
+    settings: dict[str, Any] = {}
+
+
+class Grid(_Part):
+    """What varies; every combination is a study.
+
+    Attributes:
+        device: each value one device, or a list of devices searched for at once.
+        set: values by key of `--set`.
+    """
+
+    space: list[str] = Field(min_length=1)
+    device: list[str | list[str]] = []
+    strategy: list[str] = []
+    seed: list[int] = [0]
+    set: dict[str, list[Any]] = {}
+
+    @field_validator("set")
+    @classmethod
+    def _keys_exist(cls, values: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        for key, choices in values.items():
+            if key not in known_keys() and not key.startswith("search.options."):
+                raise ValueError(unknown("setting", key, known_keys()))
+            if not choices:
+                raise ValueError(f"{key!r} has no value to try.")
+        return values
+
+
+class Resources(_Part):
+    """What each study occupies while it runs."""
+
+    cpu: float = Field(default=1, gt=0)
+    gpu: float = Field(default=0, ge=0)
+
+
+class SweepFile(_Part):
+    """A sweep.
+
+    Attributes:
+        sample: number of combinations drawn from the grid; all where left out.
+        sample_seed: of that draw.
+    """
+
+    version: Literal[1]
+    name: str = Field(min_length=1)
+    run: Fixed = Fixed()
+    grid: Grid
+    sample: int | None = Field(default=None, ge=1)
+    sample_seed: int = 0
+    resources: Resources = Resources()
+
+
+@dataclass(frozen=True)
+class Member:
+    """One study of a sweep.
+
+    Attributes:
+        name: of the study.
+        group: what it shares with the studies that differ in nothing but the seed.
+        arguments: of `nas.run`.
+    """
+
+    name: str
+    group: str
+    seed: int
+    arguments: dict[str, Any]
+
+
+def load_sweep(path: str | Path) -> SweepFile:
+    """A sweep from its file.
+
+    Raises:
+        ConfigError: what is wrong with the file, and where.
+    """
+    return validate(load_document(path), SweepFile)
+
+
+def members(file: SweepFile) -> list[Member]:
+    """The studies of a sweep, in the order of the grid.
+
+    Raises:
+        NasError: two combinations that would have one name.
+    """
+    grid = file.grid
+    axes: list[tuple[str, list[Any]]] = [("space", grid.space)]
+    axes += [("device", grid.device)] * bool(grid.device) + [("strategy", grid.strategy)] * bool(
+        grid.strategy
+    )
+    axes += list(grid.set.items())
+    varied = {name for name, values in axes if len(values) > 1 or name == "space"}
+    found = []
+    for values in itertools.product(*[values for _, values in axes]):
+        chosen = {name: value for (name, _), value in zip(axes, values)}
+        group = "-".join(_shown(name, value) for name, value in chosen.items() if name in varied)
+        found += [_member(file, group, chosen, seed) for seed in grid.seed]
+    names = [member.name for member in found]
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice:
+        raise NasError(f"sweep {file.name!r}: the study {twice!r} stands twice in the grid.")
+    if file.sample is None or file.sample >= len(found):
+        return found
+    drawn = np.random.default_rng(file.sample_seed).choice(len(found), file.sample, replace=False)
+    return [found[index] for index in sorted(drawn.tolist())]
+
+
+def _member(file: SweepFile, group: str, chosen: dict[str, Any], seed: int) -> Member:
+    fixed = file.run.model_dump(exclude={"settings"})
+    own = {key: value for key, value in chosen.items() if key not in ("space", "device", "strategy")}
+    settings = [f"{key}={json.dumps(value)}" for key, value in {**file.run.settings, **own}.items()]
+    arguments = {
+        **fixed,
+        "space": chosen["space"],
+        "device": chosen.get("device", ()),
+        "strategy": chosen.get("strategy"),
+        "settings": settings,
+        "seed": seed,
+    }
+    return Member(f"{file.name}-{group}-s{seed}", group, seed, arguments)
+
+
+def _shown(name: str, value: Any) -> str:
+    text = "+".join(map(str, value)) if isinstance(value, list) else str(value)
+    if name == "space":
+        return Path(text).stem
+    return text if name in ("device", "strategy") else f"{name.rsplit('.', 1)[-1]}={text}"

@@ -1,0 +1,188 @@
+"""Evaluation by Ray actors that hold the supernet's weights once per machine.
+
+The driver is the only one who asks, tells and stores; a worker is handed an architecture and gives back its
+accuracy, which is a pure function of (weights, arch, seed), so that it does not matter who computes it. A worker
+that dies is replaced and its candidate tried again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nas.errors import NasError
+from nas.metrics import Metric
+from nas.pipeline.metrics import CheapMetrics
+from nas.pipeline.plan import RunPlan
+from nas.pipeline.pool import Evaluated
+from nas.pipeline.progress import Reporter
+from nas.scale.cluster import connected
+from nas.space.batch import Arch
+
+if TYPE_CHECKING:
+    from nas.pipeline.training import TrainedSupernet
+
+READY_S = 120.0
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How candidates are spread.
+
+    Attributes:
+        address: of the Ray cluster; see `nas.scale.cluster.connected`.
+        count: number of workers.
+        max_failures: how often a candidate is tried again after its worker died.
+        asynchronous: ask for the next candidate as soon as any worker is free; otherwise whole batches, with
+            the same candidates as a run without workers.
+    """
+
+    address: str
+    count: int
+    max_failures: int = 3
+    asynchronous: bool = True
+
+
+class _Worker:
+    """Lives in a process of its own; rebuilds the evaluator from plain parts."""
+
+    def __init__(self, plan: RunPlan, card: dict[str, Any], weights: dict[str, Any]) -> None:
+        import torch
+
+        from nas.pipeline.evaluating import supernet_evaluator
+        from nas.pipeline.load_data import load_run_data
+        from nas.pipeline.training import TrainedSupernet, set_threads
+        from nas.supernet.supernet import Supernet
+
+        set_threads(plan.settings)
+        data = load_run_data(plan)
+        scale = plan.settings.train.resolution_scale
+        supernet = Supernet(plan.space, data.classes, resolution_scale=scale, seed=None)
+        state = {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
+        supernet.load_state_dict(state, assign=True)
+        for parameter in supernet.parameters():
+            parameter.requires_grad_(False)
+        self._space = plan.space
+        self._evaluator = supernet_evaluator(plan, TrainedSupernet(supernet, card), data)
+
+    def ready(self) -> int:
+        """Its process, once it can evaluate."""
+        return os.getpid()
+
+    def evaluate(self, arch: dict[str, Any]) -> tuple[Metric | None, float]:
+        """Accuracy of one architecture, and the seconds it took."""
+        begun = time.monotonic()
+        accuracy = self._evaluator.evaluate(self._space.encode([arch])[0])
+        return accuracy, time.monotonic() - begun
+
+
+class RayPool:
+    """A `Pool` of Ray actors."""
+
+    def __init__(
+        self, ray: Any, plan: RunPlan, trained: TrainedSupernet, workers: Workers, reporter: Reporter
+    ) -> None:
+        self.capacity, self.asynchronous = workers.count, workers.asynchronous
+        self._ray, self._workers, self._reporter = ray, workers, reporter
+        bare = replace(
+            plan, objectives=(), constraints=(), metrics=CheapMetrics(plan.space, ()), supernet=None
+        )
+        weights = {name: tensor.cpu().numpy() for name, tensor in trained.supernet.state_dict().items()}
+        self._parts = (ray.put(bare), ray.put(trained.card), ray.put(weights))
+        self._actor = ray.remote(num_cpus=1, max_restarts=0)(_Worker)
+        self._check_room()
+        self.actors = [self._new() for _ in range(workers.count)]
+        self._wait_until_ready()
+        self._idle = list(self.actors)
+        self._queue: list[Arch] = []
+        self._running: dict[Any, tuple[Arch, Any]] = {}
+        self._failures: dict[str, int] = {}
+
+    def submit(self, arch: Arch) -> None:
+        """Hand an architecture to a worker, or queue it until one is free."""
+        self._queue.append(arch)
+        self._dispatch()
+
+    def next(self) -> Evaluated:
+        """Wait for the next result; a candidate whose worker died is tried again first."""
+        while True:
+            done, _ = self._ray.wait(list(self._running), num_returns=1)
+            arch, actor = self._running.pop(done[0])
+            try:
+                accuracy, wall_s = self._ray.get(done[0])
+            except self._ray.exceptions.RayActorError:
+                lost = self._replace(arch, actor)
+                if lost is not None:
+                    return lost
+                continue
+            except self._ray.exceptions.RayTaskError as error:
+                raise NasError(f"a worker could not evaluate {arch.id}: {error.cause}") from None
+            self._idle.append(actor)
+            self._dispatch()
+            return Evaluated(arch.id, accuracy, wall_s)
+
+    def _dispatch(self) -> None:
+        while self._idle and self._queue:
+            arch, actor = self._queue.pop(0), self._idle.pop(0)
+            self._running[actor.evaluate.remote(dict(arch.values))] = (arch, actor)
+
+    def _replace(self, arch: Arch, actor: Any) -> Evaluated | None:
+        """A new worker for a dead one, and its candidate queued again unless it failed too often."""
+        self.actors.remove(actor)
+        fresh = self._new()
+        self.actors.append(fresh)
+        self._idle.append(fresh)
+        failures = self._failures[arch.id] = self._failures.get(arch.id, 0) + 1
+        if failures > self._workers.max_failures:
+            self._reporter.warn(f"{arch.id}: {failures} workers died evaluating it; it counts as failed")
+            self._dispatch()
+            return Evaluated(arch.id, None, 0.0)
+        self._reporter.warn(f"a worker died evaluating {arch.id}; it is replaced, the candidate tried again")
+        self._queue.insert(0, arch)
+        self._dispatch()
+        return None
+
+    def _new(self) -> Any:
+        return self._actor.remote(*self._parts)
+
+    def _check_room(self) -> None:
+        room = int(self._ray.cluster_resources().get("CPU", 0))
+        if self._workers.count > room:
+            raise NasError(
+                f"--n-workers {self._workers.count}: the cluster has {room} CPU, one for each worker."
+            )
+
+    def _wait_until_ready(self) -> None:
+        try:
+            self._ray.get([actor.ready.remote() for actor in self.actors], timeout=READY_S)
+        except self._ray.exceptions.GetTimeoutError:
+            raise NasError(
+                f"the workers did not start within {READY_S:g} s; is the cluster busy with something else?"
+            ) from None
+        except (self._ray.exceptions.RayActorError, self._ray.exceptions.RayTaskError) as error:
+            raise NasError(f"a worker could not start: {str(error).strip().splitlines()[-1]}") from None
+
+
+@contextmanager
+def ray_pool(
+    plan: RunPlan, trained: TrainedSupernet, workers: Workers, reporter: Reporter
+) -> Iterator[RayPool]:
+    """Workers for as long as the context lasts.
+
+    Raises:
+        NasError: no cluster there, too small for so many workers, or workers that cannot start.
+    """
+    with connected(workers.address) as ray:
+        pool = RayPool(ray, plan, trained, workers, reporter)
+        reporter.say(f"{workers.count} workers on {len(ray.nodes())} machine(s)")
+        try:
+            yield pool
+        finally:
+            for actor in pool.actors:
+                ray.kill(actor)

@@ -1,0 +1,178 @@
+"""Sweeps: which studies a file means, and running them on a real Ray, on one node and on two."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nas
+from nas.errors import ConfigError, NasError
+from nas.report.overlay import overlay
+from nas.report.overlay_figure import draw_overlay
+from nas.scale.sweep_file import load_sweep, members
+from nas.search.pareto import hypervolume
+from nas.store import Storage
+
+TABLE = "version: 1\nname: toy\ndecisions: {a: [1, 2, 3, 4, 5], b: [1, 2, 3, 4, 5], c: [x, y]}\n"
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4, "RAY_USAGE_STATS_ENABLED": "0"}
+SWEEP = """\
+version: 1
+name: demo
+run:
+  n_trials: 12
+  accuracy: table:measured.csv#top1
+  latency: table:measured.csv#ms
+grid:
+  space: [toy.yaml]
+  strategy: [nsga2, random]
+  seed: [0, 1]
+"""
+
+
+def write(folder: Path, sweep: str = SWEEP) -> Path:
+    (folder / "toy.yaml").write_text(TABLE)
+    rows = [
+        f"{a},{b},{c},{(a + b + (c == 'x')) / 20},{a * b + (c == 'x')}"
+        for a in range(1, 6)
+        for b in range(1, 6)
+        for c in "xy"
+    ]
+    (folder / "measured.csv").write_text("\n".join(["a,b,c,top1,ms", *rows]))
+    path = folder / "sweep.yaml"
+    path.write_text(sweep)
+    return path
+
+
+def launch(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "nas", "sweep", "sweep.yaml", *arguments],
+        cwd=folder, capture_output=True, text=True, timeout=200, check=False, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def test_a_grid_is_the_product_of_its_axes(tmp_path: Path) -> None:
+    text = SWEEP.replace("  seed: [0, 1]", "  seed: [4]\n  set:\n    search.batch: [5, 6]\n")
+    found = members(load_sweep(write(tmp_path, text)))
+    assert [member.name for member in found] == [
+        "demo-toy-nsga2-batch=5-s4",
+        "demo-toy-nsga2-batch=6-s4",
+        "demo-toy-random-batch=5-s4",
+        "demo-toy-random-batch=6-s4",
+    ]
+    assert found[1].arguments["settings"] == ["search.batch=6"] and found[1].arguments["seed"] == 4
+
+
+def test_a_sample_is_part_of_the_grid_and_the_same_each_time(tmp_path: Path) -> None:
+    path = write(tmp_path, SWEEP.replace("seed: [0, 1]", "seed: [0, 1, 2, 3, 4]"))
+    whole = {member.name for member in members(load_sweep(path))}
+    path.write_text(path.read_text() + "sample: 4\n")
+    drawn = [member.name for member in members(load_sweep(path))]
+    assert len(set(drawn)) == 4 and set(drawn) < whole
+    assert drawn == [member.name for member in members(load_sweep(path))]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("strategy", "strategi", "mean 'strategy'"),
+        ("seed: [0, 1]", "seed: [0]\n  set: {search.bach: [1]}", "mean 'search.batch'"),
+        ("seed: [0, 1]", "seed: [0]\n  set: {search.batch: []}", "no value"),
+        ("space: [toy.yaml]", "space: []", "at least 1"),
+        ("name: demo", "name: demo\nsample: 0", "greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_file_is_explained(old: str, new: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_sweep(write(tmp_path, SWEEP.replace(old, new)))
+
+
+def test_the_same_study_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NasError, match="stands twice"):
+        members(load_sweep(write(tmp_path, SWEEP.replace("seed: [0, 1]", "seed: [0, 0]"))))
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished sweep, whose first attempt had one study that could not run."""
+    folder = tmp_path_factory.mktemp("swept")
+    path = write(folder)
+    path.write_text(SWEEP.replace("random]", "randum]"))
+    broken = launch(folder)
+    assert broken.returncode == 1 and "Did you mean 'random'" in broken.stderr, broken.stderr
+    path.write_text(SWEEP)
+    whole = launch(folder)
+    assert whole.returncode == 0, whole.stderr
+    assert "4 studies, 2 of them finished before" in whole.stderr
+    return folder
+
+
+def test_a_sweep_stores_every_study_and_compares_them(swept: Path) -> None:
+    storage = Storage(f"sqlite:///{swept / 'nas.db'}", read_only=True)
+    names = [member.name for member in members(load_sweep(swept / "sweep.yaml"))]
+    assert {study.name: study.state for study in storage.studies()} == dict.fromkeys(names, "finished")
+    found = overlay(storage, names)
+    corners = [storage.study(name).reference_point for name in names]
+    assert found.reference[1] == max(corner["latency"] for corner in corners if corner)
+    for outline, name in zip(found.outlines, names):
+        front = nas.load_study(name, storage=storage.url).front()
+        values = front[["accuracy", "latency"]].to_numpy()
+        assert outline.hypervolume == pytest.approx(hypervolume(values, found.reference, ("max", "min")))
+    drawn = draw_overlay(found).data
+    assert [trace.name for trace in drawn] == names
+    assert sorted(drawn[0].x) == pytest.approx(np.sort(found.outlines[0].values[:, 1]))
+    report = swept / "nas-runs" / "demo-sweep" / "report.html"
+    assert all(name in report.read_text() for name in names)
+
+
+def test_a_finished_sweep_is_not_run_again(swept: Path) -> None:
+    again = launch(swept)
+    assert again.returncode == 0 and "4 of them finished before" in again.stderr
+    assert "demo" not in again.stdout or "hypervolume" in again.stdout
+
+
+def test_studies_with_other_objectives_cannot_be_compared(
+    swept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(swept)
+    storage = Storage("sqlite:///nas.db")
+    nas.run("toy.yaml", accuracy="table:measured.csv#top1", latency="table:measured.csv#ms", study_name="one",
+            objectives=["latency:min"], strategy="random", n_trials=3)  # fmt: skip
+    with pytest.raises(NasError, match="cannot be compared"):
+        overlay(storage, ["demo-toy-nsga2-s0", "one"])
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[str]:
+    """A head and a second node, each its own `ray start`."""
+    ray = str(Path(sys.executable).with_name("ray"))
+    address = "127.0.0.1:6399"
+    environment = {**os.environ, **TOKEN}
+    shared = ["--num-cpus=1", "--disable-usage-stats"]
+    head = [ray, "start", "--head", "--port=6399", "--include-dashboard=false", *shared]
+    try:
+        for start in (head, [ray, "start", f"--address={address}", *shared]):
+            subprocess.run(start, check=True, capture_output=True, timeout=120, env=environment)
+        yield address
+    finally:
+        subprocess.run([ray, "stop", "--force"], capture_output=True, timeout=60, check=False)
+
+
+def test_a_sweep_on_a_head_and_a_second_node(cluster: str, tmp_path: Path) -> None:
+    write(tmp_path)
+    done = launch(tmp_path, "--address", cluster, **TOKEN)
+    assert done.returncode == 0, done.stderr
+    assert "2 CPU on 2 machine(s)" in done.stderr
+    states = {study.state for study in Storage(f"sqlite:///{tmp_path / 'nas.db'}", read_only=True).studies()}
+    assert states == {"finished"}
+
+
+def test_a_study_too_big_for_the_cluster_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path, SWEEP + "resources: {cpu: 999}\n")
+    done = launch(tmp_path)
+    assert done.returncode == 1 and "takes 999 CPU" in done.stderr and "Traceback" not in done.stderr

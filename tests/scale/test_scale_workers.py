@@ -1,0 +1,134 @@
+"""Candidates evaluated by Ray workers, with a real Ray on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nas
+from nas.errors import NasError
+from nas.pipeline.progress import Silent
+from nas.pipeline.run import run
+from nas.scale.cluster import connected
+from nas.scale.workers import Workers
+
+SPACE = Path(__file__).parents[1] / "pipeline" / "small.yaml"
+SMALL = (
+    "threads=1", "train.steps=8", "train.batch=8", "train.resolution_scale=0.25", "train.checkpoint_every=4",
+    "evaluate.recalibrate=1", "evaluate.final_recalibrate=1", "evaluate.images=64", "search.batch=6",
+    "search.options.population=6",
+)  # fmt: skip
+TRIALS = 18
+
+
+class Heard(Silent):
+    """Keeps the warnings."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a finished local study, and Ray running."""
+    folder = tmp_path_factory.mktemp("workers")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        search("local", None, supernet=None)
+        with connected():
+            yield folder
+    finally:
+        os.chdir(before)
+
+
+def search(
+    name: str, workers: Workers | None, supernet: str | None = "local", **more: Any
+) -> nas.study.Study:
+    settings = {"strategy": "nsga2", "n_trials": TRIALS, "seed": 3, **more}
+    return run(SPACE, settings=SMALL, study_name=name, supernet=supernet, workers=workers, **settings)
+
+
+def test_synchronous_workers_find_what_a_local_run_finds(folder: Path) -> None:
+    search("synchronous", Workers("local", 2, asynchronous=False))
+    here, there = nas.load_study("local").trials(), nas.load_study("synchronous").trials()
+    assert list(here["arch_id"]) == list(there["arch_id"])
+    assert list(here["accuracy"]) == list(there["accuracy"])
+
+
+def test_a_killed_worker_is_replaced_and_nothing_is_lost_or_doubled(folder: Path) -> None:
+    heard = Heard()
+    stop = threading.Event()
+    threading.Thread(target=_kill_one_worker, args=(stop,), daemon=True).start()
+    search("killed", Workers("local", 2), reporter=heard)
+    stop.set()
+    trials = nas.load_study("killed").trials()
+    assert any("replaced" in warning for warning in heard.warnings)
+    assert len(trials) == TRIALS == trials["arch_id"].nunique()
+    assert (trials["state"] == "complete").all()
+    assert trials["accuracy"].notna().all()
+
+
+def _kill_one_worker(stop: threading.Event) -> None:
+    while not stop.is_set():
+        time.sleep(0.05)
+        found = subprocess.run(
+            ["pgrep", "-f", "ray::_Worker.evaluate"], capture_output=True, text=True, check=False
+        )
+        if found.stdout.split():
+            os.kill(int(found.stdout.split()[0]), signal.SIGKILL)
+            return
+
+
+def test_a_stopped_asynchronous_search_goes_on_with_what_was_in_flight(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nas.pipeline.searching import Search
+
+    learn, told = Search.learn, []
+
+    def stop_in_the_middle(self: Search, *arguments: Any) -> None:
+        learn(self, *arguments)
+        told.append(1)
+        if len(told) == 4:
+            raise NasError("stopped")
+
+    monkeypatch.setattr(Search, "learn", stop_in_the_middle)
+    with pytest.raises(NasError, match="stopped"):
+        search("stopped", Workers("local", 2))
+    monkeypatch.undo()
+    before = list(nas.load_study("stopped").trials()["arch_id"])
+    search("stopped", Workers("local", 2), resume=True)
+    after = list(nas.load_study("stopped").trials()["arch_id"])
+    assert 0 < len(before) < TRIALS
+    assert after[: len(before)] == before and len(after) == TRIALS == len(set(after))
+
+
+def test_more_workers_than_processors_is_an_error(folder: Path) -> None:
+    with pytest.raises(NasError, match="one for each worker"):
+        search("many", Workers("local", 4096))
+
+
+def test_workers_without_networks_to_evaluate(folder: Path) -> None:
+    with pytest.raises(NasError, match="nothing for workers"):
+        search("none", Workers("local", 1), supernet=None, objectives=["macs:min", "params:max"])
+
+
+def test_no_cluster_at_an_address() -> None:
+    code = "from nas.scale.cluster import connected\nwith connected('127.0.0.1:1'): pass"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "no Ray at '127.0.0.1:1'" in done.stderr and "ray start --head" in done.stderr
