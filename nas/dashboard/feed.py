@@ -1,0 +1,67 @@
+"""What the pages read: every study of a storage, followed."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from nas.dashboard.follow import Follower
+from nas.report.snapshot import Snapshot
+from nas.store import Storage, StudyRow
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A study in the list.
+
+    Attributes:
+        front: number of architectures on its front now.
+        hypervolume: the last one recorded; None if there is none.
+    """
+
+    study: StudyRow
+    front: int
+    hypervolume: float | None
+
+
+class Feed:
+    """The studies of a storage, each read once and then followed.
+
+    Args:
+        storage: opened for reading only.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self._lock = threading.Lock()
+        self._followers: dict[str, Follower] = {}
+        self._listed: dict[int, Listed] = {}
+
+    def study(self, name: str) -> Snapshot:
+        """A study as it is now.
+
+        Raises:
+            NasError: no such study, or a storage that cannot be read.
+        """
+        with self._lock:
+            follower = self._followers.get(name) or Follower(self.storage, name)
+        snapshot = follower.look()
+        with self._lock:
+            self._followers.setdefault(name, follower)
+        return snapshot
+
+    def listing(self) -> list[Listed]:
+        """Every study, the one that changed last first; only changed ones are read again."""
+        rows = self.storage.studies()
+        with self._lock:
+            known = dict(self._listed)
+        found = {row.id: self._look(row, known.get(row.id)) for row in rows}
+        with self._lock:
+            self._listed = found
+        return sorted(found.values(), key=lambda one: one.study.updated, reverse=True)
+
+    def _look(self, row: StudyRow, known: Listed | None) -> Listed:
+        if known is not None and known.study == row:
+            return known
+        volumes = [one.hypervolume for one in self.storage.hypervolume_history(row.id)]
+        return Listed(row, len(self.storage.front(row.id)), volumes[-1] if volumes else None)

@@ -1,0 +1,78 @@
+"""Finding what a study was run with: its space, by name and hash, and its devices."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.errors import NasError
+
+if TYPE_CHECKING:
+    from nas.latency.device import Device
+    from nas.space.space import Space
+    from nas.store import StudyRow
+
+
+class Finder:
+    """Spaces and devices of studies, each loaded once.
+
+    Args:
+        files: YAML files of spaces that are not found by name.
+    """
+
+    def __init__(self, files: Sequence[Path] = ()) -> None:
+        self._files = list(files)
+        self._lock = threading.Lock()
+        self._spaces: dict[tuple[str, str], Space] = {}
+        self._devices: dict[str, Device] = {}
+
+    def space(self, study: StudyRow) -> Space:
+        """The space of a study, exactly as it was searched.
+
+        Raises:
+            NasError: it is not here, or no longer the same; with what would help.
+        """
+        key = (study.space, study.space_hash)
+        with self._lock:
+            if key not in self._spaces:
+                self._spaces[key] = self._load(study)
+            return self._spaces[key]
+
+    def _load(self, study: StudyRow) -> Space:
+        from nas.space import load_space
+
+        given = next(
+            (space for space in map(load_space, self._files) if space.hash == study.space_hash), None
+        )
+        if given is not None:
+            return given
+        try:
+            space = load_space(study.space)
+        except NasError as error:
+            raise NasError(
+                f"The space {study.space!r} of this study is not found by name, so its networks are not"
+                f" drawn: start the dashboard with --space FILE. ({error})"
+            ) from None
+        if space.hash != study.space_hash:
+            raise NasError(
+                f"The space {study.space!r} found here has the hash {space.hash}, this study searched"
+                f" {study.space_hash}: it has changed since, so its networks are not drawn."
+            )
+        return space
+
+    def devices(self, study: StudyRow) -> tuple[list[Device], list[str]]:
+        """The devices of a study that are found, and why the others are not."""
+        from nas.latency.device import load_device
+
+        found, missing = [], []
+        with self._lock:
+            for name in map(str, study.config.get("devices") or []):
+                try:
+                    if name not in self._devices:
+                        self._devices[name] = load_device(name)
+                    found.append(self._devices[name])
+                except NasError as error:
+                    missing.append(f"No latencies on {name}: {error}")
+        return found, missing

@@ -1,0 +1,108 @@
+"""The Pareto front of a study, live."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from dash import Dash, Input, Output, State, dcc, html, no_update
+
+from nas.dashboard.brushing import brushed_panels, kept
+from nas.dashboard.choice import clickable
+from nas.dashboard.drawn import drawing, payload, place
+from nas.dashboard.feed import Feed
+from nas.errors import NasError
+from nas.report.front import Panel, View, panels
+from nas.report.front_figure import draw_view
+from nas.report.snapshot import Snapshot
+
+_STAGES = {"search": "during the search", "final": "final evaluation"}
+
+
+def layout() -> list[Any]:
+    """The panel without its numbers."""
+    return [
+        html.H2("Pareto front", id="front-heading"),
+        html.Div(
+            dcc.RadioItems(id="view", options=[], inline=True, labelClassName="choice"),
+            id="views",
+            className="bar",
+        ),
+        place("front", "Pareto front"),
+        html.P(id="front-note", className="note"),
+    ]
+
+
+def register(app: Dash, feed: Feed) -> None:
+    """Draw the chosen view, with what the brushes leave."""
+
+    @app.callback(  # type: ignore[untyped-decorator]
+        Output("view", "options"),
+        Output("view", "value"),
+        Output("views", "hidden"),
+        Input("seen", "data"),
+        State("study", "data"),
+        State("view", "value"),
+    )
+    def offer(_seen: Any, name: str, chosen: str | None) -> Any:
+        try:
+            found = views(panels(feed.study(name)))
+        except NasError:
+            return [], None, True
+        offered = [{"label": label, "value": label} for label in found]
+        return offered, no_update if chosen in found else next(iter(found), None), len(found) < 2
+
+    @app.callback(  # type: ignore[untyped-decorator]
+        drawing("front"),
+        Output("front-note", "children"),
+        Input("seen", "data"),
+        Input("brush", "data"),
+        Input("view", "value"),
+        State("study", "data"),
+    )
+    def draw(_seen: Any, brush: dict[str, Any] | None, chosen: str | None, name: str) -> Any:
+        try:
+            snapshot = feed.study(name)
+        except NasError:
+            return None, ""
+        keep = kept(snapshot, (brush or {}).get("ranges", {}))
+        found = views(brushed_panels(snapshot, keep))
+        if not found:
+            return None, "No trial has a value for the objectives yet."
+        label = chosen if chosen in found else next(iter(found))
+        panel, view = found[label]
+        figure = partial(_draw, panel, view)
+        return payload(figure, keep=f"{name} {label} {snapshot.study.epoch}"), note(snapshot, view, keep)
+
+
+def _draw(panel: Panel, view: View, *, narrow: bool) -> Any:
+    return clickable(draw_view(panel, view, narrow=narrow), view)
+
+
+def views(found: list[Panel]) -> dict[str, tuple[Panel, View]]:
+    """Every view by what it is called."""
+    axes = {(panel.x.name, panel.y.name) for panel in found}
+    named: dict[str, tuple[Panel, View]] = {}
+    for panel in found:
+        for view in panel.views:
+            stage = _STAGES[view.stage]
+            label = f"{panel.y.title} – {panel.x.title}, {stage}" if len(axes) > 1 else stage.capitalize()
+            named[label] = (panel, view)
+    return named
+
+
+def note(snapshot: Snapshot, view: View, keep: set[int] | None) -> str:
+    """What a reader of the figure has to know."""
+    told = []
+    if keep is not None:
+        told.append(f"{len(keep):,} of {len(snapshot.trials):,} trials are inside the brushes.")
+    if view.details:
+        told.append(f"Accuracy: {'; '.join(view.details)}.")
+    for points, total, kind in (
+        (view.dominated, view.dominated_total, "dominated"),
+        (view.infeasible, view.infeasible_total, "infeasible"),
+    ):
+        if len(points) < total:
+            told.append(f"{len(points):,} of {total:,} {kind} trials are drawn.")
+    told.append("Click a point to see its network.")
+    return " ".join(told)

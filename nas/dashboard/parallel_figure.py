@@ -1,0 +1,52 @@
+"""Drawing parallel coordinates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from nas.dashboard.brushing import Dimension, Parallel, Ranges
+from nas.report import style
+from nas.report.words import plain
+
+AXIS = 76  # pixels that an axis needs to be read
+_TICKS = 12
+_LONGEST = 22
+
+
+def draw_parallel(data: Parallel, ranges: Ranges, *, narrow: bool = False) -> go.Figure:
+    """A line for each trial, coloured by what is maximised; brushes stay where they were."""
+    figure = style.figure(320 if narrow else 340)
+    line: dict[str, Any] = {"color": style.FRONT}
+    if data.colour is not None:
+        scale = [[i / (len(style.ORDERED) - 1), colour] for i, colour in enumerate(style.ORDERED)]
+        line = {"color": data.dimensions[data.colour].values, "colorscale": scale}
+    figure.add_trace(
+        go.Parcoords(
+            dimensions=[_axis(one, ranges) for one in data.dimensions],
+            line=line,
+            unselected={"line": {"color": style.LINE, "opacity": 0.25}},
+            labelfont={"size": 12, "color": style.TEXT},
+            tickfont={"size": 11, "color": style.MUTED},
+            rangefont={"size": 1, "color": "rgba(0,0,0,0)"},
+            labelangle=-14,
+            labelside="top",
+        )
+    )
+    figure.update_layout(margin={"l": 72, "r": 48, "t": 74, "b": 18})
+    return figure
+
+
+def _axis(one: Dimension, ranges: Ranges) -> dict[str, Any]:
+    label = one.label if len(one.label) <= _LONGEST else f"{one.label[: _LONGEST - 1]}…"
+    axis: dict[str, Any] = {"name": one.key, "label": plain(label), "values": one.values}
+    if one.ticks:
+        step = -(-len(one.ticks) // _TICKS)
+        axis["tickvals"] = list(range(0, len(one.ticks), step))
+        axis["ticktext"] = [plain(text) for text in one.ticks[::step]]
+        axis["range"] = [-0.25, len(one.ticks) - 0.75]
+    if one.key in ranges:
+        pairs = [list(pair) for pair in ranges[one.key]]
+        axis["constraintrange"] = pairs[0] if len(pairs) == 1 else pairs
+    return axis

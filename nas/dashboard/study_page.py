@@ -1,0 +1,94 @@
+"""The page of one study: where everything stands, and its head."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from dash import Dash, Input, Output, State, dcc, html
+
+from nas.dashboard import commands, front_panel, history_panels, network_panel, parallel_panel, pieces
+from nas.dashboard.feed import Feed
+from nas.errors import NasError
+from nas.report.snapshot import Snapshot
+from nas.report.summary import warnings
+from nas.report.units import significant
+
+
+def layout(name: str, named: str | None) -> list[Any]:
+    """The page without its numbers.
+
+    Args:
+        named: the storage's URL where commands must name it.
+    """
+    left = [*front_panel.layout(), *parallel_panel.layout()]
+    return [
+        dcc.Store(id="study", data=name),
+        html.Header(
+            [
+                html.P(pieces.link("‹ All studies", "/"), className="back"),
+                html.H1(name),
+                html.P(id="meta", className="meta"),
+                html.Div(id="facts"),
+                html.Div(id="warnings"),
+            ]
+        ),
+        html.Section(
+            html.Div([html.Div(left), html.Div(network_panel.layout())], className="desk"), className="first"
+        ),
+        *history_panels.layout(),
+        pieces.section("commands", "Commands", *pieces.commands(commands.of_study(name, named))),
+    ]
+
+
+def register(app: Dash, feed: Feed) -> None:
+    """Keep the head up to date."""
+
+    @app.callback(  # type: ignore[untyped-decorator]
+        Output("meta", "children"),
+        Output("facts", "children"),
+        Output("warnings", "children"),
+        Input("seen", "data"),
+        State("study", "data"),
+    )
+    def head(_seen: Any, name: str) -> Any:
+        try:
+            snapshot = feed.study(name)
+        except NasError:
+            return "There is no such study in this storage.", [], []
+        study = snapshot.study
+        meta = [pieces.state(study.state), f" Space {study.space} · {study.updated:%Y-%m-%d %H:%M:%S} UTC"]
+        return meta, pieces.figures(facts(snapshot)), warned(snapshot)
+
+
+def facts(snapshot: Snapshot) -> list[tuple[str, str, str]]:
+    """Trials, front, hypervolume: (name, number, what else)."""
+    counts = snapshot.counts
+    states = ", ".join(f"{n:,} {state}" for state, n in counts.items() if len(counts) > 1)
+    generations = snapshot.generations
+    volumes = [row.hypervolume for row in generations if row.hypervolume is not None]
+    after = f"after {generations[-1].n_evaluations:,} evaluations" if volumes else ""
+    training = snapshot.series["train"]
+    found = [
+        ("Trials", f"{len(snapshot.trials):,}", states),
+        ("On the front", f"{len(snapshot.front):,}", ""),
+        ("Hypervolume", significant(volumes[-1], 4) if volumes else "–", after),
+    ]
+    if training:
+        found.append(("Training steps", f"{training[-1][0] + 1:,}", ""))
+    return found
+
+
+def warned(snapshot: Snapshot) -> Any:
+    """What must be known to read the results."""
+    study = snapshot.study
+    if study.state == "running":  # said beside the name, and nothing to be warned of
+        snapshot = replace(snapshot, study=replace(study, state="finished"))
+        if not len(snapshot.trials):
+            return []
+    told = warnings(snapshot)
+    if not told:
+        return []
+    return html.Aside(
+        html.Ul([html.Li(text) for text in told]), className="warnings", **{"aria-label": "Warnings"}
+    )
