@@ -20,6 +20,8 @@ BN_EPS = 1e-5
 LN_EPS = 1e-5
 POINTWISE_PIXELS = 64
 
+Pair = tuple[Tensor, Tensor]
+
 _ACT: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "gelu": F.gelu,
@@ -35,10 +37,12 @@ class Ops:
     Attributes:
         training: batch norms normalise by the batch and update their running statistics.
         momentum: weight of the batch in the running statistics.
+        together: batch norm over the batches of several processes, in training; see `nas.supernet.parallel`.
     """
 
     training: bool = False
     momentum: float = 0.1
+    together: Callable[[Tensor, Pair, Pair, float, float], Tensor] | None = None
 
     def conv(self, x: Tensor, weight: Tensor, stride: int = 1, depthwise: bool = False) -> Tensor:
         """Convolution with padding k//2 and no bias."""
@@ -55,6 +59,8 @@ class Ops:
         """Batch norm over dimension 1."""
         mean, var = p[f"{name}_mean"], p[f"{name}_var"]
         weight, bias = p[f"{name}_weight"], p[f"{name}_bias"]
+        if self.training and self.together is not None:
+            return self.together(x, (mean, var), (weight, bias), self.momentum, BN_EPS)
         return F.batch_norm(x, mean, var, weight, bias, self.training, self.momentum, BN_EPS)
 
     def batch_norm_tokens(self, x: Tensor, p: Parts, name: str) -> Tensor:

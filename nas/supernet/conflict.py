@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from nas.space.batch import Arch
 from nas.supernet.supernet import Supernet
@@ -27,10 +27,11 @@ def gradient_cosine(supernet: Supernet, images: Tensor, labels: Tensor, a: Arch,
     return float(dot / (norm_a * norm_b).sqrt().clamp_min(1e-30))
 
 
-def _gradient(supernet: nn.Module, images: Tensor, labels: Tensor, arch: Arch) -> dict[str, Tensor]:
+def _gradient(supernet: Supernet, images: Tensor, labels: Tensor, arch: Arch) -> dict[str, Tensor]:
     supernet.zero_grad(set_to_none=True)
     loss = F.cross_entropy(supernet(images, arch, momentum=0.0).float(), labels)
     torch.autograd.backward(loss)
     found = {name: p.grad for name, p in supernet.named_parameters() if p.grad is not None}
+    supernet.group.average_(list(found.values()))
     supernet.zero_grad(set_to_none=True)
     return found

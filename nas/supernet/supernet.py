@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -20,6 +21,7 @@ from nas.space.batch import Arch
 from nas.space.lowering import lower
 from nas.space.space import Space
 from nas.supernet.network import Layer, Network, layers_of, to_resolution
+from nas.supernet.parallel import Group, batch_norm
 
 CACHED_ARCHS = 4096
 SWEEP_DRAWS = 4096
@@ -37,6 +39,9 @@ class Supernet(nn.Module):
         num_classes: by default the deployment input's.
         resolution_scale: training resolution over deployment resolution, e.g. 0.125.
         seed: of the initial weights; None builds on the meta device.
+
+    Attributes:
+        group: the processes that train it together; batch norms use the batches of all of them.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Supernet(nn.Module):
                 modules[_key(name)] = Elastic(unit, possible, generator)
         self.layers = nn.ModuleDict(modules)
         self._lowered: OrderedDict[str, list[Layer]] = OrderedDict()
+        self.group = Group()
 
     def lower(self, arch: Arch) -> list[Layer]:
         """Layers of `arch` at the training resolution and number of classes."""
@@ -71,10 +77,14 @@ class Supernet(nn.Module):
         """Class scores `(B, classes)` of the subnet `arch` on images `(B, channels, H, W)`."""
         layers = self.lower(arch)
         x = to_resolution(x, layers[0].sizes["h"])
-        ops = Ops(self.training, momentum)
+        ops = Ops(self.training, momentum, self._together)
         for layer in layers:
             x = self.layers[_key(layer.name)](x, layer.sizes, ops)
         return x
+
+    @property
+    def _together(self) -> Callable[..., Tensor] | None:
+        return None if self.group.size == 1 else partial(batch_norm, group=self.group)
 
     def extract(self, arch: Arch) -> Network:
         """A static model of `arch` with copies of its weights; its output equals the supernet's.

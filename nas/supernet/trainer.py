@@ -23,6 +23,7 @@ from nas.supernet.guard import Guard
 from nas.supernet.losses import adaptive_alpha_divergence, soft_cross_entropy, teacher_target
 from nas.supernet.mixing import labels_to_targets, mix
 from nas.supernet.optim import adamw, scaled_lr
+from nas.supernet.parallel import Group
 from nas.supernet.precision import autocast, choose
 from nas.supernet.sampling.base import Subnet, SubnetSampler
 from nas.supernet.schedule import Cosine
@@ -69,6 +70,7 @@ class Trainer:
         seed: of mixing and of the pairs whose gradients are compared.
         folder: for checkpoints.
         teachers: networks to distil from; cross-entropy with the labels where there is none.
+        group: the processes that train together, each with its part of every batch.
     """
 
     def __init__(
@@ -82,7 +84,10 @@ class Trainer:
         folder: Checkpointer,
         teachers: Sequence[nn.Module] = (),
         device: torch.device | None = None,
+        group: Group | None = None,
     ) -> None:
+        self.group = supernet.group = group or Group()
+        self.group.check(settings.batch)
         self.device = device or torch.device("cpu")
         self.supernet, self.data, self.settings, self.sampler = (
             supernet.to(self.device),
@@ -118,7 +123,8 @@ class Trainer:
             yield report
 
     def _step(self) -> StepReport:
-        images, labels = self._batch()
+        whole = self._batch()
+        images, labels = (self.group.share(part) for part in whole)
         lr = self.schedule(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -127,7 +133,8 @@ class Trainer:
         cosine = self._conflict(images, labels)
         subnets = self.sampler.draw(self.step, self.total)
         self.optimizer.zero_grad(set_to_none=True)
-        losses, scores = self._backward(subnets, images, labels)
+        losses, scores = self._backward(subnets, *whole)
+        self.group.average_([p.grad for p in self.parameters if p.grad is not None])
         self.scaler.unscale_(self.optimizer)
         verdict = self.guard.judge(
             float(np.mean(losses)), gradients_finite(self.parameters), self.scaler.is_enabled()
@@ -156,6 +163,7 @@ class Trainer:
         """Gradients of all subnets, summed; losses, and scores of those the sampler wants to know."""
         target = labels_to_targets(labels, self.data.classes, self.settings.label_smoothing)
         mixed, target = mix(images, target, self.settings.mix, self.rng)
+        mixed, target, images, labels = map(self.group.share, (mixed, target, images, labels))
         target = self._distilled(mixed, target)
         probabilities: list[Tensor] = []
         losses: list[float] = []
@@ -174,7 +182,8 @@ class Trainer:
             losses.append(float(F.cross_entropy(scores.detach(), labels)) if learns else float(loss.detach()))
             if self.sampler.wants_score(subnet):
                 wanted.append((subnet, self._score(subnet.arch, scores, images, labels)))
-        return losses, wanted
+        scores_of_all = self.group.mean([score for _, score in wanted])
+        return self.group.mean(losses), [(subnet, s) for (subnet, _), s in zip(wanted, scores_of_all)]
 
     def _distilled(self, images: Tensor, target: Tensor) -> Tensor:
         """The teachers' target: alone if there are several, halved with the labels' if there is one."""
@@ -189,11 +198,14 @@ class Trainer:
     def _score(self, arch: Arch, scores: Tensor, images: Tensor, labels: Tensor) -> float:
         """Minus the cross-entropy on unmixed images; the training pass's own scores where it did not mix."""
         if self.settings.mix > 0:
-            return -self._cross_entropy(arch, images, labels)
+            return -self._local_cross_entropy(arch, images, labels)
         return -float(F.cross_entropy(scores.detach(), labels))
 
-    @torch.no_grad()
     def _cross_entropy(self, arch: Arch, images: Tensor, labels: Tensor) -> float:
+        return self.group.mean([self._local_cross_entropy(arch, images, labels)])[0]
+
+    @torch.no_grad()
+    def _local_cross_entropy(self, arch: Arch, images: Tensor, labels: Tensor) -> float:
         with self.autocast():
             scores = self.supernet(images, arch, momentum=0.0)
         return float(F.cross_entropy(scores.float(), labels))
@@ -212,7 +224,7 @@ class Trainer:
         )
         if verdict != "roll back":
             return
-        loaded = self.checkpoints.load()
+        loaded = self._load()
         if loaded is None:
             raise NasError(
                 f"training broke down at step {self.step}, before the first checkpoint. Lower train.lr or raise "
@@ -226,6 +238,8 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint of everything that the rest of the run depends on."""
+        if not self.group.leads:
+            return
         self.checkpoints.save(
             {
                 "step": self.step,
@@ -244,7 +258,7 @@ class Trainer:
 
     def resume(self) -> bool:
         """Continue from the newest whole checkpoint; False if there is none."""
-        loaded = self.checkpoints.load()
+        loaded = self._load()
         if loaded is None:
             return False
         state, warning = loaded
@@ -257,6 +271,11 @@ class Trainer:
         self.scaler.load_state_dict(state["scaler"])
         self.warnings = [*state["warnings"], *([warning] if warning else [])]
         return True
+
+    def _load(self) -> tuple[dict[str, Any], str | None] | None:
+        loaded: tuple[dict[str, Any], str | None] | None
+        loaded = self.group.told(self.checkpoints.load() if self.group.leads else None)
+        return loaded
 
     def _restore_weights(self, state: dict[str, Any]) -> None:
         self.supernet.load_state_dict(state["model"])

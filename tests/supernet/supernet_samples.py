@@ -11,6 +11,7 @@ from torch import Tensor
 from nas.settings import TrainSettings
 from nas.space import Space, load_space
 from nas.supernet.checkpoint import Checkpointer
+from nas.supernet.parallel import Group
 from nas.supernet.sampling.complexity import BankSettings, ComplexitySampler
 from nas.supernet.sampling.levels import levels_of
 from nas.supernet.supernet import Supernet
@@ -69,7 +70,14 @@ SETTINGS = TrainSettings(
 )  # fmt: skip
 
 
-def trainer(space: Space, folder: Path, images: Images, settings: TrainSettings = SETTINGS) -> Trainer:
+def trainer(
+    space: Space,
+    folder: Path,
+    images: Images,
+    settings: TrainSettings = SETTINGS,
+    group: Group | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Trainer:
     """A trainer with small banks."""
     sampler = ComplexitySampler(
         space,
@@ -78,5 +86,5 @@ def trainer(space: Space, folder: Path, images: Images, settings: TrainSettings 
         np.random.default_rng(1),
         banks=BankSettings(4, 2, refreshes=3, partial_refreshes=6),
     )
-    net = Supernet(space, 4, seed=0)
-    return Trainer(net, images, settings, sampler, seed=3, folder=Checkpointer(folder))
+    net = Supernet(space, 4, seed=0).to(dtype)
+    return Trainer(net, images, settings, sampler, seed=3, folder=Checkpointer(folder), group=group)
