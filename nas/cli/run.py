@@ -65,6 +65,9 @@ def run(
         ),
     ] = None,
     n_workers: Annotated[int, typer.Option(help="Ray workers.", min=1)] = 1,
+    train_workers: Annotated[
+        int, typer.Option(help="With --ray: processes that train the supernet together.", min=1)
+    ] = 1,
     max_failures: Annotated[
         int, typer.Option(help="How often a candidate is tried again after its worker died.", min=0)
     ] = 3,
@@ -106,7 +109,9 @@ def run(
             command=["nas", *sys.argv[1:]],
             verbose=verbose,
             reporter=reporter,
-            workers=None if ray is None else Workers(ray, n_workers, max_failures, not synchronous),
+            workers=None
+            if ray is None
+            else Workers(ray, n_workers, max_failures, not synchronous, train_workers),
         )
     except KeyboardInterrupt:
         again = shlex.join(["nas", *[a for a in sys.argv[1:] if a != "--resume"], "--resume"])

@@ -207,7 +207,7 @@ def _work(
     workers: Workers | None,
 ) -> None:
     phases: dict[str, float] = {}
-    trained = _trained(plan, data, store, study, reporter, interrupt)
+    trained = _trained(plan, data, store, study, reporter, interrupt, workers)
     evaluator = _evaluator(plan, data, trained)
     phases["supernet"] = time.monotonic() - started
     with _pool(plan, trained, evaluator, workers, reporter) as pool:
@@ -258,6 +258,7 @@ def _trained(
     study: StudyRow,
     reporter: Reporter,
     interrupt: Interrupt,
+    workers: Workers | None,
 ) -> TrainedSupernet | None:
     if data is None:
         return None
@@ -270,7 +271,7 @@ def _trained(
         reporter.say(
             f"  differs from the paper's recipe: {key} {paper} -> {here}{f' ({why})' if why else ''}"
         )
-    trained = obtain(plan, data, store, study.id, reporter, interrupt)
+    trained = obtain(plan, data, store, study.id, reporter, interrupt, workers)
     facts = {
         "sampler": trained.card["sampler"],
         "deviations": changed,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,12 +20,16 @@ from nas.settings import RunSettings, TrainSettings
 from nas.space.space import Space
 from nas.store import SeriesPoint, Storage
 from nas.supernet.checkpoint import Checkpointer
+from nas.supernet.parallel import Group
 from nas.supernet.sampling.base import SubnetSampler
 from nas.supernet.sampling.complexity import BankSettings, ComplexitySampler
 from nas.supernet.sampling.levels import levels_of
 from nas.supernet.sampling.simple import SandwichSampler, UniformSampler
 from nas.supernet.supernet import Supernet
-from nas.supernet.trainer import StepReport, Trainer
+from nas.supernet.trainer import StepReport, Trainer, total_steps
+
+if TYPE_CHECKING:
+    from nas.scale.workers import Workers
 
 WEIGHTS, CARD = "supernet.safetensors", "supernet.json"
 
@@ -43,7 +47,13 @@ class TrainedSupernet:
 
 
 def obtain(
-    plan: RunPlan, data: RunData, storage: Storage, study_id: int, reporter: Reporter, interrupt: Interrupt
+    plan: RunPlan,
+    data: RunData,
+    storage: Storage,
+    study_id: int,
+    reporter: Reporter,
+    interrupt: Interrupt,
+    workers: Workers | None = None,
 ) -> TrainedSupernet:
     """Finished weights of this run or of `plan.supernet`, else train (or go on training).
 
@@ -56,36 +66,34 @@ def obtain(
         return load(plan, study_folder(plan.supernet), data)
     if (plan.folder / CARD).exists():
         return load(plan, plan.folder, data)
+    if workers is not None and workers.training > 1:
+        from nas.scale.training import train_together
+
+        total, _ = total_steps(
+            plan.settings.train, data.training(plan.settings.train.batch).steps_per_epoch()
+        )
+        weights, card = train_together(
+            plan, workers, reporter, interrupt, total, lambda points: storage.add_series(study_id, points)
+        )
+        save(weights, card, plan.folder)
+        Checkpointer(plan.folder).clear()
+        return load(plan, plan.folder, data)
     return _train(plan, data, storage, study_id, reporter, interrupt)
 
 
 def _train(
     plan: RunPlan, data: RunData, storage: Storage, study_id: int, reporter: Reporter, interrupt: Interrupt
 ) -> TrainedSupernet:
-    settings = plan.settings
-    supernet = Supernet(
-        plan.space, data.classes, resolution_scale=settings.train.resolution_scale, seed=settings.seed
-    )
-    training = data.training(settings.train.batch)
-    sampler = make_sampler(plan.space, settings.train, settings.seed, training.steps_per_epoch())
-    trainer = Trainer(
-        supernet,
-        training,
-        settings.train,
-        sampler,
-        seed=settings.seed,
-        folder=Checkpointer(plan.folder),
-        teachers=teachers(settings.train),
-        device=compute_device(),
-    )
+    trainer = make_trainer(plan, data)
+    every = plan.settings.train.checkpoint_every
     if trainer.resume():
         reporter.say(f"training continues at step {trainer.step} of {trainer.total}")
     with reporter.task("training", trainer.total, trainer.step) as task:
         points: list[SeriesPoint] = []
         for report in trainer.steps():
-            points += _points(report, sampler, plan)
+            points += series_points(report, trainer.sampler, plan)
             task.advance(f"loss {report.loss:.3f}")
-            saved = trainer.step % settings.train.checkpoint_every == 0 or trainer.step == trainer.total
+            saved = trainer.step % every == 0 or trainer.step == trainer.total
             if saved or interrupt.asked:
                 storage.add_series(study_id, points)
                 points = []
@@ -94,14 +102,44 @@ def _train(
                 raise Interrupted
     for warning in trainer.warnings:
         reporter.warn(warning)
-    trainer.average.copy_to(supernet)
-    card = _card(plan, data, trainer, sampler)
-    save(supernet, card, plan.folder)
+    trained = finished(plan, data, trainer)
+    save(trained.supernet.state_dict(), trained.card, plan.folder)
     trainer.checkpoints.clear()
-    return TrainedSupernet(supernet.cpu(), card)
+    return trained
 
 
-def _points(report: StepReport, sampler: SubnetSampler, plan: RunPlan) -> list[SeriesPoint]:
+def make_trainer(plan: RunPlan, data: RunData, group: Group | None = None) -> Trainer:
+    """A run's trainer, with checkpoints in the run's folder.
+
+    Args:
+        group: the processes that train together.
+    """
+    settings = plan.settings
+    supernet = Supernet(
+        plan.space, data.classes, resolution_scale=settings.train.resolution_scale, seed=settings.seed
+    )
+    training = data.training(settings.train.batch)
+    return Trainer(
+        supernet,
+        training,
+        settings.train,
+        make_sampler(plan.space, settings.train, settings.seed, training.steps_per_epoch()),
+        seed=settings.seed,
+        folder=Checkpointer(plan.folder),
+        teachers=teachers(settings.train),
+        device=compute_device(),
+        group=group,
+    )
+
+
+def finished(plan: RunPlan, data: RunData, trainer: Trainer) -> TrainedSupernet:
+    """The supernet with its averaged weights, and its card, when training has ended."""
+    trainer.average.copy_to(trainer.supernet)
+    return TrainedSupernet(trainer.supernet.cpu(), _card(plan, data, trainer, trainer.sampler))
+
+
+def series_points(report: StepReport, sampler: SubnetSampler, plan: RunPlan) -> list[SeriesPoint]:
+    """What the storage keeps of a step."""
     from nas.costs.counts import plan_for
 
     batch = plan.space.encode([subnet.arch for subnet in report.subnets])
@@ -194,13 +232,13 @@ def _card(plan: RunPlan, data: RunData, trainer: Trainer, sampler: SubnetSampler
     }
 
 
-def save(supernet: Supernet, card: Mapping[str, Any], folder: Path) -> None:
+def save(weights: Mapping[str, torch.Tensor], card: Mapping[str, Any], folder: Path) -> None:
     """Weights as safetensors, then the card: its presence says that the weights are whole."""
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f"{WEIGHTS}.writing"
-    save_file({name: tensor.contiguous().cpu() for name, tensor in supernet.state_dict().items()}, aside)
+    save_file({name: tensor.contiguous().cpu() for name, tensor in weights.items()}, aside)
     aside.replace(folder / WEIGHTS)
     write_atomically(folder / CARD, json.dumps(dict(card), indent=1))
 

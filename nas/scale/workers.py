@@ -39,6 +39,7 @@ class Workers:
         address: of the Ray cluster; see `nas.scale.cluster.connected`.
         count: number of workers.
         max_failures: how often a candidate is tried again after its worker died.
+        training: number of processes that train the supernet together.
         asynchronous: ask for the next candidate as soon as any worker is free; otherwise whole batches, with
             the same candidates as a run without workers.
     """
@@ -47,6 +48,7 @@ class Workers:
     count: int
     max_failures: int = 3
     asynchronous: bool = True
+    training: int = 1
 
 
 class _Worker:
@@ -90,9 +92,7 @@ class RayPool:
     ) -> None:
         self.capacity, self.asynchronous = workers.count, workers.asynchronous
         self._ray, self._workers, self._reporter = ray, workers, reporter
-        bare = replace(
-            plan, objectives=(), constraints=(), metrics=CheapMetrics(plan.space, ()), supernet=None
-        )
+        bare = without_devices(plan)
         weights = {name: tensor.cpu().numpy() for name, tensor in trained.supernet.state_dict().items()}
         self._parts = (ray.put(bare), ray.put(trained.card), ray.put(weights))
         self._actor = ray.remote(num_cpus=1, max_restarts=0)(_Worker)
@@ -167,6 +167,11 @@ class RayPool:
             ) from None
         except (self._ray.exceptions.RayActorError, self._ray.exceptions.RayTaskError) as error:
             raise NasError(f"a worker could not start: {str(error).strip().splitlines()[-1]}") from None
+
+
+def without_devices(plan: RunPlan) -> RunPlan:
+    """What other processes need of a plan: space and settings."""
+    return replace(plan, objectives=(), constraints=(), metrics=CheapMetrics(plan.space, ()), supernet=None)
 
 
 @contextmanager

@@ -1,0 +1,168 @@
+"""Supernet training by several processes through Ray Train's TorchTrainer (gloo on CPUs, nccl on GPUs).
+
+The driver stays the only writer of the store: the leading process sends what it has to tell through a mailbox.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nas.errors import NasError
+from nas.pipeline.plan import RunPlan
+from nas.pipeline.progress import Interrupt, Reporter
+from nas.pipeline.training import Interrupted
+from nas.scale.cluster import connected
+from nas.scale.workers import Workers, without_devices
+from nas.store import SeriesPoint
+
+POLL_S = 0.2
+
+
+class _Mailbox:
+    """Messages from the leading process, taken by the driver in their order."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, Any]] = []
+
+    def put(self, kind: str, content: Any) -> None:
+        self.messages.append((kind, content))
+
+    def take(self) -> list[tuple[str, Any]]:
+        taken, self.messages = self.messages, []
+        return taken
+
+
+def train_together(
+    plan: RunPlan,
+    workers: Workers,
+    reporter: Reporter,
+    interrupt: Interrupt,
+    total: int,
+    keep: Callable[[Sequence[SeriesPoint]], None],
+) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Train the supernet of a run by `workers.training` processes; weights by name, and the card.
+
+    Each process takes its part of every batch; the result is that of one process, to float tolerance.
+    Checkpoints are written by the leading process, in the run's folder on its machine.
+
+    Args:
+        total: steps of the training, to show how far it is.
+        keep: told the points of the training series, in order.
+
+    Raises:
+        Interrupted: the user asked to stop; training goes on from its last checkpoint.
+        NasError: no cluster, one too small, or a process that failed.
+    """
+    with connected(workers.address) as ray:
+        room = int(ray.cluster_resources().get("CPU", 0))
+        if workers.training > room:
+            raise NasError(f"--train-workers {workers.training}: the cluster has {room} CPU, one for each.")
+        mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
+        reporter.say(f"training by {workers.training} processes on {len(ray.nodes())} machine(s)")
+        failure: list[str] = []
+        fitting = threading.Thread(target=_fit, args=(plan, workers, mailbox, failure), daemon=True)
+        fitting.start()
+        driver = _Driver(plan, reporter, keep)
+        with reporter.task("training", total) as task:
+            while fitting.is_alive():
+                fitting.join(POLL_S)
+                driver.read(ray.get(mailbox.take.remote()), task)
+                if interrupt.asked:
+                    raise Interrupted
+        driver.read(ray.get(mailbox.take.remote()), task)
+    if driver.result is None:
+        raise NasError(failure[0] if failure else "the training processes ended without a result.")
+    return driver.result
+
+
+class _Driver:
+    def __init__(
+        self, plan: RunPlan, reporter: Reporter, keep: Callable[[Sequence[SeriesPoint]], None]
+    ) -> None:
+        self.plan, self.reporter, self.keep = plan, reporter, keep
+        self.result: tuple[Mapping[str, Any], dict[str, Any]] | None = None
+
+    def read(self, messages: Sequence[tuple[str, Any]], task: Any) -> None:
+        """Act on what the leading process told."""
+        import torch
+
+        for kind, content in messages:
+            if kind == "say":
+                self.reporter.say(content)
+            elif kind == "warn":
+                self.reporter.warn(content)
+            elif kind == "step":
+                task.advance(content)
+            elif kind == "points":
+                self.keep([SeriesPoint(*point) for point in content])
+            else:
+                weights, card = content
+                self.result = {name: torch.tensor(value) for name, value in weights.items()}, card
+
+
+def _fit(plan: RunPlan, workers: Workers, mailbox: Any, failure: list[str]) -> None:
+    os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
+    import torch
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    gpu = torch.cuda.is_available()
+    trainer = TorchTrainer(
+        _process,
+        train_loop_config={
+            "plan": without_devices(plan),
+            "mailbox": mailbox,
+            "folder": str(Path.cwd()),
+            "host": socket.gethostname(),
+        },
+        torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
+        scaling_config=ScalingConfig(num_workers=workers.training, use_gpu=gpu),
+        run_config=RunConfig(storage_path=str((plan.folder / "ray").resolve()), name="training"),
+    )
+    try:
+        trainer.fit()
+    except Exception as error:
+        # Ray wraps whatever ended a process; the last line names it.
+        lines = str(error).strip().splitlines()
+        failure.append(f"training by {workers.training} processes failed: {lines[-1] if lines else error!r}")
+
+
+def _process(config: dict[str, Any]) -> None:
+    """One training process; the first of them tells the driver."""
+    from ray import train
+
+    from nas.pipeline.load_data import load_run_data
+    from nas.pipeline.training import finished, make_trainer, series_points, set_threads
+    from nas.supernet.parallel import Group
+
+    if socket.gethostname() == config["host"]:
+        os.chdir(config["folder"])
+    plan, mailbox, context = config["plan"], config["mailbox"], train.get_context()
+    group = Group(context.get_world_rank(), context.get_world_size())
+    set_threads(plan.settings)
+    data = load_run_data(plan)
+    trainer = make_trainer(plan, data, group)
+
+    def tell(kind: str, content: Any) -> None:
+        if group.leads:
+            mailbox.put.remote(kind, content)
+
+    if trainer.resume():
+        tell("say", f"training continues at step {trainer.step} of {trainer.total}")
+    points: list[SeriesPoint] = []
+    for report in trainer.steps():
+        points += series_points(report, trainer.sampler, plan) if group.leads else []
+        tell("step", f"loss {report.loss:.3f}")
+        if trainer.step % plan.settings.train.checkpoint_every == 0 or trainer.step == trainer.total:
+            tell("points", [(point.name, point.step, point.data) for point in points])
+            points = []
+    for warning in trainer.warnings:
+        tell("warn", warning)
+    trained = finished(plan, data, trainer)
+    weights = {name: value.numpy() for name, value in trained.supernet.state_dict().items()}
+    tell("done", (weights, trained.card))

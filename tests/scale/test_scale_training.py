@@ -1,0 +1,66 @@
+"""A supernet trained by two Ray Train processes, and by one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import nas
+from nas.errors import NasError
+from nas.pipeline.run import run
+from nas.scale.cluster import connected
+from nas.scale.workers import Workers
+
+SPACE = Path(__file__).parents[1] / "pipeline" / "small.yaml"
+SMALL = (
+    "threads=1", "train.steps=6", "train.batch=8", "train.resolution_scale=0.25", "train.checkpoint_every=3",
+    "evaluate.recalibrate=1", "evaluate.final_recalibrate=1", "evaluate.images=32", "search.batch=2",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder, before = tmp_path_factory.mktemp("training"), Path.cwd()
+    os.chdir(folder)
+    try:
+        with connected():
+            yield folder
+    finally:
+        os.chdir(before)
+
+
+def trained(name: str, workers: Workers | None, *settings: str) -> dict[str, torch.Tensor]:
+    run(SPACE, settings=(*SMALL, *settings), study_name=name, strategy="random", n_trials=2, workers=workers)
+    return load_file(Path("nas-runs") / name / "supernet.safetensors")
+
+
+def test_two_processes_train_what_one_trains(folder: Path) -> None:
+    alone = trained("alone", None)
+    together = trained("together", Workers("local", 1, training=2))
+    # Adam divides by the gradient's size, so that rounding moves single weights; as a whole they must agree.
+    one, two = (
+        torch.cat([weights[name].flatten().double() for name in alone]) for weights in (alone, together)
+    )
+    assert torch.linalg.vector_norm(one - two) < 1e-3 * torch.linalg.vector_norm(one)
+    series = [
+        [(step, data["macs"], data["losses"]) for step, data in study.storage.series(study.row.id, "train")]
+        for study in (nas.load_study("alone"), nas.load_study("together"))
+    ]
+    assert len(series[0]) == len(series[1]) == 6
+    for (step, macs, losses), (other, theirs, others) in zip(*series, strict=True):
+        assert (step, macs) == (other, theirs) and others == pytest.approx(losses, rel=1e-3)
+
+
+def test_what_ends_a_process_is_told(folder: Path) -> None:
+    with pytest.raises(NasError, match="cannot be shared evenly by 2"):
+        trained("uneven", Workers("local", 1, training=2), "train.batch=7")
+
+
+def test_more_processes_than_processors(folder: Path) -> None:
+    with pytest.raises(NasError, match="one for each"):
+        trained("many", Workers("local", 1, training=999))
