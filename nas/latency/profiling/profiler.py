@@ -104,17 +104,17 @@ class Profiler:
         fitted_on = (-1, -1)
         for number in range(1, 1000):
             units = self._next_units(predictor)
-            part = -(-self.limits.networks // _ROUNDS_OF_NETWORKS) * number
+            part = min(-(-self.limits.networks // _ROUNDS_OF_NETWORKS) * number, self.limits.networks)
             before = self._size
             self._time_units(timing, units, number)
-            self._time_networks(timing, archs[: min(part, self.limits.networks)], number)
+            self._time_networks(timing, archs[:part], number)
             if self.stop():
                 return None
             over = self._over()
             if self._size != fitted_on:
                 predictor, fitted_on = self._fit(), self._size
                 over = self._reached(predictor, number) or over
-            if over or self._size == before:
+            if over or (self._size == before and part == self.limits.networks):
                 break
         self._tell_failures()
         return predictor

@@ -168,7 +168,7 @@ def test_the_program_must_be_given(phone: Path) -> None:
 
 
 def test_lines_are_read_as_the_programs_print_them() -> None:
-    log = "I 00:00:00.001 executorch:executor_runner.cpp:12] Iteration 1 of 2: 0.412000 ms\nnoise Iteration 2 of 2: 3 ms\n"
+    log = "I 00:00:00.001 executorch:executor_runner.cpp:12] Iteration 1 of 2: 0.412 ms\nIteration 2 of 2: 3 ms\n"
     assert ExecutorRunner.times(log) == [0.412, 3.0]
     assert PerfTest.times("m,0.00125,1024,99,0\nm,1.5e-3,1024,99,1\n\nMin Latency: 0.00125 s\n") == [
         1.25,

@@ -115,9 +115,11 @@ def test_a_key_that_is_not_accepted_is_said_so(board: Board) -> None:
     kept = authorized.read_text()
     authorized.write_text("")
     try:
-        with SshTarget(board.address, "onnxruntime", 1, sys.executable) as target:
-            with pytest.raises(NasError, match="ssh-copy-id"):
-                target.facts()
+        with (
+            SshTarget(board.address, "onnxruntime", 1, sys.executable) as target,
+            pytest.raises(NasError, match="ssh-copy-id"),
+        ):
+            target.facts()
     finally:
         authorized.write_text(kept)
 
@@ -127,9 +129,11 @@ def test_an_unknown_host_key_is_refused(board: Board) -> None:
     kept = known.read_text()
     known.write_text("")
     try:
-        with SshTarget(board.address, "onnxruntime", 1, sys.executable) as target:
-            with pytest.raises(NasError, match="host key"):
-                target.facts()
+        with (
+            SshTarget(board.address, "onnxruntime", 1, sys.executable) as target,
+            pytest.raises(NasError, match="host key"),
+        ):
+            target.facts()
     finally:
         known.write_text(kept)
 
@@ -138,24 +142,30 @@ def test_nobody_listening_is_said_so(board: Board) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with SshTarget(f"ssh://127.0.0.1:{port}", "onnxruntime", 1) as target:
-        with pytest.raises(NasError, match="is sshd running"):
-            target.facts()
+    with (
+        SshTarget(f"ssh://127.0.0.1:{port}", "onnxruntime", 1) as target,
+        pytest.raises(NasError, match="is sshd running"),
+    ):
+        target.facts()
 
 
 def test_a_board_without_that_python_is_said_so(board: Board) -> None:
-    with SshTarget(board.address, "onnxruntime", 1, "/nowhere/python3") as target:
-        with pytest.raises(NasError, match="--python"):
-            target.facts()
+    with (
+        SshTarget(board.address, "onnxruntime", 1, "/nowhere/python3") as target,
+        pytest.raises(NasError, match="--python"),
+    ):
+        target.facts()
 
 
 def test_a_python_without_the_runtime_is_said_so(board: Board, tmp_path: Path) -> None:
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
     bare.chmod(0o755)
-    with SshTarget(board.address, "onnxruntime", 1, str(bare)) as target:
-        with pytest.raises(NasError, match="No module named.*needs numpy and onnxruntime"):
-            target.facts()
+    with (
+        SshTarget(board.address, "onnxruntime", 1, str(bare)) as target,
+        pytest.raises(NasError, match=r"No module named.*needs numpy and onnxruntime"),
+    ):
+        target.facts()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,174 @@
+"""What is exported computes what PyTorch computes, under every runtime."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from profiling_samples import UNITS, tiny_space
+
+from nas.errors import NasError
+from nas.latency.profiling import timer
+from nas.latency.profiling.modules import Model, network_model, unit_model
+from nas.latency.profiling.runtimes.base import RUNTIMES, runtime_of
+from nas.space import load_space
+
+NEEDS = {"onnxruntime": ("onnxruntime", "onnx"), "executorch": ("executorch",), "torch": ()}
+
+
+def _output(runtime: str, content: bytes, example: torch.Tensor) -> np.ndarray[Any, Any]:
+    """Output of a model file by the runtime's own interface."""
+    if runtime == "onnxruntime":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        return np.asarray(session.run(None, {session.get_inputs()[0].name: example.numpy()})[0])
+    if runtime == "executorch":
+        from executorch.runtime import Runtime
+
+        program = Runtime.get().load_program(content)
+        return np.asarray(program.load_method("forward").execute([example])[0])
+    import io
+
+    return np.asarray(torch.export.load(io.BytesIO(content)).module()(example))
+
+
+def _exported(runtime: str, model: Model) -> bytes:
+    for package in NEEDS[runtime]:
+        pytest.importorskip(package)
+    with torch.no_grad():
+        model.module(model.example)
+    return runtime_of(runtime).export(model.module, model.example)
+
+
+CASES = [*[("onnxruntime", unit) for unit in UNITS], *[("torch", unit) for unit in UNITS]]
+SLOW = [("executorch", UNITS[1]), ("executorch", UNITS[3])]
+
+
+@pytest.mark.parametrize(("runtime", "unit"), [*CASES, *SLOW])
+def test_an_exported_unit_computes_what_the_module_does(runtime: str, unit: str) -> None:
+    model = unit_model(unit)
+    got = _output(runtime, _exported(runtime, model), model.example)
+    with torch.no_grad():
+        expected = model.module(model.example).numpy()
+    assert got.shape == expected.shape
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "torch"])
+def test_an_exported_network_computes_what_the_module_does(runtime: str, tmp_path: Path) -> None:
+    space = load_space(tiny_space(tmp_path))
+    model = network_model(space, space.sample(1, seed=4)[0])
+    got = _output(runtime, _exported(runtime, model), model.example)
+    with torch.no_grad():
+        expected = model.module(model.example).numpy()
+    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_statistics_are_those_of_the_activations() -> None:
+    """A batch norm that does nothing could be left out by a runtime; random ones could let numbers run away."""
+    model = unit_model(UNITS[1])
+    state = dict(model.module.named_buffers())
+    means = torch.cat([value for name, value in state.items() if name.endswith("_mean")])
+    assert means.abs().max() > 0.05
+    scales = [value for name, value in model.module.named_parameters() if name.endswith("bn_weight")]
+    assert all(bool((scale > 0.1).all()) for scale in scales)  # none starts at 0, as in training
+    assert not model.module.training
+
+
+def test_a_model_is_a_function_of_its_signature() -> None:
+    first, second = unit_model(UNITS[3]), unit_model(UNITS[3])
+    assert all(torch.equal(a, b) for a, b in zip(first.module.parameters(), second.module.parameters()))
+
+
+def test_what_runs_has_no_trace_of_sizes(tmp_path: Path) -> None:
+    """Sizes computed at run time would cost what a deployed model does not pay: the runtime must fold them all."""
+    onnx = pytest.importorskip("onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    for unit in UNITS[:6]:
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        onnxruntime.InferenceSession(_exported("onnxruntime", unit_model(unit)), options)
+        graph = onnx.load(str(tmp_path / "optimised.onnx")).graph
+        ops = {node.op_type for node in graph.node}
+        assert not {"Shape", "Slice", "If", "Expand", "Where", "ConstantOfShape"} & ops, unit
+        assert "BatchNormalization" not in ops or unit.startswith("pooled_head"), (
+            unit
+        )  # folded into convolutions
+
+
+def test_unknown_runtimes_are_named() -> None:
+    with pytest.raises(NasError, match="onnxruntime"):
+        runtime_of("onnxruntim")
+    assert set(RUNTIMES) == set(timer.RUNTIMES)  # what is exported for can be timed
+
+
+def test_a_runtime_that_is_not_installed_says_how_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = runtime_of("executorch")
+    monkeypatch.setattr(runtime, "requires", ("no-such-package",))
+    with pytest.raises(NasError, match=r"pip install 'nas\[executorch\]'"):
+        runtime.version()
+
+
+def _converse(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    lines = "".join(json.dumps(request) + "\n" for request in requests)
+    command = [sys.executable, str(Path(timer.__file__))]
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, timeout=60, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_the_timer_answers_line_by_line_and_ends_with_its_input(tmp_path: Path) -> None:
+    model = unit_model(UNITS[4])
+    path = tmp_path / "unit.onnx"
+    path.write_bytes(_exported("onnxruntime", model))
+    limits = {"warmup": 1, "warmup_ms": 0, "runs": 5, "least_ms": 0, "most_ms": 1000, "flush_kib": 64}
+    answers = _converse(
+        [
+            {"op": "hello", "runtime": "onnxruntime", "threads": 1},
+            {"op": "load", "id": "a", "shape": list(model.example.shape), "path": str(path)},
+            {"op": "time", "id": "a", **limits},
+            {"op": "time", "id": "b", **limits},
+            {"op": "load", "id": "b", "shape": [1], "data": "AAAA"},
+            {"op": "drop", "id": "a"},
+            {"op": "time", "id": "a", **limits},
+        ]
+    )
+    assert [answer["ok"] for answer in answers] == [True, True, True, False, False, True, False]
+    assert len(answers[0]["processors"]) == 1
+    assert len(answers[2]["ms"]) == 5 and min(answers[2]["ms"]) > 0
+    assert "KeyError" in answers[3]["error"]
+
+
+def test_a_burst_has_as_many_runs_as_asked_for() -> None:
+    """Runs of a known length: the number and the time asked for are both kept, and the longest burst ends."""
+    import time
+
+    model = timer.Loaded(lambda: _spin(time.perf_counter_ns() + 1_000_000), lambda: None)
+    watch = timer.Stopwatch(threads=1)
+    common = {"warmup": 1, "warmup_ms": 0.0, "flush_kib": 0}
+    assert len(watch.burst(model, runs=4, least_ms=0.0, most_ms=1e3, **common)) == 4
+    assert 8 <= len(watch.burst(model, runs=1, least_ms=9.5, most_ms=1e3, **common)) <= 13
+    assert len(watch.burst(model, runs=100, least_ms=0.0, most_ms=2.0, **common)) == 3
+
+
+def _spin(until: int) -> None:
+    import time
+
+    while time.perf_counter_ns() < until:
+        pass
+
+
+def test_time_taken_by_others_is_not_counted() -> None:
+    import time
+
+    asleep = timer.Loaded(lambda: time.sleep(0.02), lambda: None)
+    single = timer.Stopwatch(threads=1).once(asleep, 0)
+    several = timer.Stopwatch(threads=2).once(asleep, 0)
+    assert single < 5e6 < 19e6 < several
