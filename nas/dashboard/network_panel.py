@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -92,7 +93,17 @@ def look_up(finder: Finder, study: StudyRow, candidate: Candidate) -> tuple[Netw
         network = network_data(space, arch, devices)
     except NasError as error:
         return None, [str(error)]
-    return network, [*missing, *network.missing, *sums(network)]
+    return network, [*missing, *network.missing, *obtained(network), *sums(network)]
+
+
+def obtained(network: Network) -> list[str]:
+    """How the latencies of the blocks were obtained, for each device."""
+    told = []
+    for index, device in enumerate(network.devices):
+        kinds = Counter(unit.provenances[index] for block in network.blocks for unit in block.units)
+        counts = ", ".join(f"{n:,} {kind}" for kind, n in kinds.most_common())
+        told.append(f"Latencies of its layers on {device}: {counts}.")
+    return told
 
 
 def sums(network: Network) -> list[str]:

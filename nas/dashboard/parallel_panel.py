@@ -18,7 +18,7 @@ from nas.report.units import title
 def layout() -> list[Any]:
     """The panel without its numbers."""
     return [
-        html.H2("Decisions and metrics", className="brushes"),
+        html.H2("Decisions and metrics"),
         html.P("A line is a trial. Drag along an axis to keep only the trials inside.", className="lead"),
         html.Div(
             [

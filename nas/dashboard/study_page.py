@@ -21,7 +21,11 @@ def layout(name: str, named: str | None) -> list[Any]:
     Args:
         named: the storage's URL where commands must name it.
     """
-    left = [*front_panel.layout(), *parallel_panel.layout()]
+    desk = [
+        html.Div(front_panel.layout(), className="front"),
+        html.Div(network_panel.layout(), className="network"),
+        html.Div(parallel_panel.layout(), className="parallel"),
+    ]
     return [
         dcc.Store(id="study", data=name),
         html.Header(
@@ -33,9 +37,7 @@ def layout(name: str, named: str | None) -> list[Any]:
                 html.Div(id="warnings"),
             ]
         ),
-        html.Section(
-            html.Div([html.Div(left), html.Div(network_panel.layout())], className="desk"), className="first"
-        ),
+        html.Section(html.Div(desk, className="desk"), className="first"),
         *history_panels.layout(),
         pieces.section("commands", "Commands", *pieces.commands(commands.of_study(name, named))),
     ]

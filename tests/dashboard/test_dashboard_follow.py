@@ -1,0 +1,179 @@
+"""Following a study gives what reading it whole gives, and reads only what is new."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from dashboard_small import five, make, opened, record
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from nas.dashboard.feed import Feed
+from nas.dashboard.follow import Follower, settled
+from nas.errors import NasError
+from nas.metrics import Metric
+from nas.report.snapshot import SERIES, Snapshot, read_snapshot
+from nas.store import SeriesPoint, Storage
+
+
+def assert_same(followed: Snapshot, whole: Snapshot) -> None:
+    shown = [column for column in whole.trials if not str(column).startswith("final.")]
+    assert set(followed.trials) == set(shown)
+    for column in shown:
+        a, b = followed.trials[column].tolist(), whole.trials[column].tolist()
+        assert [None if pd.isna(x) else x for x in a] == [None if pd.isna(x) else x for x in b], column
+    assert followed.study == whole.study
+    assert followed.front == whole.front
+    assert followed.presets == whole.presets
+    assert followed.generations == whole.generations
+    assert followed.series == whole.series
+
+
+STEPS = st.lists(
+    st.sampled_from(["reserve", "finish first", "finish last", "add", "final", "train", "back", "nothing"]),
+    min_size=1,
+    max_size=14,
+)
+
+
+@given(steps=STEPS)
+@example(steps=["reserve", "reserve", "finish last", "finish first"])
+@example(steps=["reserve", "add", "finish first", "final", "back", "add"])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_happens_the_followed_study_is_the_stored_one(steps: list[str]) -> None:
+    storage = Storage("sqlite://")
+    study = make(storage)
+    follower = Follower(storage, "small")
+    running: list[int] = []
+    made, revision = 0, storage.study("small").revision
+    for step in steps:
+        if step == "reserve":
+            storage.add_trials(study, [record(made, None, 0.0, "running")])
+            running.append(made)
+            made += 1
+        elif step.startswith("finish") and running:
+            number = running.pop(0 if step.endswith("first") else -1)
+            [at] = storage.add_trials(study, [record(number, 0.5 + number / 100, 5.0)])
+            assert_same(follower.look(), read_snapshot(storage, "small"))
+            point = {"predicted": 0.4, "evaluated": 0.5}
+            storage.add_series(study, [SeriesPoint("predictor", int(at), point)])
+        elif step == "add":
+            storage.add_trials(study, [record(made, 0.5 + made / 100, 5.0 - made / 10)])
+            made += 1
+        elif step == "final" and storage.front(study):
+            number = storage.front(study)[0].number
+            storage.add_metrics(study, "final", {number: {"accuracy": Metric(0.4, "fraction", "measured")}})
+        elif step == "train":
+            storage.add_series(study, [SeriesPoint("train", made, {"loss": 1.0})])
+        elif step == "back":
+            storage.rollback_to(study, revision)
+            running, made = [], 0
+        assert_same(follower.look(), read_snapshot(storage, "small"))
+
+
+class Counted:
+    """A storage that notes what is read of it."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self.rows: list[int] = []
+        self.points: list[int] = []
+        self.calls: list[str] = []
+
+    def trials_frame(self, study_id: int, *, since: int = 0) -> Any:
+        found = self._storage.trials_frame(study_id, since=since)
+        self.rows.append(len(found))
+        return found
+
+    def series(self, study_id: int, name: str, *, after: int | None = None) -> Any:
+        found = self._storage.series(study_id, name, after=after)
+        self.points.append(len(found))
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls.append(name)
+        return getattr(self._storage, name)
+
+
+def test_only_what_is_new_is_read() -> None:
+    storage = Storage("sqlite://")
+    study = make(storage)
+    storage.add_trials(study, [record(index, 0.5, 5.0) for index in range(300)])
+    storage.add_series(study, [SeriesPoint("train", step, {"loss": 1.0}) for step in range(200)])
+    counted = Counted(storage)
+    follower = Follower(counted, "small")  # type: ignore[arg-type]
+    follower.look()
+    assert (counted.rows, sum(counted.points)) == ([300], 200)
+    storage.add_trials(study, [record(index, 0.5, 5.0) for index in (300, 301)])
+    storage.add_series(study, [SeriesPoint("train", 200, {"loss": 1.0})])
+    counted.points.clear()
+    assert len(follower.look().trials) == 302
+    assert (counted.rows, sum(counted.points)) == ([300, 2], 1)
+    counted.calls.clear()
+    follower.look()
+    assert counted.calls == ["study"]
+    assert counted.rows == [300, 2]
+
+
+def test_a_new_epoch_starts_over() -> None:
+    storage = Storage("sqlite://")
+    study = make(storage)
+    follower = Follower(storage, "small")
+    storage.add_trials(study, [record(0, 0.5, 5.0)])
+    revision = storage.study("small").revision
+    storage.add_trials(study, [record(1, 0.9, 1.0)])
+    assert [trial.number for trial in follower.look().front] == [1]
+    storage.rollback_to(study, revision)
+    storage.add_trials(study, [record(7, 0.4, 9.0)])
+    now = follower.look()
+    assert now.trials["arch_id"].tolist() == [f"{0:016x}", f"{7:016x}"]
+    assert [trial.number for trial in now.front] == [0]
+
+
+def test_the_lowest_trial_that_may_still_change() -> None:
+    frame = pd.DataFrame({"number": [0, 1, 2, 3], "state": ["complete", "running", "failed", "running"]})
+    assert settled(frame) == 1
+    assert settled(frame[frame["state"] != "running"].reset_index()) == 2
+
+
+def test_looking_neither_waits_for_a_writer_nor_holds_one_up(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    five(storage)
+    feed = Feed(Storage(f"sqlite:///{tmp_path}/nas.db", read_only=True))
+    writer = sqlite3.connect(tmp_path / "nas.db", isolation_level=None, timeout=0)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("UPDATE studies SET revision = revision + 1")
+    before = feed.study("small").study.revision
+    assert [one.front for one in feed.listing()] == [3]
+    writer.execute("COMMIT")
+    assert feed.study("small").study.revision == before + 1
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("COMMIT")
+
+
+def test_the_list_of_studies(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    five(storage)
+    make(storage, "empty")
+    feed = Feed(storage)
+    listed = {one.study.name: one for one in feed.listing()}
+    assert list(listed) == ["empty", "small"]
+    assert (listed["small"].front, listed["empty"].front) == (3, 0)
+    # rectangles of the staircase up to accuracy 0 and 10 ms: 0.5·9 + 0.1·8 + 0.2·6
+    volume = listed["small"].hypervolume
+    assert volume is not None
+    assert np.isclose(volume, 6.5)
+    assert listed["empty"].hypervolume is None
+    assert feed.listing()[1] is listed["small"]
+
+
+def test_a_study_that_is_not_there(tmp_path: Path) -> None:
+    feed = Feed(opened(tmp_path))
+    with pytest.raises(NasError, match="unknown study 'nothing'"):
+        feed.study("nothing")
+    assert set(SERIES) == {"train", "conflict", "predictor"}
