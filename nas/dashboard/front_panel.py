@@ -9,11 +9,13 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from nas.dashboard.brushing import brushed_panels, kept
 from nas.dashboard.choice import clickable
+from nas.dashboard.devices import by_device
 from nas.dashboard.drawn import drawing, payload, place
 from nas.dashboard.feed import Feed
 from nas.errors import NasError
 from nas.report.front import Panel, View, panels
 from nas.report.front_figure import draw_view
+from nas.report.overlay_figure import draw_overlay
 from nas.report.snapshot import Snapshot
 
 _STAGES = {"search": "during the search", "final": "final evaluation"}
@@ -30,6 +32,15 @@ def layout() -> list[Any]:
         ),
         place("front", "Pareto front"),
         html.P(id="front-note", className="note"),
+        html.Div(
+            [
+                html.H3("On each device"),
+                place("devices", "What the front reaches on each device"),
+                html.P("Front members that no other beats on that device.", className="note"),
+            ],
+            id="devices",
+            hidden=True,
+        ),
     ]
 
 
@@ -73,6 +84,16 @@ def register(app: Dash, feed: Feed) -> None:
         panel, view = found[label]
         figure = partial(_draw, panel, view)
         return payload(figure, keep=f"{name} {label} {snapshot.study.epoch}"), note(snapshot, view, keep)
+
+    @app.callback(  # type: ignore[untyped-decorator]
+        drawing("devices"), Output("devices", "hidden"), Input("seen", "data"), State("study", "data")
+    )
+    def together(_seen: Any, name: str) -> Any:
+        try:
+            found = by_device(feed.study(name))
+        except NasError:
+            return None, True
+        return payload(lambda narrow: draw_overlay(found), keep=name) if found else None, found is None
 
 
 def _draw(panel: Panel, view: View, *, narrow: bool) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from dashboard_small import ACCURACY, LATENCY
 
 from nas.dashboard.brushing import (
     brushed,
@@ -16,9 +18,13 @@ from nas.dashboard.brushing import (
     parallel_data,
     points_of,
 )
+from nas.dashboard.devices import by_device
 from nas.dashboard.parallel_figure import draw_parallel
+from nas.metrics import Metric
 from nas.report.front import panels
-from nas.report.snapshot import Snapshot
+from nas.report.overlay_figure import draw_overlay
+from nas.report.snapshot import Snapshot, read_snapshot
+from nas.store import Storage, TrialRecord
 
 
 def test_axes_objectives_first_then_decisions(small: Snapshot) -> None:
@@ -73,6 +79,35 @@ def test_the_front_shows_what_is_kept_on_the_same_axes(small: Snapshot) -> None:
     assert (view.dominated_total, view.infeasible_total) == (1, 0)
     assert brushed_panels(small, None)[0].views[0].front.x.tolist() == [1, 2, 4]
     assert [len(points) for points in points_of(brushed_panels(small, set())[0].views[0])] == [0, 0, 0, 1]
+
+
+def test_the_front_on_each_device_alone() -> None:
+    storage = Storage("sqlite://")
+    objectives = [ACCURACY, replace(LATENCY, name="latency@a"), replace(LATENCY, name="latency@b")]
+    row = storage.create_study("two", space="toy", space_hash="0" * 12, objectives=objectives, config={})
+    storage.set_reference_point(row.id, {"accuracy": 0.0, "latency@a": 10.0, "latency@b": 20.0})
+    # trial 1 is the best on b only, trial 2 on a only
+    numbers = [(0.5, 1.0, 2.0), (0.6, 9.0, 3.0), (0.7, 4.0, 12.0)]
+    for index, (accuracy, a, b) in enumerate(numbers):
+        metrics = {"latency@a": Metric(a, "ms", "table"), "latency@b": Metric(b, "ms", "table")}
+        metrics["accuracy"] = Metric(accuracy, "fraction", "measured")
+        storage.add_trials(row.id, [TrialRecord(f"{index:016x}", {"d": index}, 0, "complete", metrics)])
+    found = by_device(read_snapshot(storage, "two"))
+    assert found is not None
+    a, b = found.outlines
+    assert (a.study, b.study) == ("a", "b")
+    np.testing.assert_allclose(a.values, [[0.5, 1.0], [0.7, 4.0]])
+    np.testing.assert_allclose(b.values, [[0.5, 2.0], [0.6, 3.0], [0.7, 12.0]])
+    # against accuracy 0 and 20 ms: 0.5·3 + 0.7·16, and 0.5·1 + 0.6·9 + 0.7·8
+    assert a.hypervolume == pytest.approx(0.5 * 3 + 0.7 * 16)
+    assert b.hypervolume == pytest.approx(0.5 * 1 + 0.6 * 9 + 0.7 * 8)
+    figure = draw_overlay(found)
+    assert [trace.name for trace in figure.data] == ["a", "b"]
+    assert list(figure.data[0].x) == [1.0, 4.0]
+
+
+def test_one_device_is_not_compared_with_itself(small: Snapshot) -> None:
+    assert by_device(small) is None
 
 
 ORDER = ["a", "b", "c"]
