@@ -57,7 +57,7 @@ def payload(draw: Callable[..., go.Figure], *, keep: str = "", least: int = 0) -
     """A figure for wide and narrow places.
 
     Args:
-        draw: takes `narrow`.
+        draw: takes `narrow`; the narrow figure only gives its layout.
         keep: zoom is kept while this stays the same.
         least: pixels that it needs; a narrower place scrolls.
     """

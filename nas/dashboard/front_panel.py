@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import Dash, Input, Output, State, dcc, html
 
+from nas.dashboard import pieces
 from nas.dashboard.brushing import brushed_panels, kept
 from nas.dashboard.choice import clickable
 from nas.dashboard.devices import by_device
 from nas.dashboard.drawn import drawing, payload, place
 from nas.dashboard.feed import Feed
-from nas.errors import NasError
-from nas.report.front import Panel, View, panels
+from nas.report.front import Panel, View
 from nas.report.front_figure import draw_view
 from nas.report.overlay_figure import draw_overlay
 from nas.report.snapshot import Snapshot
@@ -48,66 +48,53 @@ def register(app: Dash, feed: Feed) -> None:
     """Draw the chosen view, with what the brushes leave."""
 
     @app.callback(  # type: ignore[untyped-decorator]
+        drawing("front"),
+        Output("front-note", "children"),
         Output("view", "options"),
         Output("view", "value"),
         Output("views", "hidden"),
-        Input("seen", "data"),
-        State("study", "data"),
-        State("view", "value"),
-    )
-    def offer(_seen: Any, name: str, chosen: str | None) -> Any:
-        try:
-            found = views(panels(feed.study(name)))
-        except NasError:
-            return [], None, True
-        offered = [{"label": label, "value": label} for label in found]
-        return offered, no_update if chosen in found else next(iter(found), None), len(found) < 2
-
-    @app.callback(  # type: ignore[untyped-decorator]
-        drawing("front"),
-        Output("front-note", "children"),
         Input("seen", "data"),
         Input("brush", "data"),
         Input("view", "value"),
         State("study", "data"),
     )
-    def draw(_seen: Any, brush: dict[str, Any] | None, chosen: str | None, name: str) -> Any:
-        try:
-            snapshot = feed.study(name)
-        except NasError:
-            return None, ""
+    def draw(seen: Any, brush: dict[str, Any] | None, chosen: str | None, name: str) -> Any:
+        pieces.await_study(seen, name)
+        snapshot = feed.study(name)
         keep = kept(snapshot, (brush or {}).get("ranges", {}))
         found = views(brushed_panels(snapshot, keep))
         if not found:
-            return None, "No trial has a value for the objectives yet."
+            return None, "No trial has a value for the objectives yet.", [], None, True
         label = chosen if chosen in found else next(iter(found))
         panel, view = found[label]
-        figure = partial(_draw, panel, view)
-        return payload(figure, keep=f"{name} {label} {snapshot.study.epoch}"), note(snapshot, view, keep)
+        figure = payload(partial(_draw, panel, view), keep=f"{name} {label} {snapshot.study.epoch}")
+        offered = [{"label": each, "value": each} for each in found]
+        return figure, note(snapshot, view, keep), offered, label, len(found) < 2
 
     @app.callback(  # type: ignore[untyped-decorator]
         drawing("devices"), Output("devices", "hidden"), Input("seen", "data"), State("study", "data")
     )
-    def together(_seen: Any, name: str) -> Any:
-        try:
-            found = by_device(feed.study(name))
-        except NasError:
-            return None, True
+    def together(seen: Any, name: str) -> Any:
+        pieces.await_study(seen, name)
+        found = by_device(feed.study(name))
         return payload(lambda narrow: draw_overlay(found), keep=name) if found else None, found is None
 
 
 def _draw(panel: Panel, view: View, *, narrow: bool) -> Any:
-    return clickable(draw_view(panel, view, narrow=narrow), view)
+    figure = draw_view(panel, view, narrow=narrow)
+    return figure if narrow else clickable(figure, view)  # the narrow one gives its layout only
 
 
 def views(found: list[Panel]) -> dict[str, tuple[Panel, View]]:
     """Every view by what it is called."""
     axes = {(panel.x.name, panel.y.name) for panel in found}
+    same = len({panel.y.name for panel in found}) == 1
     named: dict[str, tuple[Panel, View]] = {}
     for panel in found:
         for view in panel.views:
             stage = _STAGES[view.stage]
-            label = f"{panel.y.title} – {panel.x.title}, {stage}" if len(axes) > 1 else stage.capitalize()
+            about = panel.x.title if same else f"{panel.y.title} – {panel.x.title}"
+            label = f"{about}, {stage}" if len(axes) > 1 else stage.capitalize()
             named[label] = (panel, view)
     return named
 

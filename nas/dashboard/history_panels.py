@@ -11,7 +11,6 @@ from dash import Dash, Input, Output, State
 from nas.dashboard import pieces
 from nas.dashboard.drawn import drawing, payload
 from nas.dashboard.feed import Feed
-from nas.errors import NasError
 from nas.report.hypervolume import draw_hypervolume, hypervolume_data
 from nas.report.predictor import draw_error, draw_predictor, predictor_data
 from nas.report.snapshot import Snapshot
@@ -64,11 +63,9 @@ def _keep(app: Dash, feed: Feed, slug: str, names: tuple[str, str], make: Any) -
         Input("seen", "data"),
         State("study", "data"),
     )
-    def draw(_seen: Any, name: str) -> Any:
-        try:
-            return make(feed.study(name))
-        except NasError:
-            return None, None, ""
+    def draw(seen: Any, name: str) -> Any:
+        pieces.await_study(seen, name)
+        return make(feed.study(name))
 
 
 def volumes(snapshot: Snapshot) -> Drawn:

@@ -17,6 +17,7 @@ from nas.dashboard.network import Network, network_data
 from nas.dashboard.network_figure import draw_network
 from nas.errors import NasError
 from nas.report.candidates import Candidate
+from nas.report.snapshot import Snapshot
 from nas.report.units import significant
 from nas.report.words import decision_lines
 from nas.store import StudyRow
@@ -41,43 +42,35 @@ def register(app: Dash, feed: Feed, finder: Finder, named: str | None) -> None:
     """Draw what is chosen."""
 
     @app.callback(  # type: ignore[untyped-decorator]
+        drawing("network"),
+        Output("about", "children"),
         Output("chosen", "options"),
         Output("chosen", "value"),
         Input(graph("front"), "clickData"),
-        Input("seen", "data"),
-        State("chosen", "value"),
-        State("study", "data"),
-    )
-    def choose(click: dict[str, Any] | None, _seen: Any, chosen: str | None, name: str) -> Any:
-        if ctx.triggered_id == graph("front"):
-            chosen = clicked(click) or chosen
-        try:
-            return options(feed.study(name), chosen), chosen
-        except NasError:
-            return [], None
-
-    @app.callback(  # type: ignore[untyped-decorator]
-        drawing("network"),
-        Output("about", "children"),
         Input("chosen", "value"),
         Input("seen", "data"),
         State("study", "data"),
     )
-    def draw(chosen: str | None, _seen: Any, name: str) -> Any:
-        try:
-            snapshot = feed.study(name)
-        except NasError:
-            return None, []
-        if not chosen:
-            return None, html.P(
-                "Click a point of the front to see its network, block by block.", className="lead"
-            )
-        candidate = find(snapshot, chosen)
-        if candidate is None:
-            return None, html.P("This trial was taken back.", className="lead")
-        network, told = look_up(finder, snapshot.study, candidate)
-        figure = payload(partial(draw_network, network), keep=chosen) if network else None
-        return figure, about(candidate, told, named)
+    def draw(click: dict[str, Any] | None, chosen: str | None, seen: Any, name: str) -> Any:
+        pieces.await_study(seen, name)
+        snapshot = feed.study(name)
+        if ctx.triggered_id == graph("front"):
+            chosen = clicked(click) or chosen
+        return (*_network(finder, snapshot, chosen, named), options(snapshot, chosen), chosen)
+
+
+def _network(finder: Finder, snapshot: Snapshot, chosen: str | None, named: str | None) -> tuple[Any, Any]:
+    """The drawing of what is chosen, and what there is to say of it."""
+    if not chosen:
+        return None, html.P(
+            "Click a point of the front to see its network, block by block.", className="lead"
+        )
+    candidate = find(snapshot, chosen)
+    if candidate is None:
+        return None, html.P("This trial was taken back.", className="lead")
+    network, told = look_up(finder, snapshot.study, candidate)
+    figure = payload(partial(draw_network, network), keep=chosen) if network else None
+    return figure, about(candidate, told, named)
 
 
 def look_up(finder: Finder, study: StudyRow, candidate: Candidate) -> tuple[Network | None, list[str]]:

@@ -39,14 +39,17 @@ def draw_parallel(data: Parallel, ranges: Ranges, *, narrow: bool = False) -> go
 
 
 def _axis(one: Dimension, ranges: Ranges) -> dict[str, Any]:
-    label = one.label if len(one.label) <= _LONGEST else f"{one.label[: _LONGEST - 1]}…"
-    axis: dict[str, Any] = {"name": one.key, "label": plain(label), "values": one.values}
+    axis: dict[str, Any] = {"name": one.key, "label": plain(_short(one.label)), "values": one.values}
     if one.ticks:
         step = -(-len(one.ticks) // _TICKS)
         axis["tickvals"] = list(range(0, len(one.ticks), step))
-        axis["ticktext"] = [plain(text) for text in one.ticks[::step]]
+        axis["ticktext"] = [_short(text) for text in one.ticks[::step]]  # which are not read as HTML
         axis["range"] = [-0.25, len(one.ticks) - 0.75]
     if one.key in ranges:
         pairs = [list(pair) for pair in ranges[one.key]]
         axis["constraintrange"] = pairs[0] if len(pairs) == 1 else pairs
     return axis
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -7,11 +7,11 @@ from typing import Any
 
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
+from nas.dashboard import pieces
 from nas.dashboard.brushing import ARCH, brushed, first_keys, keys, parallel_data
 from nas.dashboard.drawn import drawing, graph, payload, place
 from nas.dashboard.feed import Feed
 from nas.dashboard.parallel_figure import AXIS, draw_parallel
-from nas.errors import NasError
 from nas.report.units import title
 
 
@@ -36,40 +36,28 @@ def register(app: Dash, feed: Feed) -> None:
     """Draw the axes; note the brushes."""
 
     @app.callback(  # type: ignore[untyped-decorator]
+        drawing("parallel"),
         Output("axes", "options"),
         Output("axes", "value"),
-        Input("seen", "data"),
-        State("study", "data"),
-        State("axes", "value"),
-    )
-    def offer(_seen: Any, name: str, chosen: list[str] | None) -> Any:
-        try:
-            snapshot = feed.study(name)
-        except NasError:
-            return [], no_update
-        offered = [{"label": called(key), "value": key} for key in keys(snapshot)]
-        return offered, chosen or first_keys(snapshot)
-
-    @app.callback(  # type: ignore[untyped-decorator]
-        drawing("parallel"),
         Input("seen", "data"),
         Input("axes", "value"),
         Input("clear", "n_clicks"),
         State("brush", "data"),
         State("study", "data"),
     )
-    def draw(_seen: Any, axes: list[str] | None, _clear: Any, brush: dict[str, Any] | None, name: str) -> Any:
-        try:
-            snapshot = feed.study(name)
-        except NasError:
-            return None
-        order = ordered(axes or [], brush or {})
+    def draw(seen: Any, axes: list[str] | None, _clear: Any, brush: dict[str, Any] | None, name: str) -> Any:
+        pieces.await_study(seen, name)
+        snapshot = feed.study(name)
+        offered = [{"label": called(key), "value": key} for key in keys(snapshot)]
+        axes = axes or first_keys(snapshot)
+        order = ordered(axes, brush or {})
         ranges = {} if ctx.triggered_id == "clear" else (brush or {}).get("ranges", {})
         data = parallel_data(snapshot, order)
         if not len(data.numbers) or not data.dimensions:
-            return None
+            return None, offered, axes
         least = AXIS * len(data.dimensions)
-        return payload(partial(draw_parallel, data, ranges), keep=f"{name} {order}", least=least)
+        figure = payload(partial(draw_parallel, data, ranges), keep=f"{name} {order}", least=least)
+        return figure, offered, axes
 
     @app.callback(  # type: ignore[untyped-decorator]
         Output("brush", "data"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import parse_qs, quote
 
 from dash import dcc, html
+from dash.exceptions import PreventUpdate
 
 from nas.dashboard.drawn import place
 from nas.report.candidates import Candidate
@@ -22,6 +24,12 @@ def address(study: str) -> str:
 def study_in(search: str | None) -> str | None:
     """The study that an address asks for; None: the list."""
     return parse_qs((search or "").removeprefix("?")).get("study", [None])[0]
+
+
+def await_study(seen: Any, name: str) -> None:
+    """Leave a panel as it is until the mark of what was seen is that of its study."""
+    if not seen or seen[0] != name:
+        raise PreventUpdate
 
 
 def state(name: str) -> html.Span:

@@ -9,7 +9,6 @@ from dash import Dash, Input, Output, State, dcc, html
 
 from nas.dashboard import commands, front_panel, history_panels, network_panel, parallel_panel, pieces
 from nas.dashboard.feed import Feed
-from nas.errors import NasError
 from nas.report.snapshot import Snapshot
 from nas.report.summary import warnings
 from nas.report.units import significant
@@ -53,11 +52,9 @@ def register(app: Dash, feed: Feed) -> None:
         Input("seen", "data"),
         State("study", "data"),
     )
-    def head(_seen: Any, name: str) -> Any:
-        try:
-            snapshot = feed.study(name)
-        except NasError:
-            return "There is no such study in this storage.", [], []
+    def head(seen: Any, name: str) -> Any:
+        pieces.await_study(seen, name)
+        snapshot = feed.study(name)
         study = snapshot.study
         meta = [pieces.state(study.state), f" Space {study.space} · {study.updated:%Y-%m-%d %H:%M:%S} UTC"]
         return meta, pieces.figures(facts(snapshot)), warned(snapshot)
@@ -69,7 +66,8 @@ def facts(snapshot: Snapshot) -> list[tuple[str, str, str]]:
     states = ", ".join(f"{n:,} {state}" for state, n in counts.items() if len(counts) > 1)
     generations = snapshot.generations
     volumes = [row.hypervolume for row in generations if row.hypervolume is not None]
-    after = f"after {generations[-1].n_evaluations:,} evaluations" if volumes else ""
+    n = generations[-1].n_evaluations if volumes else 0
+    after = f"after {n:,} evaluation{'' if n == 1 else 's'}" if n else ""
     training = snapshot.series["train"]
     found = [
         ("Trials", f"{len(snapshot.trials):,}", states),

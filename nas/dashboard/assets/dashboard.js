@@ -28,7 +28,7 @@
     if (touch.matches || narrow) layout.dragmode = false; // a finger scrolls the page
     const config = {
       displaylogo: false,
-      displayModeBar: touch.matches || narrow ? false : "hover",
+      displayModeBar: touch.matches || narrow || payload.least ? false : "hover",
       modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
       showSendToCloud: false,
       plotlyServerURL: "",
