@@ -87,7 +87,7 @@ def table(listed: Sequence[Listed]) -> Any:
     """Every study in a row."""
     if not listed:
         return html.P("There is no study in this storage yet; nas run SPACE starts one.", className="lead")
-    heads = ["Study", "State", "Space", "Objectives", "Trials", "Front", "Hypervolume", "Last change"]
+    heads = ["Study", "State", "Trials", "Front", "Hypervolume", "Objectives", "Space", "Last change"]
     numeric = {"Trials", "Front", "Hypervolume"}
     top = [html.Th(head, className="number" if head in numeric else "") for head in heads]
     body = html.Tbody([_row(one) for one in listed])
@@ -102,11 +102,11 @@ def _row(one: Listed) -> html.Tr:
         [
             html.Td(pieces.link(study.name, pieces.address(study.name)), className="name"),
             html.Td(pieces.state(study.state)),
-            html.Td(study.space),
-            html.Td(wanted),
             html.Td(f"{study.n_trials:,}", className="number"),
             html.Td(f"{one.front:,}", className="number"),
             html.Td(volume, className="number"),
+            html.Td(wanted, className="name"),
+            html.Td(study.space, className="name"),
             html.Td(f"{study.updated:%Y-%m-%d %H:%M} UTC"),
         ]
     )

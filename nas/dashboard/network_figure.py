@@ -15,6 +15,7 @@ from nas.report.words import plain
 
 ROW = 19  # pixels
 _GAP = 0.035
+_TEXT = {False: 2.6, True: 3.7}  # end of the first axis in halves of the widest block: room for text
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,9 @@ def draw_network(data: Network, *, narrow: bool = False) -> go.Figure:
         suffix = "" if index == 0 else str(index + 1)
         _bars(figure, column, by_row, suffix)
         left = index * (share + _GAP)
-        figure.update_layout({f"xaxis{suffix}": _axis(column, [left, left + share], first=index == 0)})
+        figure.update_layout(
+            {f"xaxis{suffix}": _axis(column, [left, left + share], _TEXT[narrow] if index == 0 else None)}
+        )
     figure.update_layout(
         barmode="overlay",
         bargap=0.22,
@@ -166,10 +169,10 @@ def _bars(figure: go.Figure, column: Column, colours: list[str], suffix: str) ->
     )
 
 
-def _axis(column: Column, domain: list[float], *, first: bool) -> dict[str, object]:
+def _axis(column: Column, domain: list[float], beside: float | None) -> dict[str, object]:
     ends = [start + length for start, length in zip(column.starts, column.lengths)]
     longest = max(ends, default=1.0) or 1.0
-    span = [-longest, 2.6 * longest] if first else [0, 1.45 * longest]
+    span = [0, 1.45 * longest] if beside is None else [-1.1 * longest, beside * longest]
     return {
         "domain": domain,
         "range": span,

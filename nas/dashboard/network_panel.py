@@ -115,6 +115,8 @@ def sums(network: Network) -> list[str]:
 def about(candidate: Candidate, told: list[str], named: str | None) -> list[Any]:
     """Metrics, notes, commands and decisions of a candidate."""
     lines = decision_lines(candidate.arch)
+    if candidate.cheaper is not None:
+        told = [*told, f"Its accuracy lies within the interval of the cheaper trial {candidate.cheaper}."]
     return [
         *[html.P(text, className="note") for text in told],
         html.H3([candidate.name, html.Small(html.Code(candidate.arch_id))]),

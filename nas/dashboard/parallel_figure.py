@@ -30,11 +30,11 @@ def draw_parallel(data: Parallel, ranges: Ranges, *, narrow: bool = False) -> go
             labelfont={"size": 12, "color": style.TEXT},
             tickfont={"size": 11, "color": style.MUTED},
             rangefont={"size": 1, "color": "rgba(0,0,0,0)"},
-            labelangle=-14,
+            labelangle=-20,
             labelside="top",
         )
     )
-    figure.update_layout(margin={"l": 72, "r": 48, "t": 74, "b": 18})
+    figure.update_layout(margin={"l": 72, "r": 48, "t": 84, "b": 18})
     return figure
 
 

@@ -100,6 +100,16 @@ def test_bars_are_as_long_as_their_numbers(networks: list[tuple[nas.Arch, Networ
     assert "attention" in " ".join(bars[1].hovertext)
 
 
+@pytest.mark.parametrize("narrow", [False, True])
+def test_no_bar_is_cut_off(networks: list[tuple[nas.Arch, Network]], narrow: bool) -> None:
+    for _, network in networks:
+        figure = draw_network(network, narrow=narrow)
+        for bar in (trace for trace in figure.data if trace.type == "bar"):
+            low, high = figure.layout[bar.xaxis.replace("x", "xaxis", 1)].range
+            assert low <= min(bar.base)
+            assert max(start + length for start, length in zip(bar.base, bar.x)) < high
+
+
 def test_a_device_that_cannot_time_it_is_named(
     space: Space, device: Device, networks: list[tuple[nas.Arch, Network]]
 ) -> None:
