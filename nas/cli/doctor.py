@@ -9,8 +9,26 @@ from pathlib import Path
 
 import typer
 
-REQUIRED = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "xgboost", "sqlalchemy", "plotly", "kornia")
-OPTIONAL = {"datasets": 'hf:NAME data: pip install "nas[hub]"'}
+REQUIRED = (
+    "torch",
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "xgboost",
+    "sqlalchemy",
+    "plotly",
+    "kornia",
+    "ray",
+    "nevergrad",
+    "dash",
+)
+OPTIONAL = {
+    "datasets": 'hf:NAME data: pip install "nas[hub]"',
+    "psycopg": 'PostgreSQL storages: pip install "nas[postgres]"',
+    "onnxruntime": 'profiling under ONNX Runtime: pip install "nas[onnxruntime]"',
+    "executorch": 'profiling under ExecuTorch: pip install "nas[executorch]"',
+}
 
 
 def doctor() -> None:
