@@ -135,10 +135,12 @@ class Stopwatch:
         self._single = threads == 1 and hasattr(time, "thread_time_ns")
         self._others: Any = None
 
-    def once(self, model: Loaded, flush_kib: int) -> int:
-        """Nanoseconds of one run, after as many KiB of other memory were read as given."""
+    def once(self, model: Loaded, flush_kib: int, between: list[Loaded]) -> int:
+        """Nanoseconds of one run, after as many KiB of other memory were read, and other models run, as given."""
         if flush_kib:
             self._flush(flush_kib)
+            for other in between:
+                other.run()
             model.feed()
         used = time.thread_time_ns() if self._single else 0
         begun = time.perf_counter_ns()
@@ -155,6 +157,7 @@ class Stopwatch:
         least_ms: float,
         most_ms: float,
         flush_kib: int,
+        between: list[Loaded],
     ) -> list[float]:
         """Times of single runs in ms, after warming up.
 
@@ -163,7 +166,8 @@ class Stopwatch:
             warmup, warmup_ms: least runs and time of the warm-up.
             runs, least_ms: runs go on until there are this many and they took this long together …
             most_ms: … or this long, if there are three.
-            flush_kib: KiB of other memory read before every run, as the rest of a network would.
+            flush_kib: KiB of other memory read before every run, as the rest of a network would read them.
+            between: small models run after that, as the rest of a network would keep the runtime's code at hand.
         """
         begun, done = time.perf_counter_ns(), 0
         while done < warmup or time.perf_counter_ns() - begun < warmup_ms * 1e6:
@@ -174,7 +178,7 @@ class Stopwatch:
         times: list[int] = []
         total = 0
         while (len(times) < runs or total < least_ms * 1e6) and (len(times) < 3 or total < most_ms * 1e6):
-            times.append(self.once(model, flush_kib))
+            times.append(self.once(model, flush_kib, between))
             total += times[-1]
         gc.enable()
         return [took / 1e6 for took in times]
@@ -239,8 +243,9 @@ class Timer:
         self._loaded[id] = self._runtime.load(content, shape)
         return {}
 
-    def _time(self, id: str, **limits: Any) -> dict[str, Any]:
-        return {"ms": self._stopwatch.burst(self._loaded[id], **limits)}
+    def _time(self, id: str, between: list[str], **limits: Any) -> dict[str, Any]:
+        others = [self._loaded[other] for other in between]
+        return {"ms": self._stopwatch.burst(self._loaded[id], between=others, **limits)}
 
     def _drop(self, id: str) -> dict[str, Any]:
         self._loaded.pop(id, None)

@@ -8,7 +8,7 @@ the bursts' medians. Models whose bursts disagree are timed again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,13 @@ from nas.latency.profiling.targets.base import Burst, Target
 from nas.latency.table import Entry
 
 SENTINEL = "mbconv h=28 w=28 cin=32 cout=32 kernel=3 stride=1 expansion=4 se=0 act=relu"
+# One of each make, small: run between the flush and a unit, they leave the runtime's code where a network would.
+COMPANIONS = (
+    "attention h=4 w=4 channels=32 heads=2 qk_dim=16 v_dim=32 act=hard_swish norm=layer_norm",
+    "ffn h=4 w=4 channels=32 hidden=64 act=hard_swish norm=layer_norm",
+    "mbconv h=8 w=8 cin=16 cout=24 kernel=3 stride=2 expansion=3 se=1 act=hard_swish",
+    "mbconv h=8 w=8 cin=16 cout=16 kernel=5 stride=1 expansion=3 se=0 act=hard_swish",
+)
 NETWORK = Burst(warmup_ms=0.0, runs=8, least_ms=60.0)
 _CALIBRATION = 15
 _GROUP = 4  # bursts between two sentinels
@@ -61,6 +68,7 @@ class Timing:
         self,
         target: Target,
         sentinel: Exported,
+        companions: Sequence[Exported] = (),
         *,
         baseline: float | None = None,
         bursts: int = 3,
@@ -71,6 +79,7 @@ class Timing:
         """Load the sentinel and find its baseline.
 
         Args:
+            companions: small models that run before every run of a unit.
             baseline: its time in ms when profiling began; None measures it now.
             bursts: of each model.
             unit: a burst of a unit and of the sentinel.
@@ -81,9 +90,11 @@ class Timing:
             NasError: the target is gone, or cannot run the sentinel.
         """
         self._target, self._sentinel, self._warn = target, sentinel, warn
-        self._bursts, self._unit = bursts, unit or Burst()
+        self._bursts = bursts
+        self._unit = replace(unit or Burst(), between=tuple(model.name for model in companions))
         self._rng = np.random.default_rng(seed)
-        target.load(sentinel)
+        for model in (sentinel, *companions):
+            target.load(model)
         if baseline is None:
             baseline = float(np.median([self._tick() for _ in range(_CALIBRATION)]))
         self.drift = Drift(baseline)

@@ -128,7 +128,15 @@ def test_the_timer_answers_line_by_line_and_ends_with_its_input(tmp_path: Path) 
     model = unit_model(UNITS[4])
     path = tmp_path / "unit.onnx"
     path.write_bytes(_exported("onnxruntime", model))
-    limits = {"warmup": 1, "warmup_ms": 0, "runs": 5, "least_ms": 0, "most_ms": 1000, "flush_kib": 64}
+    limits = {
+        "warmup": 1,
+        "warmup_ms": 0,
+        "runs": 5,
+        "least_ms": 0,
+        "most_ms": 1000,
+        "flush_kib": 64,
+        "between": ["a"],
+    }
     answers = _converse(
         [
             {"op": "hello", "runtime": "onnxruntime", "threads": 1},
@@ -152,7 +160,7 @@ def test_a_burst_has_as_many_runs_as_asked_for() -> None:
 
     model = timer.Loaded(lambda: _spin(time.perf_counter_ns() + 1_000_000), lambda: None)
     watch = timer.Stopwatch(threads=1)
-    common = {"warmup": 1, "warmup_ms": 0.0, "flush_kib": 0}
+    common = {"warmup": 1, "warmup_ms": 0.0, "flush_kib": 0, "between": []}
     assert len(watch.burst(model, runs=4, least_ms=0.0, most_ms=1e3, **common)) == 4
     assert 8 <= len(watch.burst(model, runs=1, least_ms=9.5, most_ms=1e3, **common)) <= 13
     assert len(watch.burst(model, runs=100, least_ms=0.0, most_ms=2.0, **common)) == 3
@@ -169,6 +177,6 @@ def test_time_taken_by_others_is_not_counted() -> None:
     import time
 
     asleep = timer.Loaded(lambda: time.sleep(0.02), lambda: None)
-    single = timer.Stopwatch(threads=1).once(asleep, 0)
-    several = timer.Stopwatch(threads=2).once(asleep, 0)
+    single = timer.Stopwatch(threads=1).once(asleep, 0, [])
+    several = timer.Stopwatch(threads=2).once(asleep, 0, [])
     assert single < 5e6 < 19e6 < several

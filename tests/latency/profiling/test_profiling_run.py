@@ -26,6 +26,7 @@ from nas.latency.profiling.profiler import Limits, Profiler
 from nas.latency.profiling.runtimes.base import runtime_of
 from nas.latency.profiling.session import Request, profile, target_of
 from nas.latency.profiling.targets.base import Burst
+from nas.latency.profiling.timing import COMPANIONS, SENTINEL
 from nas.latency.profiling.use import space_use
 from nas.latency.signature import format_signature
 from nas.pipeline.progress import Silent
@@ -91,9 +92,7 @@ def test_going_on_times_nothing_twice(tmp_path: Path) -> None:
     _profiler(tmp_path / "board", path, second, Limits(units=36, networks=6, error=0.0)).run()
     after = (tmp_path / "board/table.csv").read_text().splitlines()
     assert len(before) == 25 and len(after) == 37 and set(before) < set(after)
-    timed = [
-        {name for name in target.timed if not name.startswith("mbconv h=28")} for target in (first, second)
-    ]
+    timed = [set(target.timed) - {SENTINEL} for target in (first, second)]
     assert not timed[0] & timed[1]
     assert len(load_device(tmp_path / "board").networks) == 6
 
@@ -144,7 +143,7 @@ def test_nothing_can_be_timed_is_an_error(tmp_path: Path) -> None:
 
     def broken(wanted: Any) -> tuple[list[Exported], dict[str, str]]:
         found, _ = exports(wanted)
-        sentinel = [one for one in found if one.name.startswith("mbconv h=28")]
+        sentinel = [one for one in found if one.name in (SENTINEL, *COMPANIONS)]
         return sentinel, {
             one.name: "Unsupported operator" for one in wanted if one.name not in {s.name for s in sentinel}
         }
@@ -215,7 +214,7 @@ def test_this_machine_under_onnxruntime(tmp_path: Path, cache: Path) -> None:
     archs, times = device.networks.of(load_space(space))
     assert all(isinstance(arch, Arch) for arch in archs) and (times.ms > 0).all()
     files = list(cache.rglob("*.onnx"))
-    assert len(files) == 15  # the units and the sentinel; networks are not kept
+    assert len(files) == 14 + 1 + len(COMPANIONS)  # units, sentinel, companions; networks are not kept
     again = profile(request, Silent())
     assert again is not None and again.table is not None
     assert dict(again.table.items()) == dict(device.table.items())

@@ -20,6 +20,7 @@ class Burst:
         most_ms: … or this long, with three runs.
         flush_kib: KiB of other memory read before every run, where the target can: in a network a unit finds its
             weights where the other units left them, not in the nearest cache.
+        between: names of loaded models that run after that: in a network the runtime's code is at hand.
     """
 
     warmup: int = 2
@@ -28,6 +29,7 @@ class Burst:
     least_ms: float = 4.0
     most_ms: float = 1000.0
     flush_kib: int = 0
+    between: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
