@@ -14,6 +14,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nas.arith import Num, maximum, where
+from nas.blocks.folding import fold
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +26,7 @@ TOKEN_NORMS = ("layer_norm", "joint_norm")
 Layout = Literal["map", "tokens", "vector"]
 Sizes = Mapping[str, Num]
 Parts = Mapping[str, Any]
-Init = Literal["linear", "conv", "zeros", "ones", "table"]
+Init = Literal["linear", "conv", "zeros", "ones", "small", "table"]
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ class Unit(ABC):
         fields: what a stage may set.
         keys: names of its sizes.
         strides: strides it can take; empty: any.
+        folds: by projection, the batch norms and scales right behind it, which the deployed form multiplies in.
     """
 
     kind: ClassVar[str]
@@ -134,6 +136,7 @@ class Unit(ABC):
     fields: ClassVar[Mapping[str, Field]] = {}
     keys: ClassVar[tuple[str, ...]]
     strides: ClassVar[tuple[int, ...]] = (1,)
+    folds: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     @classmethod
     @abstractmethod
@@ -154,6 +157,11 @@ class Unit(ABC):
     @abstractmethod
     def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
         """Run the layer on `x` with the weights `p`, both at the sizes `s`."""
+
+    @classmethod
+    def folded(cls, p: Parts) -> Parts:
+        """Weights of the deployed form, with which `forward` computes at eval what it computes with `p`."""
+        return fold(p, cls.folds)
 
 
 def macs(unit: type[Unit], s: Sizes) -> Num:

@@ -26,6 +26,7 @@ class ConvStem(Unit):
     }
     keys = ("h", "w", "cin", "cout", "kernel", "stride", "act")
     strides = ()
+    folds = {"conv": ("bn",)}
 
     @classmethod
     def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:
@@ -58,6 +59,6 @@ class ConvStem(Unit):
 
     @classmethod
     def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        x = ops.conv(x, p["conv_weight"], stride=s["stride"])
+        x = ops.conv(x, p["conv_weight"], stride=s["stride"], bias=p.get("conv_bias"))
         x = ops.batch_norm(x, p, "bn")
         return ops.act(x, s["act"])

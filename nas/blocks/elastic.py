@@ -18,6 +18,7 @@ from nas.blocks.base import Sizes, Unit, Weight
 from nas.blocks.ops import Ops
 
 Index = tuple[slice, ...]
+LAYER_SCALE = 1e-5
 
 
 class Elastic(nn.Module):
@@ -145,12 +146,14 @@ def _largest(weight: Weight) -> tuple[int, ...]:
 
 
 def initial(weight: Weight, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
-    """Initial values: normal 0.02 for linears and offset tables, fan-out normal for convolutions."""
+    """Initial values: normal 0.02 for linears and offset tables, fan-out normal for convolutions, 1e-5 for small."""
     data = torch.empty(shape)
     if weight.init == "zeros":
         return data.zero_()
     if weight.init == "ones":
         return data.fill_(1.0)
+    if weight.init == "small":
+        return data.fill_(LAYER_SCALE)
     if data.is_meta or generator is None:
         return data
     if weight.init == "conv":

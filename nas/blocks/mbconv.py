@@ -38,6 +38,7 @@ class MBConv(Unit):
     }
     keys = ("h", "w", "cin", "cout", "kernel", "stride", "expansion", "se", "act")
     strides = (1, 2)
+    folds = {"expand": ("expand_bn",), "depthwise": ("depthwise_bn",), "project": ("project_bn",)}
 
     @classmethod
     def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:
@@ -108,17 +109,17 @@ class MBConv(Unit):
     @classmethod
     def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
         y = cls._mix(x, p, s, ops)
-        y = ops.conv(y, p["project_weight"])
+        y = ops.conv(y, p["project_weight"], bias=p.get("project_bias"))
         y = ops.batch_norm(y, p, "project_bn")
         return y + cls._shortcut(x, p, s, ops)
 
     @classmethod
     def _mix(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
         if s["expansion"] != 1:
-            x = ops.conv(x, p["expand_weight"])
+            x = ops.conv(x, p["expand_weight"], bias=p.get("expand_bias"))
             x = ops.batch_norm(x, p, "expand_bn")
             x = ops.act(x, s["act"])
-        x = ops.conv(x, p["depthwise_weight"], stride=s["stride"], depthwise=True)
+        x = ops.conv(x, p["depthwise_weight"], s["stride"], depthwise=True, bias=p.get("depthwise_bias"))
         x = ops.batch_norm(x, p, "depthwise_bn")
         x = ops.act(x, s["act"])
         return ops.squeeze_excite(x, p) if s["se"] else x

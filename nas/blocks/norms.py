@@ -16,6 +16,11 @@ def batch_norm(name: str, channels: Num, gamma: Init = "ones") -> dict[str, Weig
     }
 
 
+def layer_scale(name: str, channels: Num) -> dict[str, Weight]:
+    """One factor per channel behind the last projection of a residual branch, 1e-5 at the start (CaiT)."""
+    return {name: Weight((channels,), "small")}
+
+
 def affine(name: str, channels: Num) -> dict[str, Weight]:
     """Scale and shift of a layer norm called `name`."""
     return {f"{name}_weight": Weight((channels,), "ones"), f"{name}_bias": Weight((channels,), "zeros")}

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas.blocks.base import ACTIVATIONS, TOKEN_NORMS, Parts
+from nas.blocks.folding import BN_EPS
 
-BN_EPS = 1e-5
 LN_EPS = 1e-5
 POINTWISE_PIXELS = 64
 
@@ -44,24 +44,35 @@ class Ops:
     momentum: float = 0.1
     together: Callable[[Tensor, Pair, Pair, float, float], Tensor] | None = None
 
-    def conv(self, x: Tensor, weight: Tensor, stride: int = 1, depthwise: bool = False) -> Tensor:
-        """Convolution with padding k//2 and no bias."""
+    def conv(
+        self, x: Tensor, weight: Tensor, stride: int = 1, depthwise: bool = False, bias: Tensor | None = None
+    ) -> Tensor:
+        """Convolution with padding k//2."""
         if self.training and depthwise:
             weight = _taps_in_reach(x, weight)
             if x.shape[2:] == (1, 1):
-                return x * weight.flatten()[:, None, None]
+                y = x * weight.flatten()[:, None, None]
+                return y if bias is None else y + bias[:, None, None]
         if self.training and stride == 1 and not depthwise and _small_pointwise(x, weight):
-            return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1)).permute(0, 3, 1, 2)
+            return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
         groups = x.shape[1] if depthwise else 1
-        return F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2, groups=groups)
+        return F.conv2d(x, weight, bias, stride=stride, padding=weight.shape[-1] // 2, groups=groups)
 
     def batch_norm(self, x: Tensor, p: Parts, name: str) -> Tensor:
-        """Batch norm over dimension 1."""
+        """Batch norm over dimension 1; nothing where it was folded away (`Unit.folded`)."""
+        if f"{name}_mean" not in p:
+            return x
         mean, var = p[f"{name}_mean"], p[f"{name}_var"]
         weight, bias = p[f"{name}_weight"], p[f"{name}_bias"]
         if self.training and self.together is not None:
             return self.together(x, (mean, var), (weight, bias), self.momentum, BN_EPS)
         return F.batch_norm(x, mean, var, weight, bias, self.training, self.momentum, BN_EPS)
+
+    def scale(self, x: Tensor, p: Parts, name: str) -> Tensor:
+        """Maps `(B, C, H, W)` or tokens `(B, N, C)` times a layer scale `(C,)`; nothing where it was folded away."""
+        if name not in p:
+            return x
+        return x * (p[name][:, None, None] if x.dim() == 4 else p[name])
 
     def batch_norm_tokens(self, x: Tensor, p: Parts, name: str) -> Tensor:
         """Batch norm of tokens `(B, N, C)` over all tokens."""
@@ -97,9 +108,9 @@ class Ops:
         """Linear layer over the last dimension."""
         return F.linear(x, weight, bias)
 
-    def heads_linear(self, x: Tensor, weight: Tensor) -> Tensor:
-        """`(B, N, C)` by `(heads, d, C)` to `(B, N, heads·d)`, no bias."""
-        return F.linear(x, weight.flatten(0, 1))
+    def heads_linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """`(B, N, C)` by `(heads, d, C)` to `(B, N, heads·d)`; `bias` is `(heads, d)`."""
+        return F.linear(x, weight.flatten(0, 1), None if bias is None else bias.flatten())
 
     def conv_over_tokens(self, x: Tensor, weight: Tensor, h: int, w: int) -> Tensor:
         """Depth-wise convolution of tokens `(B, h·w, C)` laid out as a map; `weight` is `(heads, d, k, k)`."""
@@ -112,15 +123,58 @@ class Ops:
 
         q, k are `(B, N, heads·d)`; returns `(B·heads, N, N)`.
         """
-        heads = table.shape[0]
+        return self.biased_scores(q, k, offset_bias(table, h, w))
+
+    def biased_scores(self, q: Tensor, k: Tensor, bias: Tensor) -> Tensor:
+        """`q kᵀ / √d + bias` of q, k `(B, N, heads·d)` and bias `(heads, N, N)`; returns `(B·heads, N, N)`."""
+        heads = bias.shape[0]
         batch, tokens, channels = q.shape
         q, k = _split(q, heads), _split(k, heads)
-        bias = offset_bias(table, h, w).expand(batch, heads, tokens, tokens).flatten(0, 1)
+        bias = bias.expand(batch, heads, tokens, tokens).flatten(0, 1)
         return torch.baddbmm(bias, q, k.transpose(1, 2), alpha=(channels // heads) ** -0.5)
+
+    def map_scores(self, q: Tensor, k: Tensor, bias: Tensor) -> Tensor:
+        """The same of maps `(B, heads·d, ·, ·)` and bias `(heads, Nq, Nk)`; returns `(B·heads, Nq, Nk)`."""
+        heads = bias.shape[0]
+        batch, channels = q.shape[:2]
+        q, k = _heads_of_map(q, heads), _heads_of_map(k, heads)
+        bias = bias.expand(batch, *bias.shape).flatten(0, 1)
+        return torch.baddbmm(bias, q.transpose(1, 2), k, alpha=(channels // heads) ** -0.5)
+
+    def distances(self, table: Tensor, step: int = 1) -> Tensor:
+        """`B[head, i, j] = table[head, |yi - yj|, |xi - xj|]` for every `step`-th token i and every token j of a map.
+
+        Args:
+            table: `(heads, h, w)`, the map's sides.
+
+        Returns:
+            `(heads, ⌈h / step⌉ · ⌈w / step⌉, h·w)`.
+        """
+        h, w = table.shape[1:]
+        return table.flatten(1)[:, distance_index(h, w, step, table.device)].unflatten(1, (-1, h * w))
 
     def weigh(self, v: Tensor, weights: Tensor) -> Tensor:
         """Values `(B, N, heads·e)` weighed by `(B·heads, N, N)`, heads still apart: `(B·heads, N, e)`."""
         return torch.bmm(weights, _split(v, len(weights) // len(v)))
+
+    def weigh_map(self, v: Tensor, weights: Tensor, h: int, w: int) -> Tensor:
+        """A map of values `(B, heads·e, ·, ·)` weighed by `(B·heads, h·w, Nk)`: `(B, heads·e, h, w)`."""
+        batch = len(v)
+        y = torch.bmm(_heads_of_map(v, len(weights) // batch), weights.transpose(1, 2))
+        return y.reshape(batch, -1, h, w)
+
+    def talk(self, weights: Tensor, p: Parts, name: str, batch: int) -> Tensor:
+        """A 1×1 convolution over the heads of `(B·heads, Nq, Nk)` (talking heads, arXiv 2003.02436)."""
+        mixed = self.conv(weights.unflatten(0, (batch, -1)), p[f"{name}_weight"], bias=p[f"{name}_bias"])
+        return mixed.flatten(0, 1)
+
+    def enlarge(self, x: Tensor, h: int, w: int) -> Tensor:
+        """A map enlarged to `h`×`w`, bilinearly."""
+        return F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)
+
+    def neighbours(self, x: Tensor) -> Tensor:
+        """Mean over the 3×3 neighbours that lie on the map."""
+        return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
     def join_heads(self, y: Tensor, batch: int) -> Tensor:
         """`(B·heads, N, e)` as `(B, N, heads·e)`."""
@@ -144,6 +198,20 @@ def _taps_in_reach(x: Tensor, weight: Tensor) -> Tensor:
 
 def _split(x: Tensor, heads: int) -> Tensor:
     return x.unflatten(2, (heads, -1)).transpose(1, 2).flatten(0, 1)
+
+
+def _heads_of_map(x: Tensor, heads: int) -> Tensor:
+    """`(B, heads·d, H, W)` as `(B·heads, d, H·W)`."""
+    return x.flatten(2).unflatten(1, (heads, -1)).flatten(0, 1)
+
+
+@lru_cache(maxsize=64)
+def distance_index(h: int, w: int, step: int, device: torch.device) -> Tensor:
+    """Flat positions in an `(h, w)` table for every `step`-th token and every token, by absolute offset; int64."""
+    y, x = torch.arange(h, device=device), torch.arange(w, device=device)
+    dy = (y[::step, None] - y[None, :]).abs()[:, None, :, None]
+    dx = (x[::step, None] - x[None, :]).abs()[None, :, None, :]
+    return (dy * w + dx).reshape(-1)
 
 
 def offset_bias(table: Tensor, h: int, w: int) -> Tensor:

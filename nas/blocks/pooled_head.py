@@ -29,6 +29,7 @@ class PooledHead(Unit):
         "act": Field(default="hard_swish", words=ACTIVATIONS),
     }
     keys = ("h", "w", "channels", "expanded", "hidden", "classes", "act")
+    folds = {"expand": ("bn",)}
 
     @classmethod
     def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from nas.blocks.base import Block, Unit
+from nas.blocks.conv_norm import ConvNorm
 from nas.blocks.conv_stem import ConvStem
 from nas.blocks.convert import ToMap, ToTokens
 from nas.blocks.downsample import Downsample
+from nas.blocks.dual_head import DualHead, DualMapHead
+from nas.blocks.efficientformer import MB3D, MB4D
 from nas.blocks.mbconv import MBConv
 from nas.blocks.pooled_head import PooledHead
 from nas.blocks.transformer import FFN, Attention
 
 UNITS: dict[str, type[Unit]] = {
-    unit.kind: unit for unit in (ConvStem, MBConv, Downsample, Attention, FFN, PooledHead, ToTokens, ToMap)
+    unit.kind: unit
+    for unit in (
+        *(ConvStem, MBConv, Downsample, Attention, FFN, PooledHead, ToTokens, ToMap),
+        *(ConvNorm, MB4D, MB3D, DualHead, DualMapHead),
+    )
 }
 
 _COMPOSITES: dict[str, tuple[type[Unit], ...]] = {"transformer": (Attention, FFN), "identity": ()}

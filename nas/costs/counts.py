@@ -68,7 +68,7 @@ def cost(space: Space, archs: ArchBatch | Arch) -> dict[str, NDArray[np.int64]]:
 
 
 def _of_one(space: Space, arch: Arch) -> dict[str, int]:
-    slots = space.lower(arch)
+    slots = [slot for slot in space.lower(arch) if slot.active]
     return {
         "macs": int(sum(macs(s.unit, s.sizes) for s in slots)),
         "params": int(sum(params(s.unit, s.sizes) for s in slots)),

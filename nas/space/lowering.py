@@ -5,13 +5,13 @@ Written once for integers (one network), arrays (a batch) and traces (which deci
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from nas.arith import Num, where
+from nas.arith import Num, logical_not, where
 from nas.blocks.base import Block, Interface, Unit, index_of
 from nas.blocks.registry import CONVERTERS
 from nas.space.stage import Chosen, Const, Part, Scope, Source, Stage, Suffix
@@ -87,10 +87,12 @@ def scaled(side: Num, scale: float) -> Num:
 class _Lowering:
     def __init__(self, scope: Scope, classes: int, slots: list[Slot]) -> None:
         self.scope, self.classes, self.slots = scope, classes, slots
+        self.returns: list[int] = []
+        """Converters at the end of the last position, after which the next may convert straight back."""
 
     def stage(self, stage: Stage, inp: Interface) -> Interface:
         depth = self.scope.value(stage.depth, stage.name)
-        stride = stage.stride
+        stride, self.returns = stage.stride, []
         if stage.downsample is not None:
             there = True if stage.min_depth > 0 and not isinstance(depth, int) else depth > 0
             inp = self._position(stage.downsample, inp, 0, there, stride, depth)
@@ -108,16 +110,18 @@ class _Lowering:
         stage = part.name.split(".")[0]
         shared = {name: self._field(part, name, position) for name in part.fields}
         fields = {**shared, "stride": stride, "classes": self.classes}
-        out = inp
+        out, chooses = inp, not isinstance(part.block, Const)
+        before, self.returns = self.returns, []
         for block, chosen in self._options(part, position, depth):
             active = chosen if there is True else there if chosen is True else there & chosen
             if active is False:
                 continue
-            end = self._units(f"{part.name}.{position}", stage, block, inp, fields, active)
-            if chosen is not True and end.layout != inp.layout:
-                end = self._unit(
-                    f"{part.name}.{position}", stage, CONVERTERS[end.layout, inp.layout], end, fields, active
-                )
+            name, first = f"{part.name}.{position}", len(self.slots)
+            end = self._units(name, stage, block, inp, fields, active)
+            self._cancel(before, first)
+            if chooses and end.layout != inp.layout:
+                end = self._unit(name, stage, CONVERTERS[end.layout, inp.layout], end, fields, active)
+                self.returns.append(len(self.slots) - 1)
             out = Interface(
                 end.layout,
                 where(active, end.channels, out.channels),
@@ -125,6 +129,15 @@ class _Lowering:
                 where(active, end.w, out.w),
             )
         return out
+
+    def _cancel(self, returns: Sequence[int], first: int) -> None:
+        """Drop pairs of converters, one at the end of a position and its inverse at the next one's start."""
+        if first == len(self.slots) or self.slots[first].unit not in CONVERTERS.values():
+            return
+        for index in returns:
+            last, new = self.slots[index], self.slots[first]
+            self.slots[index] = replace(last, active=last.active & logical_not(new.active))
+            self.slots[first] = replace(new, active=new.active & logical_not(last.active))
 
     def _field(self, part: Part, name: str, position: int) -> Num:
         value = self.scope.value(part.fields[name], part.name, position)

@@ -31,17 +31,24 @@ conv = {
 }
 mbconv = {**conv, "stride": st.sampled_from([1, 2]), "expansion": st.integers(1, 4), "se": st.integers(0, 1)}
 token = {"h": side, "w": side, "channels": width, "act": act, "norm": st.integers(0, 1)}
+place = {"h": side, "w": side, "channels": width}
+attention = {"heads": st.integers(1, 4), "qk_dim": st.integers(1, 5), "v_dim": st.integers(1, 5)}
 SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
     "conv_stem": {**conv, "stride": st.integers(1, 4)},
     "mbconv": mbconv,
     "downsample": mbconv,
-    "attention": {**token, "heads": st.integers(1, 4), "qk_dim": st.integers(1, 5), "v_dim": st.integers(1, 5)},
+    "attention": {**token, **attention},
     "ffn": {**token, "hidden": width},
     "pooled_head": {
         "h": side, "w": side, "channels": width, "expanded": width, "hidden": width, "classes": width, "act": act
     },
-    "to_tokens": {"h": side, "w": side, "channels": width},
-    "to_map": {"h": side, "w": side, "channels": width},
+    "conv_norm": {**conv, "stride": st.integers(1, 4)},
+    "mb4d": {**place, "hidden": width, "act": act},
+    "mb3d": {**place, **attention, "hidden": width, "act": act},
+    "dual_head": {**place, "classes": width, "distilled": st.integers(0, 1)},
+    "dual_map_head": {**place, "classes": width, "distilled": st.integers(0, 1)},
+    "to_tokens": place,
+    "to_map": place,
 }  # fmt: skip
 
 
@@ -72,9 +79,9 @@ def test_the_output_is_what_the_plan_says(kind: str, data: st.DataObject) -> Non
     h, w = sizes["h"], sizes["w"]
     if "stride" in sizes:
         expected = (2, sizes["cout"], -(-h // sizes["stride"]), -(-w // sizes["stride"]))
-    elif kind == "pooled_head":
+    elif "classes" in sizes:
         expected = (2, sizes["classes"])
-    elif kind == "to_map":
+    elif (unit.takes == "map") != (kind in ("to_map", "to_tokens")):
         expected = (2, sizes["channels"], h, w)
     else:
         expected = (2, h * w, sizes["channels"])
