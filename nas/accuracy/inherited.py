@@ -49,6 +49,13 @@ class Evaluation:
         low, high = self.interval
         return Metric(self.accuracy, "fraction", "measured", low, high, detail)
 
+    def metrics(self, detail: str) -> dict[str, Metric]:
+        """Accuracy and mean cross-entropy, by name."""
+        return {
+            "accuracy": self.metric(detail),
+            "loss": Metric(self.loss, "nats", "measured", detail=detail),
+        }
+
 
 @dataclass(frozen=True)
 class InheritedAccuracy:

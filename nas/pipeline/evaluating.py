@@ -18,10 +18,10 @@ from nas.supernet.precision import autocast, choose
 
 
 class Evaluator(Protocol):
-    """Accuracy of archs; None where an arch has none."""
+    """Accuracy of archs."""
 
-    def evaluate(self, arch: Arch) -> Metric | None:
-        """Accuracy on the search split."""
+    def evaluate(self, arch: Arch) -> dict[str, Metric]:
+        """Accuracy, and the loss where there is one, on the search split; nothing where an arch has none."""
 
     def final(self, arch: Arch) -> Metric | None:
         """Accuracy on the test split; None where there is no other split."""
@@ -35,8 +35,8 @@ class SupernetEvaluator:
     finishing: InheritedAccuracy
     data: str
 
-    def evaluate(self, arch: Arch) -> Metric:
-        return self.searching(arch).metric(f"{self.data} search split, inherited weights")
+    def evaluate(self, arch: Arch) -> dict[str, Metric]:
+        return self.searching(arch).metrics(f"{self.data} search split, inherited weights")
 
     def final(self, arch: Arch) -> Metric:
         return self.finishing(arch).metric(f"{self.data} test split, inherited weights")
@@ -48,9 +48,10 @@ class TableEvaluator:
 
     table: MeasuredTable
 
-    def evaluate(self, arch: Arch) -> Metric | None:
+    def evaluate(self, arch: Arch) -> dict[str, Metric]:
         value = float(self.table.values(ArchBatch(arch.space, arch.space.encode([arch]).codes))[0])
-        return None if np.isnan(value) else Metric(value, "fraction", "table", detail=self.table.detail)
+        known = Metric(value, "fraction", "table", detail=self.table.detail)
+        return {} if np.isnan(value) else {"accuracy": known}
 
     def final(self, arch: Arch) -> Metric | None:
         return None
@@ -60,8 +61,8 @@ class TableEvaluator:
 class NoEvaluator:
     """For runs that neither optimise nor constrain accuracy."""
 
-    def evaluate(self, arch: Arch) -> Metric | None:
-        return None
+    def evaluate(self, arch: Arch) -> dict[str, Metric]:
+        return {}
 
     def final(self, arch: Arch) -> Metric | None:
         return None

@@ -19,6 +19,7 @@ from nas.search.objective import (
     Constraint,
     Objective,
     explain_empty,
+    kind_of,
     parse_constraint,
     parse_objectives,
     total_violation,
@@ -70,8 +71,8 @@ class RunPlan:
 
     @property
     def wants_accuracy(self) -> bool:
-        """Whether accuracy is an objective or constrained."""
-        return "accuracy" in self.used_metrics
+        """Whether a metric of the networks' answers is an objective or constrained."""
+        return any(not kind_of(name).cheap for name in self.used_metrics)
 
     @property
     def used_metrics(self) -> tuple[str, ...]:

@@ -18,12 +18,12 @@ class Evaluated:
 
     Attributes:
         arch_id: of the architecture.
-        accuracy: None where it has none, or where every try to evaluate it failed.
+        metrics: by name; empty where it has none, or where every try to evaluate it failed.
         wall_s: seconds it took.
     """
 
     arch_id: str
-    accuracy: Metric | None
+    metrics: dict[str, Metric]
     wall_s: float
 
 
@@ -63,5 +63,5 @@ class LocalPool:
         """Evaluate the first of the queue."""
         arch = self._queue.popleft()
         begun = time.monotonic()
-        accuracy = self.evaluator.evaluate(arch)
-        return Evaluated(arch.id, accuracy, time.monotonic() - begun)
+        metrics = self.evaluator.evaluate(arch)
+        return Evaluated(arch.id, metrics, time.monotonic() - begun)

@@ -75,6 +75,7 @@ class Search:
             **settings.search.options,
         )
         self.progress = Progress()
+        self._kept = 0
 
     def run(self, reporter: Reporter, interrupt: Interrupt) -> Progress:
         """Search to the end, or to the deadline.
@@ -125,10 +126,14 @@ class Search:
         """Tell the strategy what a batch is worth, and store it."""
         metrics = self.plan.metrics.metrics(batch)
         for row, result in zip(metrics, results):
-            if result.accuracy is not None:
-                row["accuracy"] = result.accuracy
+            row.update(result.metrics)
         values, violations = self._values(batch, metrics)
-        self.strategy.tell(batch, values, violations)
+        seen = {
+            name: np.array([row[name].value if name in row else np.nan for row in metrics])
+            for name in self.strategy.observes
+            if any(name in row for row in metrics)
+        }
+        self.strategy.tell(batch, values, violations, seen)
         walls = [result.wall_s for result in results]
         self._store(batch, metrics, values, violations, walls, predicted, started)
 
@@ -197,6 +202,11 @@ class Search:
                 for n, p, t in zip(numbers, predicted, truth)
             ]
             self.storage.add_series(self.study_id, points)
+        taken = self.strategy.course()
+        steps = [SeriesPoint("course", n, taken[n]) for n in range(self._kept, len(taken))]
+        if steps:
+            self.storage.add_series(self.study_id, steps)
+        self._kept = len(taken)
         progress.trials += len(batch)
         progress.wall_s += time.monotonic() - started
         self.storage.record_front(self.study_id, progress.generation, wall_s=progress.wall_s)
@@ -268,6 +278,7 @@ class Search:
         state: Mapping[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
         self.storage.rollback_to(self.study_id, int(state["revision"]))
         self.strategy.restore(dict(state["strategy"]))
+        self._kept = len(self.strategy.course())
         self.progress = Progress(
             int(state["generation"]),
             int(state["trials"]),

@@ -45,7 +45,7 @@ class Stream:
             free = self._free()
             if free > 0 and not exhausted and not self.search.late(reporter):
                 batch = self.search.strategy.ask(free)
-                exhausted = len(batch) < free
+                exhausted = not len(batch) and not self._flying
                 self._submit(batch)
             if not self._flying:
                 break

@@ -77,11 +77,11 @@ class _Worker:
         """Its process, once it can evaluate."""
         return os.getpid()
 
-    def evaluate(self, arch: dict[str, Any]) -> tuple[Metric | None, float]:
-        """Accuracy of one architecture, and the seconds it took."""
+    def evaluate(self, arch: dict[str, Any]) -> tuple[dict[str, Metric], float]:
+        """Metrics of one architecture, and the seconds it took."""
         begun = time.monotonic()
-        accuracy = self._evaluator.evaluate(self._space.encode([arch])[0])
-        return accuracy, time.monotonic() - begun
+        metrics = self._evaluator.evaluate(self._space.encode([arch])[0])
+        return metrics, time.monotonic() - begun
 
 
 class RayPool:
@@ -115,7 +115,7 @@ class RayPool:
             done, _ = self._ray.wait(list(self._running), num_returns=1)
             arch, actor = self._running.pop(done[0])
             try:
-                accuracy, wall_s = self._ray.get(done[0])
+                metrics, wall_s = self._ray.get(done[0])
             except self._ray.exceptions.RayActorError:
                 lost = self._replace(arch, actor)
                 if lost is not None:
@@ -125,7 +125,7 @@ class RayPool:
                 raise NasError(f"a worker could not evaluate {arch.id}: {error.cause}") from None
             self._idle.append(actor)
             self._dispatch()
-            return Evaluated(arch.id, accuracy, wall_s)
+            return Evaluated(arch.id, metrics, wall_s)
 
     def _dispatch(self) -> None:
         while self._idle and self._queue:
@@ -142,7 +142,7 @@ class RayPool:
         if failures > self._workers.max_failures:
             self._reporter.warn(f"{arch.id}: {failures} workers died evaluating it; it counts as failed")
             self._dispatch()
-            return Evaluated(arch.id, None, 0.0)
+            return Evaluated(arch.id, {}, 0.0)
         self._reporter.warn(f"a worker died evaluating {arch.id}; it is replaced, the candidate tried again")
         self._queue.insert(0, arch)
         self._dispatch()

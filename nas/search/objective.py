@@ -28,6 +28,7 @@ class MetricKind:
 
 KINDS: dict[str, MetricKind] = {
     "accuracy": MetricKind("fraction", "max", cheap=False),
+    "loss": MetricKind("nats", "min", cheap=False),
     "latency": MetricKind("ms", "min", cheap=True),
     "macs": MetricKind("MACs", "min", cheap=True),
     "params": MetricKind("params", "min", cheap=True),

@@ -15,7 +15,11 @@ from nas.search.pareto import hypervolume, non_dominated
 from nas.search.strategies import STRATEGIES, Strategy, strategy
 from nas.space import ArchBatch, Space, concatenate, load_space
 
-NAMES = (*STRATEGIES, "nevergrad:TwoPointsDE", "nevergrad:OnePlusOne")
+NAMES = (
+    *(name for name in STRATEGIES if name != "slimming"),
+    "nevergrad:TwoPointsDE",
+    "nevergrad:OnePlusOne",
+)
 SMALL = {"nsga2": {"population": 12}, "nsga2:elasticvit": {"first": 16, "kept": 8}, "random": {}}
 SMALL["predictor"] = {"first": 12, "generations": 3, "population": 16}
 SMALL |= {name: {"first": 8, "vectors": 3} for name in NAMES if name.startswith("nevergrad:")}

@@ -13,6 +13,7 @@ from nas.search.strategies.elasticvit import ElasticViTEvolution
 from nas.search.strategies.nsga2 import NSGA2
 from nas.search.strategies.predictor import PredictorSearch
 from nas.search.strategies.random import RandomSearch
+from nas.search.strategies.slimming import Slimming
 from nas.space.space import Space
 
 NEVERGRAD = "nevergrad:"
@@ -21,6 +22,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "nsga2": NSGA2,
     "nsga2:elasticvit": ElasticViTEvolution,
     "random": RandomSearch,
+    "slimming": Slimming,
 }
 
 
@@ -37,7 +39,7 @@ def strategy(
     """A search strategy.
 
     Args:
-        name: `predictor`, `nsga2`, `nsga2:elasticvit`, `random` or `nevergrad:OPTIMIZER`.
+        name: `predictor`, `nsga2`, `nsga2:elasticvit`, `random`, `slimming` or `nevergrad:OPTIMIZER`.
         directions: `"min"` or `"max"` per objective.
         cheap: see `Strategy`.
         budget: planned evaluations, for strategies that want to know.

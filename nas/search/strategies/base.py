@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,12 @@ class Strategy(ABC):
         seed: of the strategy's own generator.
         cheap: objective values that follow from the architecture alone, `(n, m)` with NaN for the others, and
             constraint violations `(n,)`, 0 where feasible; called with many candidates at once.
+
+    Attributes:
+        observes: metrics that `tell` must be given beside the objectives.
     """
+
+    observes: tuple[str, ...] = ()
 
     def __init__(
         self, space: Space, directions: Sequence[Direction], *, seed: int = 0, cheap: Cheap | None = None
@@ -72,8 +77,17 @@ class Strategy(ABC):
                 break
         return concatenate(found)
 
-    def tell(self, batch: ArchBatch, values: Any, violations: Any = None) -> None:
+    def tell(
+        self,
+        batch: ArchBatch,
+        values: Any,
+        violations: Any = None,
+        observations: Mapping[str, Floats] | None = None,
+    ) -> None:
         """Objective values float `(n, m)` of evaluated archs (NaN: failed) and their violations `(n,)`.
+
+        Args:
+            observations: what the strategy `observes` beside its objectives, `(n,)` each.
 
         Raises:
             NasError: values of another shape.
@@ -93,6 +107,10 @@ class Strategy(ABC):
         self.violations = np.concatenate(
             [self.violations, np.where(np.isnan(rows).any(axis=1), np.inf, extra)]
         )
+
+    def course(self) -> list[dict[str, Any]]:
+        """Steps the strategy has taken, where it takes any, as plain data; they are kept with the study."""
+        return []
 
     def violation(self, batch: ArchBatch) -> Floats:
         """Violation of the cheap constraints, `(n,)`; 0 where there are none."""

@@ -16,7 +16,7 @@ and told, in order, and replays it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import combinations, pairwise
 from typing import Any
@@ -107,7 +107,13 @@ class NevergradSearch(Strategy):
         self._events.append(["ask", n])
         return self._ask_optimizers(n)
 
-    def tell(self, batch: ArchBatch, values: Any, violations: Any = None) -> None:
+    def tell(
+        self,
+        batch: ArchBatch,
+        values: Any,
+        violations: Any = None,
+        observations: Mapping[str, Floats] | None = None,
+    ) -> None:
         before = len(self.archs)
         super().tell(batch, values, violations)
         self._events.append(["tell", len(batch)])

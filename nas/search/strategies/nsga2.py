@@ -7,7 +7,7 @@ both followed by repair.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,13 @@ class NSGA2(Strategy):
         children = self._children(OVERSAMPLE * n).unique()
         return children[np.argsort(self.violation(children) > 0, kind="stable")]
 
-    def tell(self, batch: ArchBatch, values: Any, violations: Any = None) -> None:
+    def tell(
+        self,
+        batch: ArchBatch,
+        values: Any,
+        violations: Any = None,
+        observations: Mapping[str, Floats] | None = None,
+    ) -> None:
         before = len(self.archs)
         super().tell(batch, values, violations)
         pool = np.concatenate([self.survivors, np.arange(before, len(self.archs))])

@@ -1,0 +1,234 @@
+"""Latency-driven slimming: from the largest network down, one action at a time, until the constraint is met.
+
+Source: EfficientFormer (Li et al. 2022, §4) and EfficientFormerV2 (Li et al. 2023, §3.3). Each step takes every
+action that makes the network smaller (one step down in an ordinal decision: depth, width, expansion, resolution;
+another operator in a categorical one) and looks at what it saves and what it loses. The loss is *evaluated*: the
+change of the mean cross-entropy on held-out images, finer than steps of top-1. If some actions lose nothing, the one
+that saves most is taken; else the one that loses least per saved unit of the cost (V1), or per gain of the
+mobile-efficiency score `MES = Π (M_i / U_i)^(-α_i)` over parameters and the cost (V2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from nas.errors import NasError
+from nas.metrics import Direction
+from nas.search.strategies.base import Cheap, Floats, Strategy
+from nas.space.batch import ArchBatch, concatenate
+from nas.space.space import Space
+
+LOSS, PARAMS = "loss", "params"
+Rule = Literal["latency", "mes"]
+RULES = ("latency", "mes")
+
+
+class Slimming(Strategy):
+    """Greedy slimming along one trajectory; every action that was evaluated is a candidate of the front.
+
+    Ends where every cheap constraint holds, or where no action saves anything. Needs a cheap objective to be
+    minimised, the first of which is what actions save, and the evaluator's cross-entropy.
+
+    Args:
+        start: preset to start from; "" starts from the largest value of each ordinal decision.
+        step: by how many values an action moves an ordinal decision.
+        rule: `latency`: loss per saved cost (V1); `mes`: loss per gain of MES (V2).
+        size_unit, cost_unit, size_power, cost_power: constants of MES; the defaults are the paper's, for
+            parameters and milliseconds.
+
+    Raises:
+        NasError: no cheap objective to minimise, an unknown rule, or no such preset.
+    """
+
+    observes = (LOSS, PARAMS)
+
+    def __init__(
+        self,
+        space: Space,
+        directions: Sequence[Direction],
+        *,
+        seed: int = 0,
+        cheap: Cheap | None = None,
+        start: str = "",
+        step: int = 1,
+        rule: Rule = "latency",
+        size_unit: float = 3e6,
+        cost_unit: float = 1.0,
+        size_power: float = 0.5,
+        cost_power: float = 1.0,
+    ) -> None:
+        super().__init__(space, directions, seed=seed, cheap=cheap)
+        if rule not in RULES:
+            raise NasError(f"slimming: the rule is 'latency' or 'mes', not {rule!r}.")
+        if step < 1:
+            raise NasError(f"slimming: step is {step}; a whole number from 1 on is needed.")
+        self.step, self.rule = step, rule
+        self._units, self._powers = (size_unit, cost_unit), (size_power, cost_power)
+        self.current = self._first(start)
+        self.trajectory: list[dict[str, Any]] = []
+        self._rows: dict[int, int] = {}
+        self._loss: Floats = np.zeros(0)
+        self._params: Floats = np.zeros(0)
+        self._finished = False
+
+    def propose(self, n: int) -> ArchBatch:
+        """What is still to be evaluated before the next step."""
+        batch = self._wanted()
+        return batch[np.arange(min(n, len(batch)))]
+
+    def ask(self, n: int) -> ArchBatch:
+        """Architectures of the current step without a value; also those that violate constraints.
+
+        Fewer than `n`, or none, while the step waits for values that were asked for; none at the end.
+        """
+        if self.cheap is None:
+            raise NasError("slimming needs a cost that follows from the architecture: --device, or macs:min.")
+        batch = self._wanted().without(self._asked)
+        batch = batch[np.arange(min(n, len(batch)))]
+        self._asked = np.union1d(self._asked, batch.hashes)
+        return batch
+
+    def tell(
+        self,
+        batch: ArchBatch,
+        values: Any,
+        violations: Any = None,
+        observations: Mapping[str, Floats] | None = None,
+    ) -> None:
+        if observations is None or not all(name in observations for name in self.observes):
+            raise NasError(
+                "slimming needs the mean cross-entropy of each architecture; only a supernet has it."
+            )
+        for offset, key in enumerate(batch.hashes.tolist()):
+            self._rows[key] = len(self.archs) + offset
+        super().tell(batch, values, violations)
+        self._loss = np.concatenate([self._loss, np.asarray(observations[LOSS], dtype=np.float64)])
+        self._params = np.concatenate([self._params, np.asarray(observations[PARAMS], dtype=np.float64)])
+        while not self._finished and not len(self._wanted().without(self._known)):
+            self._advance()
+
+    def course(self) -> list[dict[str, Any]]:
+        """The trajectory: architecture, action, saved cost, cost and loss of each step, the start first."""
+        return self.trajectory
+
+    def state(self) -> dict[str, Any]:
+        return {
+            **super().state(),
+            "current": self.current.codes.tolist(),
+            "trajectory": self.trajectory,
+            "loss": self._loss.tolist(),
+            "params": self._params.tolist(),
+            "finished": self._finished,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self.current = ArchBatch(self.space, np.array(state["current"], dtype=np.int16))
+        self.trajectory = [dict(taken) for taken in state["trajectory"]]
+        self._loss, self._params = np.array(state["loss"]), np.array(state["params"])
+        self._finished = bool(state["finished"])
+        self._rows = {key: row for row, key in enumerate(self.archs.hashes.tolist())}
+
+    @property
+    def _known(self) -> Any:
+        return np.array(sorted(self._rows), dtype=np.uint64)
+
+    def _first(self, start: str) -> ArchBatch:
+        if start:
+            if start not in self.space.presets:
+                raise NasError(f"slimming: space {self.space.name!r} has no preset {start!r}.")
+            return self.space.encode([self.space.presets[start]])
+        top = np.array([len(d) - 1 if d.kind == "ordinal" else 0 for d in self.space.decisions])
+        return self.space.repair(ArchBatch(self.space, top[None, :]))
+
+    def _wanted(self) -> ArchBatch:
+        """The current architecture and every action on it that saves."""
+        if self._finished:
+            return self.current[np.arange(0)]
+        actions = self._actions()
+        return concatenate([self.current, actions]).unique() if len(actions) else self.current
+
+    def _actions(self) -> ArchBatch:
+        codes = self.current.codes.astype(np.int64)[0]
+        active = self.space.active(self.current.codes)[0]
+        changed = []
+        for index, decision in enumerate(self.space.decisions):
+            if not active[index]:
+                continue
+            lower = [max(int(codes[index]) - self.step, 0)]
+            others = [code for code in range(len(decision)) if code != codes[index]]
+            for code in lower if decision.kind == "ordinal" else others:
+                if code != codes[index]:
+                    row = codes.copy()
+                    row[index] = code
+                    changed.append(row)
+        if not changed:
+            return self.current[np.arange(0)]
+        batch = self.space.repair(ArchBatch(self.space, np.array(changed))).unique()
+        return batch[np.flatnonzero(self._cost(batch) < self._cost(self.current)[0])]
+
+    def _cost(self, batch: ArchBatch) -> Floats:
+        assert self.cheap is not None
+        values = self.cheap(batch)[0]
+        found = [j for j, d in enumerate(self.directions) if d == "min" and not np.isnan(values[:, j]).any()]
+        if not found:
+            raise NasError("slimming needs a cheap objective to minimise, e.g. latency:min or macs:min.")
+        return np.asarray(values[:, found[0]])
+
+    def _advance(self) -> None:
+        """Take the best action, or end."""
+        here = self._rows[int(self.current.hashes[0])]
+        if not self.trajectory:
+            self.trajectory.append(self._record(self.current, here, "start", 0.0))
+        actions = self._actions()
+        if self.violation(self.current)[0] == 0 and self.cheap is not None and self._constrained:
+            self._finished = True
+            return
+        if not len(actions):
+            self._finished = True
+            return
+        rows = np.array([self._rows[key] for key in actions.hashes.tolist()])
+        saved = self._cost(self.current)[0] - self._cost(actions)
+        lost = self._loss[rows] - self._loss[here]
+        lost = np.where(np.isnan(lost), np.inf, lost)
+        best = self._best(saved, lost, rows, here, actions)
+        what = self._difference(self.current, actions[np.array([best])])
+        self.current = actions[np.array([best])]
+        self.trajectory.append(self._record(self.current, int(rows[best]), what, float(saved[best])))
+
+    @property
+    def _constrained(self) -> bool:
+        """Whether the largest architecture misses a constraint, so that meeting it is where to stop."""
+        return bool(self.violation(self._first(""))[0] > 0)
+
+    def _best(self, saved: Floats, lost: Floats, rows: Any, here: int, actions: ArchBatch) -> int:
+        free = np.flatnonzero(lost <= 0)
+        if len(free):
+            return int(free[saved[free].argmax()])
+        if self.rule == "latency":
+            return int((lost / saved).argmin())
+        gain = self._mes(self._params[rows], self._cost(actions)) - self._mes(
+            self._params[[here]], self._cost(self.current)
+        )
+        return int(np.where(gain > 0, lost / np.maximum(gain, 1e-300), np.inf).argmin())
+
+    def _mes(self, params: Floats, cost: Floats) -> Floats:
+        parts = zip((params, cost), self._units, self._powers)
+        return np.asarray(np.prod([(amount / unit) ** -power for amount, unit, power in parts], axis=0))
+
+    def _difference(self, before: ArchBatch, after: ArchBatch) -> str:
+        old, new = before.to_dicts()[0], after.to_dicts()[0]
+        names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        return ", ".join(f"{name} {old.get(name, '–')} → {new.get(name, '–')}" for name in names)
+
+    def _record(self, arch: ArchBatch, row: int, what: str, saved: float) -> dict[str, Any]:
+        return {
+            "arch_id": arch.ids[0],
+            "action": what,
+            "saved": saved,
+            "cost": float(self._cost(arch)[0]),
+            "loss": float(self._loss[row]),
+        }
