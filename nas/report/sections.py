@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from nas.report.breakdown import breakdown_data, draw_breakdown
 from nas.report.conflict import conflict_data, draw_conflict
+from nas.report.course import course_data, course_table, draw_course
 from nas.report.decisions import decision_data, draw_decisions
 from nas.report.front import Panel, View, panels
 from nas.report.front_figure import draw_view
@@ -59,6 +60,7 @@ def sections(snapshot: Snapshot) -> list[Section]:
         front_section,
         members_section,
         hypervolume_section,
+        *([course_section] if snapshot.series["course"] else []),
         decisions_section,
         breakdown_section,
         predictor_section,
@@ -149,6 +151,21 @@ def hypervolume_section(snapshot: Snapshot) -> Section:
     if data.timed:
         plots.append(_plot(partial(draw_hypervolume, data, "time"), "Hypervolume by wall time"))
     return Section("hypervolume", name, lead, plots)
+
+
+def course_section(snapshot: Snapshot) -> Section:
+    """The walk of a slimming search."""
+    course = course_data(snapshot)
+    name = "What was cut, step by step"
+    if course is None:
+        return Section("course", name, "This study has no cost to follow.")
+    n = len(course.actions) - 1
+    lead = (
+        f"From the start on the right to the left: {n:,} cuts. Each is the one that lost least for what it saved,"
+        " of all that were evaluated."
+    )
+    plot = _plot(partial(draw_course, course), "Cross-entropy against cost along the walk", wide=True)
+    return Section("course", name, lead, [plot], course_table(course))
 
 
 def decisions_section(snapshot: Snapshot) -> Section:

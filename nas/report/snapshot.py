@@ -15,7 +15,7 @@ from nas.store import GenerationRow, Preset, Storage, StudyRow, TrialRow
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-SERIES = ("train", "conflict", "predictor")
+SERIES = ("train", "conflict", "predictor", "course")
 FINAL = "final"
 Series = list[tuple[int, dict[str, Any]]]
 
