@@ -16,6 +16,16 @@ def batch_norm(name: str, channels: Num, gamma: Init = "ones") -> dict[str, Weig
     }
 
 
+def conv_norm(name: str, cout: Num, cin: Num, kernel: int = 1) -> dict[str, Weight]:
+    """Convolution `<name>` with a bias and the batch norm `<name>_bn` behind it; a `cin` of 1 with a kernel above 1 is
+    depth-wise."""
+    return {
+        f"{name}_weight": Weight((cout, cin, kernel, kernel), "conv", crop=kernel != 1, decay=True),
+        f"{name}_bias": Weight((cout,), "zeros"),
+        **batch_norm(f"{name}_bn", cout),
+    }
+
+
 def layer_scale(name: str, channels: Num) -> dict[str, Weight]:
     """One factor per channel behind the last projection of a residual branch, 1e-5 at the start (CaiT)."""
     return {name: Weight((channels,), "small")}

@@ -68,6 +68,11 @@ class Ops:
             return self.together(x, (mean, var), (weight, bias), self.momentum, BN_EPS)
         return F.batch_norm(x, mean, var, weight, bias, self.training, self.momentum, BN_EPS)
 
+    def conv_norm(self, x: Tensor, p: Parts, name: str, stride: int = 1, depthwise: bool = False) -> Tensor:
+        """Convolution `<name>` and its batch norm `<name>_bn`."""
+        y = self.conv(x, p[f"{name}_weight"], stride, depthwise, p[f"{name}_bias"])
+        return self.batch_norm(y, p, f"{name}_bn")
+
     def scale(self, x: Tensor, p: Parts, name: str) -> Tensor:
         """Maps `(B, C, H, W)` or tokens `(B, N, C)` times a layer scale `(C,)`; nothing where it was folded away."""
         if name not in p:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nas.blocks.attention_downsample import AttentionDownsample
 from nas.blocks.base import Block, Unit
 from nas.blocks.conv_norm import ConvNorm
 from nas.blocks.conv_stem import ConvStem
@@ -9,6 +10,7 @@ from nas.blocks.convert import ToMap, ToTokens
 from nas.blocks.downsample import Downsample
 from nas.blocks.dual_head import DualHead, DualMapHead
 from nas.blocks.efficientformer import MB3D, MB4D
+from nas.blocks.efficientformer_v2 import Attention4D, ConvFFN
 from nas.blocks.mbconv import MBConv
 from nas.blocks.pooled_head import PooledHead
 from nas.blocks.transformer import FFN, Attention
@@ -18,10 +20,15 @@ UNITS: dict[str, type[Unit]] = {
     for unit in (
         *(ConvStem, MBConv, Downsample, Attention, FFN, PooledHead, ToTokens, ToMap),
         *(ConvNorm, MB4D, MB3D, DualHead, DualMapHead),
+        *(ConvFFN, Attention4D, AttentionDownsample),
     )
 }
 
-_COMPOSITES: dict[str, tuple[type[Unit], ...]] = {"transformer": (Attention, FFN), "identity": ()}
+_COMPOSITES: dict[str, tuple[type[Unit], ...]] = {
+    "transformer": (Attention, FFN),
+    "attention_ffn": (Attention4D, ConvFFN),
+    "identity": (),
+}
 
 
 def _block(name: str, units: tuple[type[Unit], ...]) -> Block:

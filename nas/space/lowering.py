@@ -22,7 +22,7 @@ class Slot:
     """A place for one layer.
 
     Attributes:
-        name: `stage.position.kind`, unique in the space.
+        name: `stage.position.kind`, unique in a network; blocks that are chosen between share the weights of a kind.
         stage: the stage it belongs to.
         unit: its kind, with weights, kernels and forward.
         sizes: one value per key of the unit: ints, int arrays `(n,)` or traces.

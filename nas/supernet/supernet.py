@@ -135,8 +135,15 @@ def possible_sizes(
         active = np.broadcast_to(np.asarray(slot.active, dtype=bool), (n,))
         sizes = {key: np.broadcast_to(np.asarray(value), (n,))[active] for key, value in slot.sizes.items()}
         if active.any():
-            found[slot.name] = (slot.unit, sizes)
+            found[slot.name] = (slot.unit, _joined(found.get(slot.name), sizes))
     return found
+
+
+def _joined(
+    known: tuple[Any, Mapping[str, NDArray[Any]]] | None, sizes: dict[str, NDArray[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Sizes of one unit that two blocks of a choice have in common, as the feed-forward of `attention_ffn`."""
+    return sizes if known is None else {key: np.concatenate([known[1][key], sizes[key]]) for key in sizes}
 
 
 def _combinations(space: Space, deps: tuple[int, ...]) -> NDArray[np.int16]:

@@ -45,6 +45,11 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
     "conv_norm": {**conv, "stride": st.integers(1, 4)},
     "mb4d": {**place, "hidden": width, "act": act},
     "mb3d": {**place, **attention, "hidden": width, "act": act},
+    "conv_ffn": {**place, "hidden": width, "act": act},
+    "attention4d": {**place, **attention, "grid_stride": st.integers(1, 2), "act": act},
+    "attention_downsample": {
+        "h": side, "w": side, "cin": width, "cout": width, "stride": st.just(2), **attention, "act": act
+    },
     "dual_head": {**place, "classes": width, "distilled": st.integers(0, 1)},
     "dual_map_head": {**place, "classes": width, "distilled": st.integers(0, 1)},
     "to_tokens": place,

@@ -21,9 +21,10 @@ stages:
 """
 
 
-@pytest.mark.parametrize(
-    "space", [*map(small, NETWORKS), load_space("efficientformer")], ids=lambda s: s.name
-)
+LARGE = ("efficientformer", "efficientformer_v2")
+
+
+@pytest.mark.parametrize("space", [*map(small, NETWORKS), *map(load_space, LARGE)], ids=lambda s: s.name)
 def test_one_arch_lowers_as_it_does_in_a_batch(space: Space) -> None:
     batch = space.sample(40, seed=3)
     together = space.lower(batch)
