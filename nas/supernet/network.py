@@ -43,7 +43,7 @@ class Network(nn.Module):
     scores `(B, classes)`.
     """
 
-    def __init__(self, layers: Sequence[Layer], modules: Sequence[Elastic]) -> None:
+    def __init__(self, layers: Sequence[Layer], modules: Sequence[nn.Module]) -> None:
         super().__init__()
         self.description = tuple(layers)
         self.layers = nn.ModuleList(modules)

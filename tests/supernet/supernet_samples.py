@@ -46,6 +46,17 @@ def tiny(folder: Path) -> Space:
     return load_space(path)
 
 
+def shaken(space: Space, classes: int | None = None, scale: float = 1.0) -> Supernet:
+    """A float64 supernet with every weight and statistic moved away from its start."""
+    net = Supernet(space, classes, resolution_scale=scale).double().eval()
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for name, tensor in net.state_dict().items():
+            noise = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
+            tensor.add_(noise if name.endswith("_var") else 0.2 * (noise - 0.5))
+    return net
+
+
 class Images:
     """Random images and labels as a function of the step; NaN at the steps in `broken`."""
 

@@ -7,26 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from supernet_samples import tiny
+from supernet_samples import shaken, tiny
 
 from nas.accuracy.inherited import recalibrate
 from nas.errors import NasError
-from nas.space import Space, load_space
+from nas.space import load_space
 from nas.supernet.supernet import Supernet
 
 SPACES = Path(__file__).parents[1] / "space" / "spaces"
 NAMES = ("operators", "suffix", "optional", "predicates", "single")
-
-
-def shaken(space: Space, classes: int | None = None, scale: float = 1.0) -> Supernet:
-    """A float64 supernet with every weight and statistic moved away from its start."""
-    net = Supernet(space, classes, resolution_scale=scale).double().eval()
-    generator = torch.Generator().manual_seed(7)
-    with torch.no_grad():
-        for name, tensor in net.state_dict().items():
-            noise = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
-            tensor.add_(noise if name.endswith("_var") else 0.2 * (noise - 0.5))
-    return net
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,12 +28,15 @@ def test_extracted_models_equal_the_supernet(name: str) -> None:
             assert (net(x, arch) - net.extract(arch)(x)).abs().max() <= 1e-9
 
 
-def test_elasticvit_subnets_equal_static_models() -> None:
-    space = load_space("elasticvit")
+@pytest.mark.parametrize(
+    ("name", "preset"), [("elasticvit", "S1"), ("efficientformer", "L1"), ("efficientformer_v2", "S1")]
+)
+def test_subnets_of_published_spaces_equal_static_models(name: str, preset: str) -> None:
+    space = load_space(name)
     net = shaken(space, classes=10, scale=0.125)
     x = torch.randn(2, 3, 28, 28, dtype=torch.float64)
     with torch.no_grad():
-        for arch in [*space.sample(5, seed=2), space.presets["S1"]]:
+        for arch in [*space.sample(4, seed=2), space.presets[preset]]:
             assert (net(x, arch) - net.extract(arch)(x)).abs().max() <= 1e-9
 
 

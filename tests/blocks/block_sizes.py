@@ -1,0 +1,61 @@
+"""Random sizes of every unit, for the tests of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from hypothesis import strategies as st
+
+from nas.blocks.base import ACTIVATIONS, Unit
+
+side = st.integers(1, 9)
+width = st.integers(1, 12)
+act = st.integers(0, len(ACTIVATIONS) - 1)
+conv = {
+    "h": side,
+    "w": side,
+    "cin": width,
+    "cout": width,
+    "kernel": st.sampled_from([1, 3, 5, 7]),
+    "act": act,
+}
+mbconv = {**conv, "stride": st.sampled_from([1, 2]), "expansion": st.integers(1, 4), "se": st.integers(0, 1)}
+token = {"h": side, "w": side, "channels": width, "act": act, "norm": st.integers(0, 1)}
+place = {"h": side, "w": side, "channels": width}
+attention = {"heads": st.integers(1, 4), "qk_dim": st.integers(1, 5), "v_dim": st.integers(1, 5)}
+SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
+    "conv_stem": {**conv, "stride": st.integers(1, 4)},
+    "mbconv": mbconv,
+    "downsample": mbconv,
+    "attention": {**token, **attention},
+    "ffn": {**token, "hidden": width},
+    "pooled_head": {
+        "h": side, "w": side, "channels": width, "expanded": width, "hidden": width, "classes": width, "act": act
+    },
+    "conv_norm": {**conv, "stride": st.integers(1, 4)},
+    "mb4d": {**place, "hidden": width, "act": act},
+    "mb3d": {**place, **attention, "hidden": width, "act": act},
+    "conv_ffn": {**place, "hidden": width, "act": act},
+    "attention4d": {**place, **attention, "grid_stride": st.integers(1, 2), "act": act},
+    "attention_downsample": {
+        "h": side, "w": side, "cin": width, "cout": width, "stride": st.just(2), **attention, "act": act
+    },
+    "dual_head": {**place, "classes": width, "distilled": st.integers(0, 1)},
+    "dual_map_head": {**place, "classes": width, "distilled": st.integers(0, 1)},
+    "to_tokens": place,
+    "to_map": place,
+}  # fmt: skip
+
+
+def draw_sizes(kind: str, data: st.DataObject) -> dict[str, int]:
+    """Random sizes of one kind of unit."""
+    return {key: data.draw(values, label=key) for key, values in SIZES[kind].items()}
+
+
+def unit_input(unit: type[Unit], sizes: Mapping[str, int], batch: int) -> torch.Tensor:
+    """Random input of a unit in its own layout."""
+    channels = sizes.get("cin", sizes.get("channels", 0))
+    if unit.takes == "map":
+        return torch.randn(batch, channels, sizes["h"], sizes["w"])
+    return torch.randn(batch, sizes["h"] * sizes["w"], channels)
