@@ -31,6 +31,19 @@ def _all(space: Space) -> ArchBatch:
     return batch[np.flatnonzero(space.valid(batch))]
 
 
+def test_window_draws_where_rules_stand_apart_from_every_cost_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule whose decisions are all read again later leaves nothing to choose on the way back."""
+    monkeypatch.setattr("nas.costs.plan.MAX_ROWS", 8)
+    space = load_space(Path(__file__).parents[1] / "space" / "spaces" / "layouts.yaml")
+    every = _all(space)
+    macs = cost(space, every)["macs"]
+    start, end = np.quantile(macs, [0.3, 0.7])
+    low = np.zeros(len(space.decisions), dtype=np.int16)
+    sampler = WindowSampler(space, low, float(macs.max()), float(end - start))
+    draws = sampler.sample(2000, float(start), float(end), np.random.default_rng(0))
+    assert set(draws.ids) == set(every[np.flatnonzero((macs >= start) & (macs <= end))].ids)
+
+
 @pytest.mark.parametrize(("quantile", "share"), [(0.02, 0.01), (0.3, 0.02), (0.6, 0.02), (0.97, 0.05)])
 @pytest.mark.parametrize("bounded", [False, True])
 def test_window_draws_are_uniform(quantile: float, share: float, bounded: bool, tmp_path: Path) -> None:
@@ -80,7 +93,7 @@ def test_every_level_draws_within_its_window_and_above_its_minimum() -> None:
         assert len(set(batch.ids)) == 60
 
 
-@pytest.mark.parametrize("name", ["operators", "suffix", "optional", "predicates"])
+@pytest.mark.parametrize("name", ["operators", "suffix", "optional", "predicates", "layouts"])
 def test_levels_are_derived_for_other_spaces_and_can_be_drawn_from(name: str) -> None:
     space = load_space(Path(__file__).parents[1] / "space" / "spaces" / f"{name}.yaml")
     sampler = ComplexitySampler(

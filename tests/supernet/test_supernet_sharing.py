@@ -15,7 +15,7 @@ from nas.space import load_space
 from nas.supernet.supernet import Supernet
 
 SPACES = Path(__file__).parents[1] / "space" / "spaces"
-NAMES = ("operators", "suffix", "optional", "predicates", "single")
+NAMES = ("operators", "suffix", "optional", "predicates", "layouts", "single")
 
 
 @pytest.mark.parametrize("name", NAMES)

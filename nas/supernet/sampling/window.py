@@ -216,7 +216,8 @@ class WindowSampler:
         self, step: _Step, hidden: list[int], codes: NDArray[np.int64], bins: NDArray[np.int64], u: Counts
     ) -> None:
         """Choose the decisions that `step` summed out, in place; `bins` moves to the partial sums before."""
-        grid = dict(zip(hidden, np.indices([self.sizes[d] for d in hidden]).reshape(len(hidden), -1)))
+        sides = [self.sizes[d] for d in hidden]
+        grid = dict(zip(hidden, np.indices(sides).reshape(len(hidden), prod(sides))))
         cell = self._positions(step.term.scope, codes, grid)
         shift = step.term.bins.reshape(-1)[cell]
         state = self._positions(step.before, codes, grid)
