@@ -189,7 +189,7 @@ class MB3D(Unit):
     @classmethod
     def _attention(cls, x: Tensor, p: Parts, ops: Ops) -> Tensor:
         x = ops.token_norm(x, p, "norm", LAYER_NORM)
-        batch = len(x)
+        batch = x.shape[0]
         v = ops.heads_linear(x, p["v_weight"], p["v_bias"])
         q = ops.heads_linear(x, p["q_weight"], p["q_bias"])
         k = ops.heads_linear(x, p["k_weight"], p["k_bias"])

@@ -192,7 +192,7 @@ class Attention4D(Unit):
     def _attention(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
         if s["grid_stride"] != 1:
             x = ops.conv_norm(x, p, "grid", s["grid_stride"], depthwise=True)
-        batch, (h, w) = len(x), x.shape[2:]
+        batch, (h, w) = x.shape[0], x.shape[2:]
         v = ops.conv_norm(x, p, "v")
         local = ops.conv_norm(v, p, "local", depthwise=True)
         q, k = ops.conv_norm(x, p, "q"), ops.conv_norm(x, p, "k")

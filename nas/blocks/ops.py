@@ -160,12 +160,12 @@ class Ops:
 
     def weigh(self, v: Tensor, weights: Tensor) -> Tensor:
         """Values `(B, N, heads·e)` weighed by `(B·heads, N, N)`, heads still apart: `(B·heads, N, e)`."""
-        return torch.bmm(weights, _split(v, len(weights) // len(v)))
+        return torch.bmm(weights, _split(v, weights.shape[0] // v.shape[0]))
 
     def weigh_map(self, v: Tensor, weights: Tensor, h: int, w: int) -> Tensor:
         """A map of values `(B, heads·e, ·, ·)` weighed by `(B·heads, h·w, Nk)`: `(B, heads·e, h, w)`."""
-        batch = len(v)
-        y = torch.bmm(_heads_of_map(v, len(weights) // batch), weights.transpose(1, 2))
+        batch = v.shape[0]
+        y = torch.bmm(_heads_of_map(v, weights.shape[0] // batch), weights.transpose(1, 2))
         return y.reshape(batch, -1, h, w)
 
     def talk(self, weights: Tensor, p: Parts, name: str, batch: int) -> Tensor:

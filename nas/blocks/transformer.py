@@ -105,7 +105,7 @@ class Attention(Unit):
         del q, k
         weights = weights.softmax(-1)
         y = ops.weigh(v, weights)
-        batch = len(v)
+        batch = v.shape[0]
         del v, weights
         y = ops.join_heads(y, batch)
         y = ops.act(y, s["act"])

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli import dashboard, device, doctor, front, predictor, report, run, show, space, study, sweep
+from nas.cli import dashboard, device, doctor, export, front, predictor, report, run, show, space, study, sweep
 from nas.errors import NasError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(study.app, name="study")
 app.command("front")(front.front)
 app.command("show")(show.show)
 app.command("sweep")(sweep.sweep)
+app.command("export")(export.export)
 app.command("report")(report.report)
 app.command("dashboard")(dashboard.dashboard)
 app.command("doctor")(doctor.doctor)

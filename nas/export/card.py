@@ -1,0 +1,81 @@
+"""The model card beside an exported model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from nas.metrics import Metric
+from nas.report.units import described, title
+
+if TYPE_CHECKING:
+    from nas.export.formats import ExportFormat
+    from nas.export.source import Source
+
+
+@dataclass(frozen=True)
+class Check:
+    """How an exported file compares with PyTorch.
+
+    Attributes:
+        images: test images compared on.
+        difference: largest difference of a score.
+        agreement: share of images with the same answer, in 0..1.
+        accuracy: top-1 of the exported file on them, in 0..1.
+    """
+
+    images: int
+    difference: float
+    agreement: float
+    accuracy: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.images} test images: largest difference of a score {self.difference:.2g}, same answer on "
+            f"{100 * self.agreement:.4g} %"
+        )
+
+
+def card_text(
+    source: Source,
+    form: type[ExportFormat],
+    metrics: Mapping[str, Metric],
+    check: Check,
+    model: str,
+    usage: str,
+) -> str:
+    """The card in Markdown."""
+    settings, data = source.plan.settings, source.data
+    scale = settings.train.resolution_scale
+    numbers = [
+        f"| {title(name)} | {described(metric)} | {metric.detail} |" for name, metric in metrics.items()
+    ]
+    decisions = ", ".join(f"{name} {value}" for name, value in source.arch.values.items())
+    packages = ", ".join(f"{name} {version(name)}" for name in dict.fromkeys(("torch", *form.packages)))
+    labels = ", ".join(map(str, data.bundle.class_names[:50]))
+    return f"""# {source.arch.id}
+
+A network of space `{source.plan.space.name}` (hash {source.plan.space.hash}), study `{source.plan.name}`.
+
+* **File**: `{model}` ({form.name}); `{usage}` loads and runs it. Weights of the network before its
+  batch norms were folded: `{source.arch.id}.safetensors`; decisions: `arch.json`.
+* **Input**: images in 0..1, {source.side} × {source.side} pixels (bicubic), channels first,
+  {"any number at once" if form.dynamic else "one at a time"}; normalisation is part of the file.
+* **Output**: scores of {data.classes} classes: {labels}{" …" if data.classes > 50 else ""}.
+* **Compared with PyTorch** before it was written, on {check}; top-1 of the file on them {100 * check.accuracy:.1f} %.
+* **Weights**: inherited from the supernet of study `{source.plan.supernet}` ({source.card["steps"]} steps, seed
+  {source.card["seed"]}), batch norms recalibrated; not retrained.
+* **Data**: {data.name}. Weights follow the licence of the data they were trained on; check it before you
+  publish them.
+* **Resolution**: trained and exported at {scale:g} times the deployment resolution of the space. MACs, parameters,
+  memory and latency below refer to the deployment resolution and the deployment input's classes.
+* **Made with**: {packages}.
+
+| metric | value | what it refers to |
+|---|---|---|
+{chr(10).join(numbers)}
+
+Decisions: {decisions}.
+"""

@@ -1,0 +1,114 @@
+"""A found model taken away: exported, and run by a program that knows nothing of this package."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import nas
+from nas.cli import app
+from nas.errors import NasError
+from nas.export.export import compare, export
+from nas.export.formats import FORMATS, ExportFormat, Onnx, format_of
+from nas.export.source import Source, source_of
+from nas.pipeline.run import run
+
+SPACE = Path(__file__).parents[1] / "pipeline" / "small.yaml"
+SMALL = (
+    "threads=1", "train.steps=6", "train.batch=8", "train.resolution_scale=0.25", "train.checkpoint_every=6",
+    "evaluate.recalibrate=1", "evaluate.final_recalibrate=1", "evaluate.images=32", "search.batch=2",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a finished study, as the working directory."""
+    folder, before = tmp_path_factory.mktemp("export"), Path.cwd()
+    os.chdir(folder)
+    try:
+        run(SPACE, settings=SMALL, study_name="s", strategy="random", n_trials=2)
+        yield folder
+    finally:
+        os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def source(folder: Path) -> Source:
+    study = nas.load_study("s")
+    trial = study.storage.front(study.row.id)[0]
+    return source_of(study.row, dict(trial.arch), str(SPACE))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_exported_model_runs_by_its_own_program(
+    name: str, source: Source, folder: Path, tmp_path: Path
+) -> None:
+    try:
+        form = format_of(name)
+    except NasError as error:
+        pytest.skip(str(error))
+    done = export(source, form, tmp_path, {}, images=70)
+    assert done.check.images == 70 and done.check.agreement == 1.0 and done.check.difference < 1e-3
+    assert name in done.card.read_text() and done.weights.stat().st_size > 0
+    bare = {**os.environ, "PYTHONPATH": ""}
+    told = subprocess.run(
+        [sys.executable, done.usage.name], cwd=tmp_path, capture_output=True, text=True, env=bare, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    assert "nas" not in done.usage.read_text() and "[" in told.stdout
+
+
+def test_the_accuracy_of_the_file_is_the_studys(source: Source, folder: Path, tmp_path: Path) -> None:
+    study = nas.load_study("s")
+    trial = study.storage.front(study.row.id)[0]
+    done = export(source, Onnx, tmp_path, {}, images=0)
+    assert done.check.accuracy == pytest.approx(
+        trial.at("final")["accuracy"].value, abs=1 / done.check.images
+    )
+
+
+def test_a_file_that_computes_something_else_is_refused(source: Source, tmp_path: Path) -> None:
+    class Wrong(Onnx):
+        @classmethod
+        def runner(cls, data: bytes):  # type: ignore[no-untyped-def]
+            true = Onnx.runner(data)
+            return lambda images: true(1 - images)
+
+    with pytest.raises(NasError, match="something else than PyTorch"):
+        export(source, Wrong, tmp_path / "out", {}, images=16)
+    assert not (tmp_path / "out").exists()
+
+
+def test_scores_of_another_shape_or_that_are_not_numbers_are_refused() -> None:
+    images, expected = np.zeros((4, 3, 2, 2), np.float32), np.eye(4, dtype=np.float32)
+    labels = np.arange(4)
+    with pytest.raises(NasError, match="shape"):
+        compare(lambda x: expected[:, :2], images, expected, labels, "onnx")
+    with pytest.raises(NasError, match="something else"):
+        compare(lambda x: expected * np.nan, images, expected, labels, "onnx")
+
+
+def test_what_cannot_be_exported_is_explained(folder: Path) -> None:
+    cli = CliRunner()
+    for arguments, words in (
+        (["export", "s/0", "--format", "onx"], "Did you mean 'onnx'"),
+        (["export", "s/99"], "99"),
+        (["export", "s/0"], "unknown space 'small'"),
+    ):
+        result = cli.invoke(app, arguments)
+        assert isinstance(result.exception, NasError) and words in str(result.exception), arguments
+
+
+def test_a_format_states_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Absent(ExportFormat):
+        name, packages = "absent", ("no-such-package",)
+
+    with pytest.raises(NasError, match="needs no-such-package"):
+        Absent.check_installed()
