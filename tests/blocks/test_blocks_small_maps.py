@@ -21,14 +21,16 @@ def test_training_convolutions_equal_pytorchs(side: int, kernel: int, stride: in
     x = torch.randn(2, 6, side, side, generator=generator, dtype=torch.float64)
     weight = torch.randn(6, 1 if depthwise else 6, kernel, kernel, generator=generator, dtype=torch.float64)
 
-    def ours(x: Tensor, weight: Tensor) -> Tensor:
-        return Ops(training=True).conv(x, weight, stride, depthwise)
+    for bias in (None, torch.randn(6, generator=generator, dtype=torch.float64)):
 
-    def pytorchs(x: Tensor, weight: Tensor) -> Tensor:
-        return F.conv2d(x, weight, stride=stride, padding=kernel // 2, groups=6 if depthwise else 1)
+        def ours(x: Tensor, weight: Tensor, bias: Tensor | None = bias) -> Tensor:
+            return Ops(training=True).conv(x, weight, stride, depthwise, bias)
 
-    for got, expected in zip(_with_gradients(ours, x, weight), _with_gradients(pytorchs, x, weight)):
-        torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
+        def pytorchs(x: Tensor, weight: Tensor, bias: Tensor | None = bias) -> Tensor:
+            return F.conv2d(x, weight, bias, stride, padding=kernel // 2, groups=6 if depthwise else 1)
+
+        for got, expected in zip(_with_gradients(ours, x, weight), _with_gradients(pytorchs, x, weight)):
+            torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
 
 
 def _with_gradients(

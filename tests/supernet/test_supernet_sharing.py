@@ -70,6 +70,22 @@ def _index(whole: torch.Size, part: torch.Size, name: str) -> tuple[slice, ...]:
     return tuple(slice(s, s + p) for s, p in zip(starts, part, strict=True))
 
 
+@pytest.mark.parametrize(("name", "preset"), [("efficientformer", "L1"), ("efficientformer_v2", "S0")])
+def test_small_maps_train(name: str, preset: str) -> None:
+    """At an eighth of 224 pixels the last stage is a single pixel; every weight of a subnet still learns."""
+    space = load_space(name)
+    net = shaken(space, classes=10, scale=0.125).train()
+    arch = space.presets[preset]
+    assert net.lower(arch)[-2].sizes["h"] == 1
+    net(torch.randn(4, 3, 28, 28, dtype=torch.float64), arch).square().sum().backward()
+    static = net.extract(arch)
+    for layer, module in zip(static.description, static.layers, strict=True):
+        whole = net.layers[layer.name.replace(".", "_")]
+        for parameter, _ in module.named_parameters():
+            gradient = getattr(whole, parameter).grad
+            assert gradient is not None and bool(gradient.isfinite().all()), (layer.name, parameter)
+
+
 def test_gradients_of_several_subnets_add_up(tmp_path: Path) -> None:
     space = tiny(tmp_path)
     net = shaken(space).train()
