@@ -19,7 +19,13 @@ from nas.latency.profiling.lines import AnswerError, LineProcess, ProcessEnded
 from nas.latency.profiling.runtimes.base import Runtime
 
 EXPORT_SECONDS = 900.0
-_SOURCES = ("blocks", "latency/profiling/runtimes", "latency/profiling/modules.py", "supernet/network.py")
+_SOURCES = (
+    "blocks",
+    "latency/profiling/runtimes",
+    "latency/profiling/modules.py",
+    "supernet/network.py",
+    "supernet/deploy.py",
+)
 
 
 @dataclass(frozen=True)

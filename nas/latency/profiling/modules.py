@@ -1,7 +1,7 @@
-"""What is exported and timed: one unit, or one network, as a static module at eval.
+"""What is exported and timed: one unit, or one network, as a static module in its deployed form.
 
-The weights are random, but those of batch norms are neither 1 nor 0 and their statistics are those of the
-activations: a runtime can fold them, and no number grows too large or so small that arithmetic slows down.
+The weights are random. Batch norms are folded with statistics of their activations, so that no number grows too
+large, or so small that arithmetic slows down.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from nas.blocks.registry import UNITS
 from nas.latency.signature import parse_signature, sizes_of
 from nas.space.batch import Arch
 from nas.space.space import Space
+from nas.supernet.deploy import Folded, deployed
+from nas.supernet.network import build
 
 _CALIBRATION_IMAGES = 2
 
@@ -33,13 +35,16 @@ class Model:
 
 
 class StaticUnit(nn.Module):
-    """One unit whose sizes are fixed: maps `(B, C, H, W)` or tokens `(B, H·W, C)` in and out."""
+    """One unit whose sizes are fixed: maps `(B, C, H, W)` or tokens `(B, H·W, C)` in and out.
 
-    def __init__(self, kind: str, sizes: Mapping[str, int], generator: torch.Generator) -> None:
+    Args:
+        layer: takes the input, sizes and tensor operations.
+        sizes: of the unit.
+    """
+
+    def __init__(self, layer: nn.Module, sizes: Mapping[str, int]) -> None:
         super().__init__()
-        self.sizes = dict(sizes)
-        one = {key: np.array([value]) for key, value in sizes.items()}
-        self.layer = Elastic(UNITS[kind], one, generator)
+        self.layer, self.sizes = layer, dict(sizes)
 
     def forward(self, x: Tensor, momentum: float = 0.1) -> Tensor:
         """Run the unit; `momentum` is that of batch norms in training mode."""
@@ -71,8 +76,12 @@ def unit_model(signature: str, seed: int = 0) -> Model:
     """
     kind, sizes = unit_sizes(signature)
     generator = torch.Generator().manual_seed(seed)
-    module = StaticUnit(kind, sizes, generator)
-    return _prepared(module, input_shape(UNITS[kind], sizes), generator)
+    one = {key: np.array([value]) for key, value in sizes.items()}
+    layer, shape = Elastic(UNITS[kind], one, generator), input_shape(UNITS[kind], sizes)
+    _calibrate(StaticUnit(layer, sizes), shape, generator)
+    return _model(
+        StaticUnit(Folded(layer.unit, layer.unit.folded(dict(layer.state_dict()))), sizes), shape, generator
+    )
 
 
 def network_model(space: Space, arch: Arch, seed: int = 0) -> Model:
@@ -81,22 +90,25 @@ def network_model(space: Space, arch: Arch, seed: int = 0) -> Model:
     Raises:
         NasError: a space without a network behind it.
     """
-    from nas.supernet.network import build
-
-    network = build(space, arch, seed=seed)
+    network, generator = build(space, arch, seed=seed), torch.Generator().manual_seed(seed)
     first = network.description[0]
-    return _prepared(network, input_shape(first.unit, first.sizes), torch.Generator().manual_seed(seed))
+    shape = input_shape(first.unit, first.sizes)
+    _calibrate(network, shape, generator)
+    return _model(deployed(network), shape, generator)
 
 
-def _prepared(module: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> Model:
+def _model(module: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> Model:
+    return Model(module.eval().requires_grad_(False), torch.randn(shape, generator=generator))
+
+
+def _calibrate(module: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> None:
+    """Random weights where training starts at 0 or 1, and statistics of batch norms from random inputs."""
     for layer in module.modules():
         if isinstance(layer, Elastic):
             _randomise(layer, generator)
     several = torch.randn(_CALIBRATION_IMAGES, *shape[1:], generator=generator)
     with torch.no_grad():
         module.train()(several, momentum=1.0)
-    module.requires_grad_(False)
-    return Model(module.eval(), torch.randn(shape, generator=generator))
 
 
 def _randomise(layer: Elastic, generator: torch.Generator) -> None:

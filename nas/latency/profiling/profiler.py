@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-UNITS_AT_ONCE, NETWORKS_AT_ONCE = 12, 3
+UNITS_AT_ONCE, NETWORKS_AT_ONCE = 12, 4
 FIRST_ROUND = 96
 _GROWTH = 0.5  # a round times half as many units as are known, so that fits stay few
 _NETWORK_SHARE = 0.35  # of a budget, at most, goes to whole networks
+_FIRST_SHARE = 0.5  # of a budget, at most, goes to the first units, so that networks are timed too
 _FEW_NETWORKS = 15  # that a network-level error is believed of
 _ROUNDS_OF_NETWORKS = 3
 
@@ -88,7 +89,7 @@ class Profiler:
     stop: Callable[[], bool] = lambda: False
     _begun: float = field(default_factory=time.monotonic)
     _on_networks: float = 0.0
-    _longest: float = 0.0
+    _longest: dict[bool, float] = field(default_factory=dict)
     _fit_seconds: float = 0.0
     _failed: dict[str, str] = field(default_factory=dict)
 
@@ -155,7 +156,7 @@ class Profiler:
         by_name = {format_signature(*key): key for key in keys}
         with self.reporter.task(f"round {number}: units", len(by_name)) as task:
             for names in _batches(list(by_name), UNITS_AT_ONCE):
-                if self.stop() or self._over():
+                if self.stop() or self._over() or (number == 1 and self._first_cost_too_much()):
                     return
                 entries = self._timed(timing, [Wanted.unit(name) for name in names])
                 new = LatencyTable({by_name[name]: entry for name, entry in entries.items()})
@@ -168,7 +169,7 @@ class Profiler:
         left = [arch for arch in left if self._wanted(arch).name not in self._failed]
         with self.reporter.task(f"round {number}: networks", len(left)) as task:
             for some in _batches(left, NETWORKS_AT_ONCE):
-                if self.stop() or self._over() or self._networks_cost_too_much():
+                if self.stop() or self._over(True) or self._networks_cost_too_much():
                     return
                 begun = time.monotonic()
                 wanted = {self._wanted(arch).name: arch for arch in some}
@@ -198,7 +199,8 @@ class Profiler:
         if len(self._failed) and not samples and not self._size[0]:
             name, why = next(iter(self._failed.items()))
             raise NasError(f"nothing can be timed; the first one, `{name}`: {why}")
-        self._longest = max(self._longest, time.monotonic() - begun)
+        whole = burst is not None
+        self._longest[whole] = max(self._longest.get(whole, 0.0), time.monotonic() - begun)
         return {name: sample.entry(self.folder.source) for name, sample in samples.items()}
 
     def _fit(self) -> Predictor | None:
@@ -237,12 +239,17 @@ class Profiler:
         enough = networks >= min(_FEW_NETWORKS, self.limits.networks)
         return residual is not None and enough and residual.errors.mean <= self.limits.error
 
-    def _over(self) -> bool:
-        """Whether another batch, and the fit after it, would not end in time."""
+    def _over(self, whole: bool = False) -> bool:
+        """Whether another batch (of networks, if `whole`), and the fit after it, would not end in time."""
         if self.limits.seconds is None:
             return False
         spent = time.monotonic() - self._begun
-        return spent + self._longest + 1.5 * self._fit_seconds > self.limits.seconds
+        return spent + self._longest.get(whole, 0.0) + 1.5 * self._fit_seconds > self.limits.seconds
+
+    def _first_cost_too_much(self) -> bool:
+        spent = time.monotonic() - self._begun
+        wanted = self.limits.networks > len(self.folder.networks)
+        return wanted and self.limits.seconds is not None and spent > _FIRST_SHARE * self.limits.seconds
 
     def _networks_cost_too_much(self) -> bool:
         return self.limits.seconds is not None and self._on_networks > _NETWORK_SHARE * self.limits.seconds

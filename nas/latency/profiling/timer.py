@@ -193,15 +193,15 @@ class Stopwatch:
 
 def hardware() -> str:
     """What this machine calls itself."""
-    board = _first_line("/proc/device-tree/model")
-    processor = ""
+    facts: dict[str, str] = {}
     for line in _text("/proc/cpuinfo").splitlines():
         key, _, value = line.partition(":")
-        if key.strip() in ("model name", "Hardware") and value.strip():
-            processor = value.strip()
-            break
-    names = [name for name in (board, processor) if name]
-    return f"{', '.join(names) or platform.processor() or 'unknown'}, {platform.machine()}"
+        facts.setdefault(key.strip(), value.strip())
+    processor = facts.get("model name") or facts.get("Hardware") or platform.processor()
+    if "cpu family" in facts:  # virtual machines of very different hosts call themselves the same
+        processor += f" (family {facts['cpu family']}, model {facts.get('model', 'unknown')})"
+    names = [name for name in (_first_line("/proc/device-tree/model"), processor) if name]
+    return f"{', '.join(names) or 'unknown'}, {platform.machine()}"
 
 
 def pin(threads: int) -> list[int]:

@@ -17,6 +17,12 @@ UNITS = (
     "pooled_head h=2 w=2 channels=16 expanded=32 hidden=24 classes=7 act=hard_swish",
     "to_tokens h=3 w=5 channels=8",
     "to_map h=3 w=5 channels=8",
+    "mb4d h=4 w=4 channels=8 hidden=16 act=gelu",
+    "mb3d h=3 w=3 channels=16 heads=2 qk_dim=4 v_dim=8 hidden=32 act=gelu",
+    "conv_ffn h=4 w=4 channels=8 hidden=16 act=gelu",
+    "attention4d h=4 w=4 channels=16 heads=2 qk_dim=4 v_dim=8 grid_stride=2 act=gelu",
+    "attention_downsample h=4 w=4 cin=8 cout=16 stride=2 heads=2 qk_dim=4 v_dim=8 act=gelu",
+    "dual_head h=2 w=2 channels=16 classes=7 distilled=1",
 )
 TINY = """
 version: 1

@@ -12,6 +12,7 @@ from nas.latency.profiling.exports import Exported
 from nas.latency.profiling.lines import LineProcess
 from nas.latency.profiling.targets.base import Burst, Facts, Target
 
+_HOW = "units timed with their weights out of the nearest caches, as in a network"
 HELLO_SECONDS, LOAD_SECONDS, TIME_SECONDS = 120.0, 120.0, 300.0
 
 
@@ -24,8 +25,9 @@ class TimerTarget(Target):
     def facts(self) -> Facts:
         hello = {"op": "hello", "runtime": self._runtime, "threads": self._threads}
         answer = self._process.ask(hello, HELLO_SECONDS)
-        processors = ", ".join(map(str, answer["processors"])) or "not pinned"
-        return Facts(answer["hardware"], answer["version"], f"processors {processors}")
+        processors = ", ".join(map(str, answer["processors"]))
+        pinned = f"pinned to processor {processors}" if processors else "not pinned to processors"
+        return Facts(answer["hardware"], answer["version"], f"{_HOW}; {pinned}")
 
     def load(self, model: Exported) -> None:
         request = {"op": "load", "id": model.name, "shape": list(model.shape), **self._content(model)}

@@ -112,4 +112,4 @@ class SshTarget(TimerTarget):
 
     def _explain(self, said: str) -> str:
         advice = next((advice for words, advice in _ADVICE.items() if words in said), "")
-        return f"{self._address}: {advice + '. ' if advice else ''}{said}"
+        return f"{self._address}: {f'{advice} ({said})' if advice else said}"
