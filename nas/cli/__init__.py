@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from nas.cli import dashboard, device, doctor, export, front, predictor, report, run, show, space, study, sweep
+from nas.cli import (
+    dashboard,
+    device,
+    doctor,
+    export,
+    front,
+    predictor,
+    report,
+    run,
+    show,
+    space,
+    study,
+    sweep,
+)
 from nas.errors import NasError
 
 app = typer.Typer(
