@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nas.errors import NasError
-
 WINDOW = 7
 JUMP = 0.10
 THROTTLED = 1.5
@@ -34,19 +32,19 @@ class Drift:
         """Take a new sentinel time; whether it is within 10 % of the last one.
 
         A jump forgets the older times: from then on the device runs at another speed.
-
-        Raises:
-            NasError: for a while now the sentinel takes half as long again as at first.
         """
         last = self._recent[-1] if self._recent else ms
         steady = abs(ms / last - 1) <= JUMP
         if not steady:
             self._recent.clear()
         self._recent.append(ms)
-        if len(self._recent) == WINDOW and self.factor < 1 / THROTTLED:
-            raise NasError(
-                f"the device is throttled or busy: the sentinel kernel takes {1 / self.factor:.1f} times as long as "
-                f"when profiling began ({self.baseline:.3f} ms). Nothing is lost; let it cool down, stop what else "
-                f"runs, and give the same command again."
-            )
         return steady
+
+    @property
+    def throttled(self) -> bool:
+        """Whether for a while now the sentinel takes half as long again as at first."""
+        return len(self._recent) == WINDOW and self.factor < 1 / THROTTLED
+
+    def forget(self) -> None:
+        """Forget the recent times."""
+        self._recent.clear()

@@ -77,10 +77,20 @@ class LineProcess:
             ProcessEnded: it ended, or did not answer within `seconds` and was ended.
         """
         self.send_bytes(json.dumps(dict(request)).encode() + b"\n")
-        answer = json.loads(self._line(seconds))
+        answer = self._answer(seconds)
         if not answer.pop("ok"):
             raise AnswerError(f"{self.what}: {answer['error']}")
         return dict(answer)
+
+    def _answer(self, seconds: float) -> dict[str, Any]:
+        """The next line that is an answer; what a login shell says of itself is none."""
+        while True:
+            try:
+                answer = json.loads(self._line(seconds))
+            except ValueError:
+                continue
+            if isinstance(answer, dict) and "ok" in answer:
+                return answer
 
     def close(self) -> None:
         """End it: close its input, and after a while kill it."""

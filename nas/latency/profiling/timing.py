@@ -7,12 +7,14 @@ the bursts' medians. Models whose bursts disagree are timed again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nas.latency.profiling.drift import Drift
+from nas.errors import NasError
+from nas.latency.profiling.drift import WINDOW, Drift
 from nas.latency.profiling.exports import Exported
 from nas.latency.profiling.lines import AnswerError
 from nas.latency.profiling.targets.base import Burst, Target
@@ -32,6 +34,7 @@ _GROUP = 4  # bursts between two sentinels
 _REDOS = 3
 _DISAGREE = 0.05
 _EXTRA = 2
+_WAITS, _WAIT_SECONDS = 12, 10.0
 _TAIL = (5, 95)
 _DIGITS = 6  # of ms: a nanosecond
 
@@ -75,6 +78,7 @@ class Timing:
         unit: Burst | None = None,
         seed: int = 0,
         warn: Callable[[str], None] = lambda text: None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Load the sentinel and find its baseline.
 
@@ -85,11 +89,12 @@ class Timing:
             unit: a burst of a unit and of the sentinel.
             seed: of the order.
             warn: told what could not be timed well.
+            sleep: waits for seconds.
 
         Raises:
             NasError: the target is gone, or cannot run the sentinel.
         """
-        self._target, self._sentinel, self._warn = target, sentinel, warn
+        self._target, self._sentinel, self._warn, self._sleep = target, sentinel, warn, sleep
         self._bursts = bursts
         self._unit = replace(unit or Burst(), between=tuple(model.name for model in companions))
         self._rng = np.random.default_rng(seed)
@@ -147,6 +152,9 @@ class Timing:
         for _ in range(_REDOS + 1):
             times = [self._target.time(model, burst) for model in group]
             steady = self.drift.steady(self._tick())
+            if self.drift.throttled:
+                self._wait()
+                continue
             if steady:
                 break
         else:
@@ -155,6 +163,27 @@ class Timing:
                 f"the device's speed jumps by more than 10 %; after {_REDOS} repeats kept as it is: {names}"
             )
         return [tuple(self.drift.factor * ms for ms in one) for one in times]
+
+    def _wait(self) -> None:
+        """Let the device cool down, or what else runs on it end.
+
+        Raises:
+            NasError: it is as slow after two minutes.
+        """
+        slower = 1 / self.drift.factor
+        self._warn(f"the device is {slower:.1f} times as slow as at first: throttled or busy; waiting …")
+        for _ in range(_WAITS):
+            self._sleep(_WAIT_SECONDS)
+            self.drift.forget()
+            for _ in range(WINDOW):
+                self.drift.steady(self._tick())
+            if not self.drift.throttled:
+                return
+        raise NasError(
+            f"the device is throttled or busy: the sentinel kernel takes {1 / self.drift.factor:.1f} times as long as "
+            f"when profiling began ({self.drift.baseline:.3f} ms), and waiting did not help. Nothing is lost; let it "
+            f"cool down, stop what else runs, and give the same command again."
+        )
 
     def _tick(self) -> float:
         return float(np.median(self._target.time(self._sentinel, self._unit)))

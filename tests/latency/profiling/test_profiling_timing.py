@@ -58,10 +58,25 @@ def test_a_device_that_never_settles_is_said_so() -> None:
 
 def test_throttling_stops_with_advice() -> None:
     target = FakeTarget(MS.__getitem__, lambda now: 1.0 if now < 30 else 1.7)
-    timing = _timing(target, baseline=0.4)
+    slept: list[float] = []
+    timing = _timing(target, baseline=0.4, sleep=slept.append)
     with pytest.raises(NasError, match=r"1\.7 times as long.*same command again"):
         for _ in range(5):
             timing.batch(MODELS)
+    assert 60 <= sum(slept) <= 300
+
+
+def test_a_device_that_cools_down_goes_on() -> None:
+    """Hot from the 30th burst on; cool again once it was left alone for half a minute."""
+    slept: list[float] = []
+    target = FakeTarget(MS.__getitem__, lambda now: 1.7 if now >= 30 and sum(slept) < 30 else 1.0)
+    warnings: list[str] = []
+    timing = _timing(target, baseline=0.4, sleep=slept.append, warn=warnings.append)
+    for _ in range(4):
+        samples, _ = timing.batch(MODELS)
+    assert "1.7 times as slow" in warnings[0] and 30 <= sum(slept) <= 60
+    for name, sample in samples.items():
+        assert sample.entry("x").median_ms == pytest.approx(MS[name])
 
 
 def test_the_baseline_is_measured_when_there_is_none() -> None:
