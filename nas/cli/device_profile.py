@@ -56,17 +56,26 @@ def profile(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only the result and errors.")] = False,
 ) -> None:
     """Time a space's units and whole networks, and fit a predictor to them. Give it again to continue."""
+    from nas.errors import NasError
     from nas.latency.profiling.profiler import Limits
     from nas.latency.profiling.session import Request
     from nas.latency.profiling.session import profile as run
     from nas.pipeline.progress import ConsoleReporter, Interrupt, Silent
     from nas.quantity import parse_quantity
 
+    seconds, error = (
+        parse_quantity(budget, "seconds") if budget else None,
+        parse_quantity(target_error, "fraction"),
+    )
+    if seconds is not None and seconds <= 0:
+        raise NasError(f"--budget {budget!r}: a time above 0 is needed, e.g. 10m.")
+    if not 0 < error < 1:
+        raise NasError(f"--target-error {target_error!r}: a share between 0 % and 100 % is needed, e.g. 5%.")
     limits = Limits(
-        seconds=parse_quantity(budget, "seconds") if budget else None,
+        seconds=seconds,
         units=samples,
         networks=_networks(networks, samples),
-        error=parse_quantity(target_error, "fraction"),
+        error=error,
     )
     request = Request(
         target=target,

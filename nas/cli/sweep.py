@@ -38,6 +38,10 @@ def sweep(
         typer.echo(f"failed: {name}: {why}", err=True)
     if outcome.finished:
         _tell(loaded.name, outcome, storage)
+    if outcome.unfinished:
+        again = f"nas sweep {file}" + (f" --storage {storage}" if storage else "")
+        typer.echo(f"{len(outcome.unfinished)} studies are not finished. Continue with:\n  {again}", err=True)
+        raise typer.Exit(130)
     if outcome.failed:
         typer.echo(f"{len(outcome.failed)} studies failed; the same command tries them again.", err=True)
         raise typer.Exit(1)

@@ -16,7 +16,7 @@ from nas.pipeline.finishing import finish
 from nas.pipeline.plan import RunPlan, check_feasible, make_plan, study_folder
 from nas.pipeline.pool import LocalPool, Pool
 from nas.pipeline.progress import Interrupt, Reporter, Silent
-from nas.pipeline.searching import Search
+from nas.pipeline.searching import CHECKPOINT, Search
 from nas.pipeline.training import Interrupted, TrainedSupernet, check_card, obtain, set_threads, trained_on
 from nas.settings import make_settings
 from nas.space.load import load_space
@@ -145,6 +145,7 @@ def _assignments(**given: Any) -> dict[str, Any]:
 def _open(plan: RunPlan, store: Storage, resume: bool, command: Sequence[str]) -> StudyRow:
     known = {study.name: study for study in store.studies()}
     if plan.name in known and resume:
+        _check_files(plan, known[plan.name])
         check_resumable(known[plan.name], space_hash=plan.space.hash, config=plan.config())
         store.set_state(known[plan.name].id, "running")
         return known[plan.name]
@@ -163,6 +164,15 @@ def _open(plan: RunPlan, store: Storage, resume: bool, command: Sequence[str]) -
     )
     _clear(plan.folder)
     return study
+
+
+def _check_files(plan: RunPlan, study: StudyRow) -> None:
+    """A search whose state lies elsewhere cannot go on here: it would begin again on top of its own trials."""
+    if study.n_trials and study.state != "finished" and not (plan.folder / CHECKPOINT).exists():
+        raise NasError(
+            f"study {plan.name!r} cannot be resumed here: {plan.folder / CHECKPOINT} is missing. Resume it in the "
+            "folder and on the machine where it ran, or begin again under another name."
+        )
 
 
 def _clear(folder: Path) -> None:

@@ -89,6 +89,7 @@ class Search:
             if self.pool.asynchronous:
                 Stream(self, task).run(reporter, interrupt)
                 return self.progress
+            self._finish_unfinished(task)
             while self.progress.trials < total:
                 if interrupt.asked:
                     raise Interrupted
@@ -99,16 +100,26 @@ class Search:
                 if not len(batch):
                     self.say_exhausted(reporter)
                     break
-                predicted = self.predict(batch)
-                for arch in batch:
-                    self.pool.submit(arch)
-                found = {}
-                for _ in range(len(batch)):
-                    result = self.pool.next()
-                    found[result.arch_id] = result
-                    task.advance()
-                self.learn(batch, [found[arch_id] for arch_id in batch.ids], predicted, started)
+                self._evaluate(batch, task, started)
         return self.progress
+
+    def _finish_unfinished(self, task: Any) -> None:
+        """Evaluate what an asynchronous run was asked for and did not get to."""
+        if self.progress.unfinished:
+            codes = np.array(self.progress.unfinished, dtype=np.int16)
+            self.progress.unfinished = []
+            self._evaluate(ArchBatch(self.plan.space, codes), task, time.monotonic())
+
+    def _evaluate(self, batch: ArchBatch, task: Any, started: float) -> None:
+        predicted = self.predict(batch)
+        for arch in batch:
+            self.pool.submit(arch)
+        found = {}
+        for _ in range(len(batch)):
+            result = self.pool.next()
+            found[result.arch_id] = result
+            task.advance()
+        self.learn(batch, [found[arch_id] for arch_id in batch.ids], predicted, started)
 
     def late(self, reporter: Reporter) -> bool:
         """Whether no further candidates may be asked for; says so."""

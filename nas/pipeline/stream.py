@@ -38,12 +38,15 @@ class Stream:
         if self.search.progress.unfinished:
             codes = np.array(self.search.progress.unfinished, dtype=np.int16)
             self._submit(ArchBatch(self.search.plan.space, codes))
-        exhausted = False
+        exhausted = late = False
         while True:
             if interrupt.asked:
+                if self.done:
+                    self._learn()
                 raise Interrupted
             free = self._free()
-            if free > 0 and not exhausted and not self.search.late(reporter):
+            late = late or (free > 0 and self.search.late(reporter))
+            if free > 0 and not exhausted and not late:
                 batch = self.search.strategy.ask(free)
                 exhausted = not len(batch) and not self._flying
                 self._submit(batch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from nas.errors import NasError
 from nas.pipeline.progress import Reporter
 from nas.scale.cluster import LOCAL, connected
 from nas.scale.sweep_file import Member, SweepFile, members
-from nas.store import Storage
+from nas.store import Storage, StudyRow
 
 TUNE_FOLDER = Path("nas-runs") / "_sweeps"
 
@@ -25,16 +26,19 @@ class Outcome:
         members: its studies, in the order of the grid.
         skipped: names of those that were finished before.
         failed: why, by name.
+        unfinished: names of those that were stopped before their end.
     """
 
     members: list[Member]
     skipped: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    unfinished: list[str] = field(default_factory=list)
 
     @property
     def finished(self) -> list[Member]:
         """Studies with a result."""
-        return [member for member in self.members if member.name not in self.failed]
+        without = {*self.failed, *self.unfinished}
+        return [member for member in self.members if member.name not in without]
 
     @property
     def groups(self) -> dict[str, list[str]]:
@@ -65,35 +69,51 @@ def sweep(
     """
     store = Storage(storage)
     every = members(file)
-    states = {study.name: study.state for study in store.studies()}
+    known = {study.name: study for study in store.studies()}
+    _check_same(file, every, known)
+    states = {name: study.state for name, study in known.items()}
     skipped = [member.name for member in every if states.get(member.name) == "finished"]
     todo = [member for member in every if member.name not in skipped]
     reporter.say(f"sweep {file.name}: {len(every)} studies, {len(skipped)} of them finished before")
     if not todo:
         return Outcome(every, skipped)
     with connected(address) as ray:
-        _check_reach(ray, store, file)
+        _check_reach(ray, store, file, address)
         each = f"{file.resources.cpu:g} CPU" + (f", {file.resources.gpu:g} GPU" if file.resources.gpu else "")
         total = ray.cluster_resources().get("CPU", 0)
         reporter.say(f"{each} for each study; the cluster has {total:g} CPU on {len(ray.nodes())} machine(s)")
         failed = _tune(file, todo, store, reporter, concurrent)
-    return Outcome(every, skipped, failed)
+    finished = {study.name for study in store.studies() if study.state == "finished"}
+    unfinished = [m.name for m in every if m.name not in finished and m.name not in failed]
+    return Outcome(every, skipped, failed, unfinished)
 
 
-def _check_reach(ray: Any, store: Storage, file: SweepFile) -> None:
+def _check_same(file: SweepFile, every: list[Member], known: Mapping[str, StudyRow]) -> None:
+    """Refuse studies of these names that were run with other arguments: their results are not this sweep's."""
+    for member in every:
+        study = known.get(member.name)
+        if study is not None and not str(study.facts.get("command", "")).endswith(member.digest):
+            raise NasError(
+                f"study {member.name!r} is in {file.name!r}'s storage already, run with other arguments than the "
+                "file has now. Give the sweep another name, or another --storage."
+            )
+
+
+def _check_reach(ray: Any, store: Storage, file: SweepFile, address: str) -> None:
     nodes = [node for node in ray.nodes() if node.get("Alive")]
     hosts = {node.get("NodeManagerHostname") for node in nodes}
+    hosts |= {socket.gethostname()} if address.startswith("ray://") else set()
     if store.url.startswith("sqlite") and len(hosts) > 1:
         raise NasError(
             f"{len(hosts)} machines cannot share {store.url}. Give a storage that all of them reach: "
             "--storage postgresql+psycopg://USER@HOST/DATABASE."
         )
-    resources = ray.cluster_resources()
     for name, wanted in (("CPU", file.resources.cpu), ("GPU", file.resources.gpu)):
-        if wanted > resources.get(name, 0):
+        largest = max((node["Resources"].get(name, 0) for node in nodes), default=0)
+        if wanted > largest:
             raise NasError(
-                f"each study of the sweep takes {wanted:g} {name}, but the cluster has "
-                f"{resources.get(name, 0):g}. Change 'resources' in the sweep's file."
+                f"each study of the sweep takes {wanted:g} {name}, but the largest machine of the cluster has "
+                f"{largest:g}. Change 'resources' in the sweep's file."
             )
 
 
@@ -108,11 +128,11 @@ def _tune(
     from nas.scale.told import Told
 
     work = {
-        "url": store.url,
+        "url": store.address,
         "folder": str(Path.cwd()),
         "host": socket.gethostname(),
         "threads": max(int(file.resources.cpu), 1),
-        "members": {member.name: member.arguments for member in todo},
+        "members": {member.name: (member.arguments, member.digest) for member in todo},
     }
     tuner = tune.Tuner(
         tune.with_resources(
@@ -144,7 +164,8 @@ def _study(config: dict[str, Any], work: dict[str, Any]) -> dict[str, Any]:
     if socket.gethostname() == work["host"]:
         os.chdir(work["folder"])
     name = config["name"]
-    arguments = dict(work["members"][name])
+    given, digest = work["members"][name]
+    arguments = dict(given)
     arguments["settings"] = [f"threads={work['threads']}", *arguments["settings"]]
     store = Storage(work["url"])
     known = {study.name for study in store.studies()}
@@ -154,7 +175,7 @@ def _study(config: dict[str, Any], work: dict[str, Any]) -> dict[str, Any]:
             study_name=name,
             storage=work["url"],
             resume=name in known,
-            command=["nas", "sweep", name],
+            command=["nas", "sweep", name, digest],
         )
     except NasError as error:
         return {"failed": str(error), "hypervolume": float("nan")}

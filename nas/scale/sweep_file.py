@@ -16,6 +16,7 @@ resources: {cpu: 1}
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from dataclasses import dataclass
@@ -60,9 +61,9 @@ class Grid(_Part):
     """
 
     space: list[str] = Field(min_length=1)
-    device: list[str | list[str]] = []
-    strategy: list[str] = []
-    seed: list[int] = [0]
+    device: list[str | list[str]] = Field(default=[], min_length=1)
+    strategy: list[str] = Field(default=[], min_length=1)
+    seed: list[int] = Field(default=[0], min_length=1)
     set: dict[str, list[Any]] = {}
 
     @field_validator("set")
@@ -71,6 +72,8 @@ class Grid(_Part):
         for key, choices in values.items():
             if key not in known_keys() and not key.startswith("search.options."):
                 raise ValueError(unknown("setting", key, known_keys()))
+            if key in ("seed", "search.strategy"):
+                raise ValueError(f"{key!r} is varied by the grid's own key of that name.")
             if not choices:
                 raise ValueError(f"{key!r} has no value to try.")
         return values
@@ -114,6 +117,11 @@ class Member:
     group: str
     seed: int
     arguments: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """12 hexadecimal digits over the arguments."""
+        return hashlib.sha256(json.dumps(self.arguments, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def load_sweep(path: str | Path) -> SweepFile:

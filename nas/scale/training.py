@@ -134,6 +134,7 @@ def _fit(plan: RunPlan, workers: Workers, mailbox: Any, failure: list[str]) -> N
 
 def _process(config: dict[str, Any]) -> None:
     """One training process; the first of them tells the driver."""
+    import ray
     from ray import train
 
     from nas.pipeline.load_data import load_run_data
@@ -150,7 +151,7 @@ def _process(config: dict[str, Any]) -> None:
 
     def tell(kind: str, content: Any) -> None:
         if group.leads:
-            mailbox.put.remote(kind, content)
+            ray.get(mailbox.put.remote(kind, content))
 
     if trainer.resume():
         tell("say", f"training continues at step {trainer.step} of {trainer.total}")

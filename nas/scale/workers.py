@@ -8,13 +8,14 @@ that dies is replaced and its candidate tried again.
 from __future__ import annotations
 
 import os
+import socket
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from nas.errors import NasError
 from nas.metrics import Metric
@@ -54,7 +55,9 @@ class Workers:
 class _Worker:
     """Lives in a process of its own; rebuilds the evaluator from plain parts."""
 
-    def __init__(self, plan: RunPlan, card: dict[str, Any], weights: dict[str, Any]) -> None:
+    def __init__(
+        self, plan: RunPlan, card: dict[str, Any], weights: dict[str, Any], host: str, folder: str
+    ) -> None:
         import torch
 
         from nas.pipeline.evaluating import supernet_evaluator
@@ -62,11 +65,16 @@ class _Worker:
         from nas.pipeline.training import TrainedSupernet, set_threads
         from nas.supernet.supernet import Supernet
 
+        if socket.gethostname() == host:
+            os.chdir(folder)
         set_threads(plan.settings)
         data = load_run_data(plan)
         scale = plan.settings.train.resolution_scale
         supernet = Supernet(plan.space, data.classes, resolution_scale=scale, seed=None)
-        state = {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
+        with warnings.catch_warnings():
+            # The arrays lie in the machine's object store, shared by its workers and read-only; nobody writes.
+            warnings.simplefilter("ignore")
+            state = {name: torch.from_numpy(array) for name, array in weights.items()}
         supernet.load_state_dict(state, assign=True)
         for parameter in supernet.parameters():
             parameter.requires_grad_(False)
@@ -94,7 +102,13 @@ class RayPool:
         self._ray, self._workers, self._reporter = ray, workers, reporter
         bare = without_devices(plan)
         weights = {name: tensor.cpu().numpy() for name, tensor in trained.supernet.state_dict().items()}
-        self._parts = (ray.put(bare), ray.put(trained.card), ray.put(weights))
+        self._parts = (
+            ray.put(bare),
+            ray.put(trained.card),
+            ray.put(weights),
+            socket.gethostname(),
+            str(Path.cwd()),
+        )
         self._actor = ray.remote(num_cpus=1, max_restarts=0)(_Worker)
         self._check_room()
         self.actors = [self._new() for _ in range(workers.count)]

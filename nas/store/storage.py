@@ -64,6 +64,11 @@ class Storage:
         """Where the storage is, without its password."""
         return shown(self._url)
 
+    @property
+    def address(self) -> str:
+        """The URL with its password, to open the same storage from another process; never to be shown."""
+        return self._url.render_as_string(hide_password=False)
+
     def close(self) -> None:
         """Close every connection."""
         self._reader.dispose()

@@ -84,6 +84,8 @@ def test_a_sample_is_part_of_the_grid_and_the_same_each_time(tmp_path: Path) -> 
         ("seed: [0, 1]", "seed: [0]\n  set: {search.bach: [1]}", "mean 'search.batch'"),
         ("seed: [0, 1]", "seed: [0]\n  set: {search.batch: []}", "no value"),
         ("space: [toy.yaml]", "space: []", "at least 1"),
+        ("seed: [0, 1]", "seed: []", "at least 1"),
+        ("seed: [0, 1]", "seed: [0]\n  set: {seed: [1]}", "grid's own key"),
         ("name: demo", "name: demo\nsample: 0", "greater than or equal to 1"),
     ],
 )
@@ -133,7 +135,17 @@ def test_a_sweep_stores_every_study_and_compares_them(swept: Path) -> None:
 def test_a_finished_sweep_is_not_run_again(swept: Path) -> None:
     again = launch(swept)
     assert again.returncode == 0 and "4 of them finished before" in again.stderr
-    assert "demo" not in again.stdout or "hypervolume" in again.stdout
+    assert "toy-nsga2" in again.stdout and "hypervolume" in again.stdout
+
+
+def test_a_changed_sweep_does_not_pass_old_results_for_new_ones(swept: Path) -> None:
+    path = swept / "sweep.yaml"
+    try:
+        path.write_text(SWEEP.replace("n_trials: 12", "n_trials: 20"))
+        changed = launch(swept)
+    finally:
+        path.write_text(SWEEP)
+    assert changed.returncode == 1 and "run with other arguments" in changed.stderr
 
 
 def test_studies_with_other_objectives_cannot_be_compared(

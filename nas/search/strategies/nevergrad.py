@@ -1,4 +1,6 @@
-"""Any of nevergrad's optimisers over any space: `nevergrad:TwoPointsDE`, `nevergrad:NGOpt`, …
+"""nevergrad's optimisers over any space: `nevergrad:TwoPointsDE`, `nevergrad:NGOpt`, …
+
+Those that work step by step in a thread of their own (Cobyla, Powell, …) cannot be asked in batches and are refused.
 
 Encoding, by decision type: an ordinal decision is an integer-cast scalar over its positions, a categorical one
 a choice. What an optimiser asks for is repaired to the nearest valid architecture before it is evaluated.
@@ -80,6 +82,7 @@ class NevergradSearch(Strategy):
 
     def _build(self, index: int) -> Any:
         import nevergrad as ng
+        from nevergrad.optimization.recaster import RecastOptimizer
 
         if self.optimizer not in ng.optimizers.registry:
             raise NasError(unknown("nevergrad optimiser", self.optimizer, ng.optimizers.registry))
@@ -91,6 +94,11 @@ class NevergradSearch(Strategy):
                 raise NasError(
                     f"nevergrad's {self.optimizer} cannot be built for space {self.space.name!r}: {error}"
                 ) from None
+        if isinstance(built, RecastOptimizer):
+            raise NasError(
+                f"nevergrad's {self.optimizer} works step by step and cannot be asked for a batch of candidates. "
+                "Choose another optimiser, e.g. nevergrad:OnePlusOne or nevergrad:CMA."
+            )
         built.parametrization.random_state = np.random.RandomState([self._seed, index])
         return built
 
@@ -102,7 +110,7 @@ class NevergradSearch(Strategy):
         return ng.p.Scalar(lower=0, upper=len(decision) - 1).set_integer_casting()
 
     def propose(self, n: int) -> ArchBatch:
-        if len(self.archs) < self.first:
+        if self._low is None:
             return self.fresh(n)
         self._events.append(["ask", n])
         return self._ask_optimizers(n)
