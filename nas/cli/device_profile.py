@@ -70,7 +70,9 @@ def profile(
     if seconds is not None and seconds <= 0:
         raise NasError(f"--budget {budget!r}: a time above 0 is needed, e.g. 10m.")
     if not 0 <= error < 1:
-        raise NasError(f"--target-error {target_error!r}: a share from 0 % to below 100 % is needed, e.g. 5%.")
+        raise NasError(
+            f"--target-error {target_error!r}: a share from 0 % to below 100 % is needed, e.g. 5%."
+        )
     limits = Limits(
         seconds=seconds,
         units=samples,
