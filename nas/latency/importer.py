@@ -8,6 +8,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from nas.errors import NasError
+from nas.files import write_atomically
 from nas.latency import nn_meter
 from nas.latency.device import Device, DeviceFile, Runtime, load_device
 
@@ -71,6 +72,4 @@ def write_device_file(file: DeviceFile, folder: Path) -> None:
     yaml, text = YAML(), io.StringIO()
     yaml.width = 100
     yaml.dump(file.model_dump(exclude_none=True), text)
-    temporary = folder / "device.yaml.tmp"
-    temporary.write_text(text.getvalue(), encoding="utf-8")
-    temporary.replace(folder / "device.yaml")
+    write_atomically(folder / "device.yaml", text.getvalue())

@@ -14,14 +14,13 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from nas import content
 from nas.errors import NasError
 from nas.files import write_atomically
 from nas.latency.kernel_model import KernelModel
 from nas.latency.model import UnitModel
-from nas.latency.report import KindReport, Report
+from nas.latency.report import KindReport, Report, read_report
 from nas.latency.residual import Residual
 from nas.latency.rows import IntArray
 from nas.latency.signature import parse_signature, sizes_of, words
@@ -196,14 +195,7 @@ def load_predictor(name_or_path: str | Path) -> Predictor:
     """
     folder = content.find("predictors", name_or_path)
     path = folder / "report.json"
-    try:
-        report = Report.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise NasError(f"{path}: {where}: {problem['msg']}. {REFIT}") from None
-    except OSError as error:
-        raise NasError(f"{path}: cannot be read: {error.strerror}.") from None
+    report = read_report(path, Report, REFIT)
     predictor = Predictor(report, folder)
     if report.residual:
         about = report.residual

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Self
+from pathlib import Path
+from typing import Literal, Self, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from nas.errors import NasError
 from nas.latency.times import FloatArray
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Part(BaseModel):
@@ -254,3 +258,23 @@ class Report(_Part):
     spread: SpreadReport | None = None
     residual: ResidualReport | None = None
     transfer: TransferReport | None = None
+
+
+def read_report(path: Path, kind: type[Model], remedy: str) -> Model:
+    """The report of a predictor, from its JSON file.
+
+    Args:
+        kind: of report.
+        remedy: what to do where it is none, as a sentence.
+
+    Raises:
+        NasError: the file cannot be read, or is no such report.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise NasError(f"{path}: {where}: {problem['msg']}. {remedy}") from None
+    except OSError as error:
+        raise NasError(f"{path}: cannot be read: {error.strerror}.") from None

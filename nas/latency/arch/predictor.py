@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from nas.errors import NasError
 from nas.files import write_atomically
@@ -24,6 +23,7 @@ from nas.latency.arch.report import ArchReport
 from nas.latency.arch.terms import OTHER, Terms, arch_terms, group_of
 from nas.latency.metric_array import MetricArray
 from nas.latency.predictor import pack
+from nas.latency.report import read_report
 from nas.latency.times import CODES, FloatArray
 from nas.space.batch import ArchBatch
 from nas.space.space import Space
@@ -90,14 +90,7 @@ def load_arch_predictor(folder: str | Path, space: Space) -> ArchLatencyPredicto
     """
     folder = Path(folder)
     path = folder / "report.json"
-    try:
-        report = ArchReport.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise NasError(f"{path}: {where}: {problem['msg']}. {_REFIT}") from None
-    except OSError as error:
-        raise NasError(f"{path}: cannot be read: {error.strerror}.") from None
+    report = read_report(path, ArchReport, _REFIT)
     if report.space_hash != space.hash:
         raise NasError(
             f"{path}: was fitted on {report.space!r}, which is not {space.name!r} as it is today. {_REFIT}"
