@@ -34,7 +34,7 @@ from nas.latency.times import FloatArray
 from nas.space.batch import Arch
 from nas.space.space import Space
 
-AT_ONCE = 5
+AT_ONCE = 20
 FRESH_SEED = 987_654  # not one that profiling draws its own networks with
 
 
@@ -72,7 +72,7 @@ def fresh(space: Space, device: Device, count: int) -> list[Arch]:
 def timed_twice(
     device: Device, source: str, archs: list[Arch], output: Path
 ) -> tuple[FloatArray, FloatArray]:
-    """Two times of each network in ms, `(n,)` each, minutes apart, from the runtime the device was profiled under."""
+    """Two times of each network in ms, `(n,)` each, a round of others apart, from the runtime the device was profiled under."""
     paths = [output / f"{device.name}-{turn}.csv" for turn in ("first", "second")]
     tables = [NetworkTable.read(path) if path.exists() else NetworkTable() for path in paths]
     keys = [(arch.space.name, arch.id) for arch in archs]
