@@ -97,7 +97,8 @@ def diff(
     table = new_table("kind", "units", f"{b.name} / {a.name}", "5 %", "95 %", "Spearman")
     for one in times:
         quantiles = [f"{value:.2f}" for value in (one.median, one.low, one.high)]
-        table.add_row(one.kind or "all", f"{one.units:,}", *quantiles, f"{one.spearman:.4f}")
+        rank = "" if one.spearman is None else f"{one.spearman:.4f}"
+        table.add_row(one.kind or "all", f"{one.units:,}", *quantiles, rank)
     echo_table(table)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +10,12 @@ import typer
 
 from nas.cli.device_tables import error_cells, kind_table, percent, sentences
 from nas.cli.output import Format, FormatOption, echo_table, new_table
+from nas.cli.predictor_times import Given
 
 if TYPE_CHECKING:
-    from nas.latency.arch import Pairs
-    from nas.latency.fitting import Timed
+    from nas.latency.fitting import Judged
     from nas.latency.predictor import Predictor
-    from nas.latency.report import Errors
+    from nas.latency.report import DataFacts, Errors
     from nas.space import Space
 
 app = typer.Typer(help="Latency predictors: fit, evaluate, list, show.", no_args_is_help=True)
@@ -45,11 +44,14 @@ ArchsOption = Annotated[
         "--archs", help="Latencies of archs: a CSV with one column per decision, or a networks.csv."
     ),
 ]
-ColumnOption = Annotated[str, typer.Option("--column", help="For --archs: the column with ms.")]
+ColumnOption = Annotated[
+    str | None, typer.Option("--column", help="For --archs: the column with ms, by default latency_ms.")
+]
 StudyOption = Annotated[str | None, typer.Option("--study", help="Latencies measured in this study.")]
 StorageOption = Annotated[
-    str | None, typer.Option("--storage", help="Where studies are: a URL.", metavar="URL")
+    str | None, typer.Option("--storage", help="For --study: where studies are, a URL.", metavar="URL")
 ]
+LIKE = "Repeat for several. With --archs a CSV that has the same archs' latencies elsewhere."
 
 
 @app.command()
@@ -59,16 +61,18 @@ def fit(
     networks: NetworksOption = None,
     device: DeviceOption = None,
     archs: ArchsOption = None,
-    column: ColumnOption = "latency_ms",
+    column: ColumnOption = None,
     study: StudyOption = None,
     storage: StorageOption = None,
     space: SpacesOption = None,
     like: Annotated[
         list[str] | None,
-        typer.Option(help="A known device to correct by these times; repeat for several.", metavar="DEVICE"),
+        typer.Option(help=f"A known device to correct by these times. {LIKE}", metavar="DEVICE|CSV[#COLUMN]"),
     ] = None,
-    source: Annotated[str, typer.Option(help="For --table: where its times come from.")] = "not stated",
-    licence: Annotated[str, typer.Option(help="For --table: the licence of its times.")] = "not stated",
+    source: Annotated[
+        str | None, typer.Option(help="Where the times of --table or --archs come from.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="Their licence.")] = None,
     seed: Annotated[int, typer.Option(help="Of the cross-validation's folds.", min=0)] = 0,
     output: Annotated[
         Path | None, typer.Option(help="Folder to write; by default ./predictors/NAME.")
@@ -76,20 +80,15 @@ def fit(
 ) -> None:
     """Fit a predictor of units (--table, --device) or of whole archs (--archs, --study)."""
     folder, spaces = output or Path("predictors") / name, _spaces(space)
-    if archs or study:
-        from nas.latency.arch import fit_arch_predictor
-
-        pairs = _pairs(spaces, archs, column, study, storage)
-        found = fit_arch_predictor(spaces[0], pairs.batch, pairs.ms, seed=seed, name=name, data=pairs.data)
-        found.write(folder)
-        typer.echo(
-            f"wrote {folder}: {found.report.data.units} archs, left out in folds: {found.report.errors}"
-        )
+    given = Given(
+        table, networks, device, archs, column, study, storage, source, licence, spaces, tuple(like or ())
+    )
+    if given.of_archs():
+        _fit_archs(name, given, seed, folder)
         return
     from nas.latency.fitting import fit_times
 
-    timed = _timed(table, networks, device, source, licence)
-    predictor = fit_times(name, timed, spaces, like or (), seed, typer.echo)
+    predictor = fit_times(name, given.timed(), spaces, given.like, seed, typer.echo)
     predictor.write(folder)
     for line in sentences(predictor.report):
         typer.echo(line)
@@ -103,37 +102,37 @@ def evaluate(
     networks: NetworksOption = None,
     device: DeviceOption = None,
     archs: ArchsOption = None,
-    column: ColumnOption = "latency_ms",
+    column: ColumnOption = None,
     study: StudyOption = None,
     storage: StorageOption = None,
     space: SpacesOption = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="For --archs: CSVs with the latencies elsewhere, as in the fit.", metavar="CSV[#COLUMN]"
+        ),
+    ] = None,
     form: FormatOption = Format.table,
 ) -> None:
     """Compare a predictor with times: its errors, and how often its 90 % interval holds them."""
     spaces = _spaces(space)
-    if archs or study:
-        from nas.latency.arch import evaluate as score
-        from nas.latency.arch import load_arch_predictor
-
-        pairs = _pairs(spaces, archs, column, study, storage)
-        typer.echo(str(score(load_arch_predictor(_folder(name), spaces[0]), pairs)))
-        return
-    from nas.latency.fitting import evaluate as run
-
-    judged = run(_unit_predictor(name), _timed(table, networks, device), spaces)
+    given = Given(
+        table, networks, device, archs, column, study, storage, spaces=spaces, like=tuple(like or ())
+    )
+    judged, known = _judged_archs(name, given) if given.of_archs() else _judged_units(name, given)
     if form is Format.json:
-        data = [
-            {"what": one.what, "level": one.level, "coverage": one.coverage, **one.errors.model_dump()}
-            for one in judged
-        ]
+        data = [_judged_facts(one) | {"fitted_on_these_times": known} for one in judged]
         typer.echo(json.dumps(data, indent=2))
         return
+    if known:
+        typer.echo("These are the times the predictor was fitted on: its errors elsewhere are larger.")
     shown = new_table(
-        "what", "level", "number", "within ±10 %", "mean error", "largest", "in the 90 % interval"
+        "what", "level", "number", "within ±10 %", "mean error", "largest", "Spearman", "in the 90 % interval"
     )
     for one in judged:
         facts = [one.what, one.level, f"{one.errors.units:,}", *error_cells(one.errors)]
-        shown.add_row(*facts, percent(one.errors.max), percent(one.coverage))
+        rank = "" if one.spearman is None else f"{one.spearman:.3f}"
+        shown.add_row(*facts, percent(one.errors.max), rank, percent(one.coverage))
     echo_table(shown)
 
 
@@ -176,35 +175,53 @@ def show(name: NameArgument, form: FormatOption = Format.table) -> None:
         typer.echo(line)
 
 
-def _timed(
-    table: Path | None, networks: Path | None, device: str | None, source: str = "", licence: str = ""
-) -> Timed:
+def _fit_archs(name: str, given: Given, seed: int, folder: Path) -> None:
+    from nas.latency.arch import fit_arch_predictor
+
+    pairs = given.pairs()
+    others = given.elsewhere(pairs) or None
+    found = fit_arch_predictor(
+        given.spaces[0], pairs.batch, pairs.ms, seed=seed, others=others, name=name, data=pairs.data
+    )
+    found.write(folder)
+    said = f", with those on {', '.join(others)} known" if others else ""
+    typer.echo(
+        f"wrote {folder}: {found.report.data.units} archs{said}, left out in folds: {found.report.errors}"
+    )
+
+
+def _judged_archs(name: str, given: Given) -> tuple[list[Judged], bool]:
+    """How far off archs are, and whether the predictor was fitted on these very times."""
+    from nas.latency.arch import evaluate as score
+    from nas.latency.arch import load_arch_predictor
+    from nas.latency.fitting import Judged
+
+    pairs = given.pairs()
+    predictor = load_arch_predictor(_folder(name), given.spaces[0])
+    scores = score(predictor, pairs, given.elsewhere(pairs))
+    what = f"archs of {given.spaces[0].name}"
+    judged = Judged(what, "", scores.errors, scores.coverage, scores.spearman)
+    return [judged], _same(predictor.report.data, pairs.data)
+
+
+def _judged_units(name: str, given: Given) -> tuple[list[Judged], bool]:
+    """How far off units are by kind and level, and whether the predictor was fitted on these very times."""
     from nas.errors import NasError
-    from nas.latency.device import load_device
-    from nas.latency.fitting import read_times, times_of_device
+    from nas.latency.fitting import evaluate as run
 
-    if (table is None) == (device is None):
-        raise NasError("give the times: either --table FILE or --device NAME.")
-    if device is not None:
-        return times_of_device(load_device(device))
-    assert table is not None
-    return read_times(table, networks, source, licence)
+    if given.like:
+        raise NasError("--like belongs to --archs: a predictor of units carries the devices it corrects.")
+    predictor, timed = _unit_predictor(name), given.timed()
+    return run(predictor, timed, given.spaces), _same(predictor.report.data, timed.data)
 
 
-def _pairs(
-    spaces: Sequence[Space], archs: Path | None, column: str, study: str | None, storage: str | None
-) -> Pairs:
-    from nas.errors import NasError
-    from nas.latency.arch import pairs_from_csv, pairs_from_study
+def _judged_facts(one: Judged) -> dict[str, Any]:
+    facts = {"what": one.what, "level": one.level, "coverage": one.coverage, "spearman": one.spearman}
+    return {**facts, **one.errors.model_dump()}
 
-    if len(spaces) != 1:
-        raise NasError("latencies of archs need the one --space they belong to.")
-    if archs is not None:
-        return pairs_from_csv(spaces[0], archs, column=column)
-    from nas.store import Storage
 
-    assert study is not None
-    return pairs_from_study(Storage(storage, read_only=True), study, spaces[0])
+def _same(fitted: DataFacts, given: DataFacts) -> bool:
+    return bool(given.sha256) and fitted.sha256 == given.sha256
 
 
 def _spaces(names: list[str] | None) -> list[Space]:

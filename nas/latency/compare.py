@@ -12,6 +12,7 @@ import numpy as np
 
 from nas.errors import NasError
 from nas.files import write_atomically
+from nas.latency.arch.statistics import spearman
 from nas.latency.coverage import known_units
 from nas.latency.device import Device
 from nas.latency.rows import IntArray
@@ -33,7 +34,7 @@ class Comparison:
         kind: of unit; empty: all.
         units: how many both know.
         low, median, high: 5 %, 50 % and 95 % quantiles of the second's time over the first's.
-        spearman: rank correlation; NaN with fewer than three units.
+        spearman: rank correlation; None with fewer than three units or without variation.
     """
 
     kind: str
@@ -41,7 +42,7 @@ class Comparison:
     low: float
     median: float
     high: float
-    spearman: float
+    spearman: float | None
 
 
 def settings_that_differ(a: Device, b: Device) -> dict[str, tuple[str, str]]:
@@ -127,13 +128,7 @@ def _of_space(a: Device, b: Device, space: Space) -> dict[str, tuple[FloatArray,
 
 def _comparison(kind: str, a: FloatArray, b: FloatArray) -> Comparison:
     low, median, high = (float(value) for value in np.quantile(b / a, (0.05, 0.5, 0.95)))
-    return Comparison(kind, len(a), low, median, high, _spearman(a, b))
-
-
-def _spearman(a: FloatArray, b: FloatArray) -> float:
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(a, b)[0]) if len(a) > 2 else float("nan")
+    return Comparison(kind, len(a), low, median, high, spearman(a, b))
 
 
 def _setting(device: Device, name: str) -> object:

@@ -50,10 +50,13 @@ def read_times(
     """Times from a latency table (CSV), or one of nn-Meter's published JSON files, and a network table.
 
     Raises:
-        NasError: a file is missing or wrong; names file and line.
+        NasError: a file is missing or wrong, names file and line; or a source or licence for nn-Meter's files,
+            whose own are known.
     """
     free: frozenset[str] = frozenset()
     if table.suffix == ".json":
+        if (source, licence) != (UNSTATED, UNSTATED):
+            raise NasError(f"{table}: source and licence of nn-Meter's files are known; do not state others.")
         units, free = nn_meter.read(table), frozenset(INSIDE)
         source, licence = nn_meter.SOURCE, nn_meter.LICENCE
     else:
@@ -125,16 +128,18 @@ class Judged:
     """Predictions against measured times.
 
     Attributes:
-        what: kind of unit, or `networks of SPACE`.
-        level: which level predicted; empty for networks.
+        what: kind of unit, `networks of SPACE`, or `archs of SPACE`.
+        level: which level predicted; empty for networks and archs.
         errors: relative errors.
         coverage: share of the truth inside the 90 % interval.
+        spearman: rank correlation of archs; None for all else, or without variation.
     """
 
     what: str
     level: str
     errors: Errors
     coverage: float
+    spearman: float | None = None
 
 
 def evaluate(predictor: Predictor, timed: Timed, spaces: Sequence[Space]) -> list[Judged]:

@@ -161,3 +161,20 @@ def test_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (device.file.hardware, device.file.threads) == ("my phone", "unknown")
     listed = json.loads(RUN.invoke(app, ["list", "-f", "json"]).output)
     assert {"mine", "pixel6"} <= {device["name"] for device in listed}
+
+
+def test_diff_of_two_units_is_json(tmp_path: Path) -> None:
+    """Two units have no rank correlation: null, for NaN is no JSON."""
+    lut = {"mbpool_4_320_1984_6_hard_swish": 1.5, "mbpool_4_160_1984_6_hard_swish": 1.0}
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(lut))
+        import_command = ["import", "nn-meter", str(tmp_path / f"{name}.json"), "--name", name]
+        assert RUN.invoke(app, [*import_command, "--output", str(tmp_path / name)]).exit_code == 0
+    command = ["diff", str(tmp_path / "a"), str(tmp_path / "b")]
+
+    def no_constant(text: str) -> None:
+        raise ValueError(text)
+
+    data = json.loads(RUN.invoke(app, [*command, "-f", "json"]).output, parse_constant=no_constant)
+    assert [one["spearman"] for one in data["times"]] == [None, None]
+    assert RUN.invoke(app, command).exit_code == 0

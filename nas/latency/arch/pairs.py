@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,10 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.batch)
 
+    def stated(self, **facts: str) -> Pairs:
+        """The same pairs with these facts (`source`, `licence`) about where they come from."""
+        return replace(self, data=self.data.model_copy(update=facts))
+
 
 def pairs_from_csv(space: Space, path: str | Path, *, column: str = LATENCY_COLUMN) -> Pairs:
     """Pairs from a table of timed networks (`networks.csv`), or a CSV with one column per decision.
@@ -61,6 +66,42 @@ def pairs_from_csv(space: Space, path: str | Path, *, column: str = LATENCY_COLU
     if not len(pairs):
         raise NasError(f"{path}: has no latency of an arch of {space.name!r}.")
     return pairs
+
+
+def known_elsewhere(
+    pairs: Pairs, places: Sequence[str], *, column: str = LATENCY_COLUMN
+) -> dict[str, FloatArray]:
+    """Latencies of the same archs on other devices in ms, `(n,)` each, by the file's name, `#COLUMN` included.
+
+    Args:
+        pairs: whose archs are looked up.
+        places: CSV files as `pairs_from_csv` takes them, `FILE` or `FILE#COLUMN`; each is one device.
+        column: with ms, where a place names none.
+
+    Raises:
+        NasError: a file is missing or wrong, lacks an arch, or is named twice.
+    """
+    found: dict[str, FloatArray] = {}
+    for place in places:
+        file, _, own = place.partition("#")
+        path = Path(file)
+        device = path.name.partition(".")[0] + (f"#{own}" if own else "")
+        if device in found:
+            raise NasError(f"{place}: {device!r} is given twice; other devices need names of their own.")
+        found[device] = _looked_up(pairs, pairs_from_csv(pairs.batch.space, path, column=own or column), path)
+    return found
+
+
+def _looked_up(pairs: Pairs, known: Pairs, path: Path) -> FloatArray:
+    at = {arch_id: index for index, arch_id in enumerate(known.batch.ids)}
+    missing = [index for index, arch_id in enumerate(pairs.batch.ids) if arch_id not in at]
+    if missing:
+        first = ", ".join(f"{name} = {value}" for name, value in pairs.batch[missing[0]].values.items())
+        raise NasError(
+            f"{path}: has no latency of {len(missing)} of the {len(pairs)} archs, the first with {first}. What is "
+            f"transferred needs each arch's latency there too."
+        )
+    return known.ms[[at[arch_id] for arch_id in pairs.batch.ids]]
 
 
 def pairs_from_study(storage: Storage, study: str, space: Space, *, metric: str = "latency") -> Pairs:
