@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.cli.device_import import app as import_app
 from nas.cli.device_profile import profile
 from nas.cli.device_tables import coverage_table, error_cells, sentences
 from nas.cli.output import Format, FormatOption, echo_table, new_grid, new_table, text
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from nas.space import Space
 
 app = typer.Typer(help="Devices: list, show, diff, check, profile, import, export.", no_args_is_help=True)
-import_app = typer.Typer(help="Turn a published latency table into a device.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
 app.command()(profile)
 
@@ -109,8 +109,8 @@ def export(
     space: SpaceOption = None,
 ) -> None:
     """Write what a device knows of its table's units, and of a space's, as one CSV file."""
-    from nas.latency.compare import export as run
     from nas.latency.device import load_device
+    from nas.latency.exchange import export as run
 
     device = load_device(name)
     lines = run(device, file, _space(space) if space else None)
@@ -126,20 +126,6 @@ def check(name: NameArgument) -> None:
     if device.predictor:
         device.predictor.check()
     typer.echo(f"{device.folder}: good. {device.describe()}")
-
-
-@import_app.command("nn-meter")
-def import_nn_meter(
-    file: Annotated[Path, typer.Argument(help="One of nn-Meter's *_lut_ln_v3.json files.")],
-    name: Annotated[str, typer.Option(help="Name of the device.")],
-    output: Annotated[Path | None, typer.Option(help="Folder to write; by default ./devices/NAME.")] = None,
-    hardware: Annotated[str, typer.Option(help="What it was timed on; the file does not say.")] = "unknown",
-) -> None:
-    """Turn one of nn-Meter's published JSON files into a device with an exact table."""
-    from nas.latency.importer import import_nn_meter as run
-
-    device = run(file, name, output or Path("devices") / name, hardware)
-    typer.echo(f"Wrote {device.folder}. {device.describe()}")
 
 
 def _facts(device: Device) -> dict[str, Any]:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from nas.errors import NasError
-from nas.files import write_atomically
 from nas.latency.arch.statistics import spearman
 from nas.latency.coverage import known_units
 from nas.latency.device import Device
-from nas.latency.rows import IntArray
-from nas.latency.signature import format_signature, sizes_of
-from nas.latency.timed_units import LEVELS
+from nas.latency.signature import sizes_of
 from nas.latency.times import FloatArray, UnitTimes
-from nas.metrics import PROVENANCES
 from nas.space.space import Space
 
 _SETTINGS = ("hardware", "runtime", "compute_unit", "precision", "threads", "batch", "source", "licence")
-_COLUMNS = ("signature", "ms", "low_ms", "high_ms", "provenance", "level")
 
 
 @dataclass(frozen=True)
@@ -66,44 +58,6 @@ def compare(a: Device, b: Device, space: Space | None) -> list[Comparison]:
         )
     every = tuple(np.concatenate(part) for part in zip(*pairs.values()))
     return [_comparison(kind, *pair) for kind, pair in pairs.items()] + [_comparison("", *every)]
-
-
-def export(device: Device, path: Path, space: Space | None) -> int:
-    """Write all a device knows as one CSV file, `signature,ms,low_ms,high_ms,provenance,level`; returns its lines.
-
-    Args:
-        device: to export.
-        path: file to write.
-        space: whose units are added to those of its table.
-
-    Raises:
-        NasError: neither a table nor a space.
-    """
-    rows: dict[str, list[IntArray]] = {}
-    if device.table:
-        rows = {kind: [device.table.rows(kind)] for kind in device.table.kinds}
-    for known in known_units(device.units, space) if space else ():
-        timed = known.levels != LEVELS.index("unknown")
-        rows.setdefault(known.kind, []).append(known.rows[timed])
-    if not rows:
-        raise NasError(f"device {device.name!r} has no table; give --space to export what it predicts.")
-    lines = [line for kind in sorted(rows) for line in _lines(device, kind, np.concatenate(rows[kind]))]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows(lines)
-    write_atomically(path, text.getvalue())
-    return len(lines)
-
-
-def _lines(device: Device, kind: str, rows: IntArray) -> Iterable[list[str]]:
-    rows = np.unique(rows, axis=0)
-    times, levels = device.unit_times(kind, sizes_of(kind, rows)), device.units.levels(kind, rows)
-    for row, ms, low, high, code, level in zip(
-        rows, times.ms, times.low, times.high, times.provenance, levels, strict=True
-    ):
-        values = [f"{value:.6g}" for value in (ms, low, high)]
-        yield [format_signature(kind, row), *values, PROVENANCES[code], LEVELS[level]]
 
 
 def _of_tables(a: Device, b: Device) -> dict[str, tuple[FloatArray, FloatArray]]:

@@ -6,6 +6,7 @@ It is never a bare phone: the same phone under two runtimes differs by a factor 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from nas import content
 from nas.blocks.registry import UNITS
 from nas.errors import NasError, unknown
+from nas.files import write_atomically
 from nas.latency.metric_array import MetricArray
 from nas.latency.network import network_latency
 from nas.latency.network_table import NetworkTable
@@ -197,3 +199,13 @@ def load_device(name_or_path: str | Path) -> Device:
 def _predictor(folder: Path, name: str) -> Predictor:
     inside = folder / name
     return load_predictor(inside if (inside / "report.json").is_file() else name)
+
+
+def write_device_file(file: DeviceFile, folder: Path) -> None:
+    """Write `device.yaml` into `folder`, atomically."""
+    from ruamel.yaml import YAML
+
+    yaml, text = YAML(), io.StringIO()
+    yaml.width = 100
+    yaml.dump(file.model_dump(exclude_none=True), text)
+    write_atomically(folder / "device.yaml", text.getvalue())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
+from dataclasses import dataclass
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from nas.errors import NasError
-from nas.files import write_atomically
 from nas.latency import nn_meter
-from nas.latency.device import Device, DeviceFile, Runtime, load_device
+from nas.latency.device import DeviceFile, Runtime, Unknown, load_device
+from nas.latency.exchange import read_exported
+from nas.latency.merging import TABLE, Brought, bring_in
+from nas.latency.network_table import NetworkTable
 
 _WHY = "the reshape is inside the published down-sampling and head timings"
 INSIDE = {"to_tokens": _WHY, "to_map": _WHY}
@@ -45,31 +45,73 @@ def nn_meter_device(
     )
 
 
-def import_nn_meter(path: str | Path, name: str, output: str | Path, hardware: str = "unknown") -> Device:
-    """Write the device folder `output` with the exact table of one of nn-Meter's JSON files.
+def import_nn_meter(
+    path: str | Path, name: str, output: str | Path, hardware: str = "unknown", *, replace: bool = False
+) -> Brought:
+    """Write the exact table of one of nn-Meter's JSON files into the device folder `output`, or merge it there.
 
     Args:
         path: the JSON file.
         name: name of the device.
-        output: folder to write; must not hold a device yet.
+        output: folder to write.
         hardware: what the table was timed on; the file does not say.
+        replace: whether times that contradict those there take their place.
 
     Raises:
-        NasError: the file has an unknown key or a wrong time, or `output` already holds a device.
+        NasError: the file has an unknown key or a wrong time, or `output` holds another device or other times.
     """
-    output = Path(output)
-    if (output / "device.yaml").exists():
-        raise NasError(f"{output} already holds a device; remove it or choose another --name or --output.")
     table = nn_meter.read(path)
-    output.mkdir(parents=True, exist_ok=True)
-    table.write(output / "table.csv")
-    write_device_file(nn_meter_device(name, hardware, table="table.csv"), output)
-    return load_device(output)
+    file = nn_meter_device(name, hardware, table=TABLE)
+    return bring_in(file, table, NetworkTable(), Path(output), replace=replace)
 
 
-def write_device_file(file: DeviceFile, folder: Path) -> None:
-    """Write `device.yaml` into `folder`, atomically."""
-    yaml, text = YAML(), io.StringIO()
-    yaml.width = 100
-    yaml.dump(file.model_dump(exclude_none=True), text)
-    write_atomically(folder / "device.yaml", text.getvalue())
+@dataclass(frozen=True)
+class Stated:
+    """What a CSV file of times does not say of its device; `unknown` where the user does not either."""
+
+    hardware: str = "unknown"
+    runtime: str = "unknown"
+    precision: str = "unknown"
+    threads: int | Unknown = "unknown"
+    source: str = "not stated"
+    licence: str = "not stated"
+
+    def file(self, name: str) -> DeviceFile:
+        """As a `device.yaml`."""
+        return DeviceFile(
+            version=1,
+            name=name,
+            hardware=self.hardware,
+            runtime=Runtime(name=self.runtime),
+            compute_unit="unknown",
+            precision=self.precision,
+            threads=self.threads,
+            batch=1,
+            source=self.source,
+            licence=self.licence,
+            table=TABLE,
+        )
+
+
+def import_table(
+    path: Path, name: str, output: Path, stated: Stated, *, replace: bool = False
+) -> tuple[Brought, int]:
+    """Write the times of a CSV file (`table.csv`, `nas device export`) or of another device folder into `output`.
+
+    Returns:
+        What became of the folder, and how many lines were left out because they are predictions.
+
+    Raises:
+        NasError: the file is wrong, or `output` holds another device or other times.
+    """
+    if path.is_dir():
+        device = load_device(path)
+        if device.table is None:
+            raise NasError(f"{path}: that device has no table of times.")
+        file = device.file.model_copy(
+            update={"name": name, "predictor": None, "table": TABLE, "networks": None}
+        )
+        return bring_in(file, device.table, device.networks, output, replace=replace), 0
+    read = read_exported(path)
+    brought = bring_in(stated.file(name), read.table, NetworkTable(), output, replace=replace)
+    return brought, read.left_out

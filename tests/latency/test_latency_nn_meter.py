@@ -202,7 +202,8 @@ def exact(
     request: pytest.FixtureRequest, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Device:
     phone = request.param
-    return import_nn_meter(_json(shared_data, phone), phone, tmp_path_factory.mktemp("devices") / phone)
+    folder = tmp_path_factory.mktemp("devices") / phone
+    return import_nn_meter(_json(shared_data, phone), phone, folder).device
 
 
 @pytest.mark.parametrize("name", ARCHS)
@@ -236,6 +237,10 @@ def test_an_imported_table_is_exact(exact: Device, shared_data: Path) -> None:
 def test_a_device_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "lut.json"
     path.write_text(json.dumps({"mbpool_4_320_1984_6_hard_swish": 1.5}))
-    import_nn_meter(path, "phone", tmp_path / "phone")
-    with pytest.raises(NasError, match="already holds a device"):
-        import_nn_meter(path, "phone", tmp_path / "phone")
+    import_nn_meter(path, "phone", tmp_path / "phone", "a phone")
+    assert import_nn_meter(path, "phone", tmp_path / "phone", "a phone").same == 1
+    path.write_text(json.dumps({"mbpool_4_320_1984_6_hard_swish": 2.5}))
+    with pytest.raises(NasError, match=r"1 times contradict those there(.|\n)*1\.5 ms .* there, 2\.5 ms"):
+        import_nn_meter(path, "phone", tmp_path / "phone", "a phone")
+    with pytest.raises(NasError, match="another device lies there"):
+        import_nn_meter(path, "phone", tmp_path / "phone", "another phone")
