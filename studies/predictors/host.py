@@ -25,8 +25,9 @@ from nas.latency.network_table import NetworkTable
 from nas.latency.profiling.exports import Exports, Wanted, discard
 from nas.latency.profiling.folder import STATE
 from nas.latency.profiling.runtimes.base import runtime_of
+from nas.latency.profiling.sentinel import timing_of
 from nas.latency.profiling.targets.local import local_target
-from nas.latency.profiling.timing import SENTINEL, Timing
+from nas.latency.profiling.timing import NETWORK
 from nas.latency.report import Errors
 from nas.latency.spread import sample_networks
 from nas.latency.table import Entry
@@ -72,7 +73,7 @@ def fresh(space: Space, device: Device, count: int) -> list[Arch]:
 def timed_twice(
     device: Device, source: str, archs: list[Arch], output: Path
 ) -> tuple[FloatArray, FloatArray]:
-    """Two times of each network in ms, `(n,)` each, a round of others apart, from the runtime the device was profiled under."""
+    """Two times of each network in ms, `(n,)` each, a round of others apart, from the device's runtime."""
     paths = [output / f"{device.name}-{turn}.csv" for turn in ("first", "second")]
     tables = [NetworkTable.read(path) if path.exists() else NetworkTable() for path in paths]
     keys = [(arch.space.name, arch.id) for arch in archs]
@@ -102,14 +103,13 @@ def timings(
                 f"{device.name} was profiled on {file.hardware}, {runtime.name} {file.runtime.version}; this is "
                 f"{facts.hardware}, {facts.version}. Profile this machine first (nas device profile host)."
             )
-        sentinel = exports.get([Wanted.unit(SENTINEL)])[0][0]
-        timing = Timing(target, sentinel, baseline=baseline(device), warn=say)
+        timing = timing_of(target, exports, archs[0].space, baseline=baseline(device), warn=say)
         for start in range(0, len(archs), AT_ONCE):
             some = archs[start : start + AT_ONCE]
             wanted = [Wanted.network(source, arch.space.name, arch.id, arch.values) for arch in some]
             models, failures = exports.get(wanted)
             try:
-                turns = [timing.batch(models)[0] for _ in range(2)]
+                turns = [timing.batch(models, NETWORK)[0] for _ in range(2)]
             finally:
                 for model in models:
                     discard(model)

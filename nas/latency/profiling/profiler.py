@@ -19,9 +19,10 @@ from nas.latency.predictor import Predictor
 from nas.latency.profiling.choice import most_useful, spread_out
 from nas.latency.profiling.exports import Exports, Wanted, discard
 from nas.latency.profiling.folder import DeviceFolder
+from nas.latency.profiling.sentinel import timing_of
 from nas.latency.profiling.targets.base import Burst, Target
-from nas.latency.profiling.timing import COMPANIONS, NETWORK, SENTINEL, Timing
-from nas.latency.profiling.use import Use, working_set_kib
+from nas.latency.profiling.timing import NETWORK, SENTINEL, Timing
+from nas.latency.profiling.use import Use
 from nas.latency.profiling.whole import spread_networks
 from nas.latency.signature import format_signature
 from nas.latency.table import Entry, Key, LatencyTable
@@ -125,17 +126,12 @@ class Profiler:
         return len(self.folder.table), len(self.folder.networks)
 
     def _timing(self) -> Timing:
-        found, failures = self.exports.get([Wanted.unit(name) for name in (SENTINEL, *COMPANIONS)])
-        if SENTINEL in failures:
-            raise NasError(f"the sentinel kernel cannot be exported: {failures[SENTINEL]}")
         known = self.folder.baseline
-        unit = Burst(flush_kib=working_set_kib(self.space))
-        timing = Timing(
+        timing = timing_of(
             self.target,
-            found[0],
-            found[1:],
+            self.exports,
+            self.space,
             baseline=known,
-            unit=unit,
             seed=self.seed,
             warn=self.reporter.warn,
         )
