@@ -13,6 +13,7 @@ from nas.latency.device import Device
 from nas.pipeline.evaluating import Evaluator, NoEvaluator, TableEvaluator, supernet_evaluator
 from nas.pipeline.facts import deviations, run_facts
 from nas.pipeline.finishing import finish
+from nas.pipeline.lock import LOCK, only_run
 from nas.pipeline.plan import RunPlan, check_feasible, make_plan, study_folder
 from nas.pipeline.pool import LocalPool, Pool
 from nas.pipeline.progress import Interrupt, Reporter, Silent
@@ -111,12 +112,12 @@ def run(
     set_threads(chosen)
     loaded_data = _data(plan)
     store = Storage(plan.storage)
-    study = _open(plan, store, resume, command)
-    _announce(plan, reporter, study)
-    if verbose:
-        reporter.say(chosen.model_dump_json(indent=1))
     deadline = None if timeout is None else started + timeout
-    with Interrupt() as interrupt:
+    with only_run(plan.folder, plan.name), Interrupt() as interrupt:
+        study = _open(plan, store, resume, command)
+        _announce(plan, reporter, study)
+        if verbose:
+            reporter.say(chosen.model_dump_json(indent=1))
         try:
             _work(plan, loaded_data, store, study, reporter, interrupt, deadline, started, workers)
         except Interrupted:
@@ -179,7 +180,7 @@ def _clear(folder: Path) -> None:
     """Files of a study that is not in this storage any more must not be taken for this one's."""
     if folder.exists():
         for file in folder.iterdir():
-            if file.is_file():
+            if file.is_file() and file.name != LOCK:
                 file.unlink()
 
 
