@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from nas.search.pareto import hypervolume
-from nas.search.strategies import strategy
+from nas.search.strategies import Strategy, strategy
 from nas.search.strategies.nevergrad import NevergradSearch, _lattice
 from nas.space import ArchBatch, Space, load_space
 
@@ -91,3 +92,59 @@ def test_weight_vectors_spread_over_the_simplex() -> None:
 def test_nevergrad_is_imported_only_when_used() -> None:
     code = "import sys, nas.cli, nas.search.strategies; sys.exit('nevergrad' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+RECAST = ("Cobyla", "Powell", "NelderMead", "SQP")
+
+
+def _bowl(batch: ArchBatch) -> np.ndarray:
+    return ((batch.codes - np.arange(SIZES) % LEVELS) ** 2).sum(axis=1).astype(float)
+
+
+def _minimised(search: Strategy, evaluations: int) -> list[str]:
+    while len(search.archs) < evaluations:
+        batch = search.ask(10)
+        assert 0 < len(batch) <= 10
+        search.tell(batch, _bowl(batch))
+    return search.archs.ids
+
+
+@pytest.mark.parametrize("optimizer", RECAST)
+def test_optimisers_in_threads_of_their_own_minimise(optimizer: str, tmp_path: Path) -> None:
+    space = _space(tmp_path)
+    searches = [strategy(name, space, ("min",), budget=120) for name in (f"nevergrad:{optimizer}", "random")]
+    for search in searches:
+        found = _minimised(search, 120)
+        assert len(set(found)) == len(found)
+    ours, random = (search.values.min() for search in searches)
+    assert ours < random
+
+
+@pytest.mark.parametrize("optimizer", RECAST[:2])
+def test_optimisers_in_threads_of_their_own_go_on_where_they_were(optimizer: str, tmp_path: Path) -> None:
+    space = _space(tmp_path)
+    whole = _minimised(strategy(f"nevergrad:{optimizer}", space, ("min",), seed=3), 60)
+    stopped = strategy(f"nevergrad:{optimizer}", space, ("min",), seed=3)
+    _minimised(stopped, 40)
+    resumed = strategy(f"nevergrad:{optimizer}", space, ("min",), seed=3)
+    resumed.restore(json.loads(json.dumps(stopped.state())))
+    assert _minimised(resumed, 60) == whole
+
+
+def test_optimisers_in_threads_of_their_own_let_the_program_end(tmp_path: Path) -> None:
+    _space(tmp_path)
+    code = """
+import sys, numpy as np
+from nas.space import load_space
+from nas.search.strategies import Strategy, strategy
+space = load_space(sys.argv[1])
+search = strategy("nevergrad:Cobyla", space, ("max", "min"), first=5)
+for _ in range(4):
+    batch = search.ask(5)
+    search.tell(batch, np.stack([batch.codes.sum(1), (batch.codes ** 2).sum(1)], 1))
+search.ask(5)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "s.yaml")], timeout=60, check=False, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr

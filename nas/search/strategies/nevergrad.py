@@ -1,6 +1,7 @@
 """nevergrad's optimisers over any space: `nevergrad:TwoPointsDE`, `nevergrad:NGOpt`, …
 
-Those that work step by step in a thread of their own (Cobyla, Powell, …) cannot be asked in batches and are refused.
+Those that run in a thread of their own (Cobyla, Powell, …; see `nas.search.strategies.recast`) are asked only while
+they wait for nothing, so their batches are small; one that has converged starts again elsewhere.
 
 Encoding, by decision type: an ordinal decision is an integer-cast scalar over its positions, a categorical one
 a choice. What an optimiser asks for is repaired to the nearest valid architecture before it is evaluated.
@@ -28,10 +29,12 @@ import numpy as np
 from nas.errors import NasError, unknown
 from nas.metrics import Direction
 from nas.search.strategies.base import Cheap, Floats, Strategy
+from nas.search.strategies.recast import ask_recast, is_recast
 from nas.space.batch import ArchBatch
 from nas.space.space import Space
 
 AUGMENTATION = 0.05
+RECAST_ROUNDS = 50  # of candidates known already, before uniform draws are asked for
 
 
 class NevergradSearch(Strategy):
@@ -75,6 +78,8 @@ class NevergradSearch(Strategy):
         self._pending: dict[int, list[tuple[int, Any]]] = {}
         self._turn = 0
         first = self._build(0)
+        self._recast = is_recast(first)
+        self._restarts = 0
         vectors = len(self.directions) > 1 and _handles_vectors(first)
         self._weights = None if vectors else _lattice(len(self.directions), self.vectors)
         count = 1 if self._weights is None else len(self._weights)
@@ -82,7 +87,6 @@ class NevergradSearch(Strategy):
 
     def _build(self, index: int) -> Any:
         import nevergrad as ng
-        from nevergrad.optimization.recaster import RecastOptimizer
 
         if self.optimizer not in ng.optimizers.registry:
             raise NasError(unknown("nevergrad optimiser", self.optimizer, ng.optimizers.registry))
@@ -94,11 +98,6 @@ class NevergradSearch(Strategy):
                 raise NasError(
                     f"nevergrad's {self.optimizer} cannot be built for space {self.space.name!r}: {error}"
                 ) from None
-        if isinstance(built, RecastOptimizer):
-            raise NasError(
-                f"nevergrad's {self.optimizer} works step by step and cannot be asked for a batch of candidates. "
-                "Choose another optimiser, e.g. nevergrad:OnePlusOne or nevergrad:CMA."
-            )
         built.parametrization.random_state = np.random.RandomState([self._seed, index])
         return built
 
@@ -108,6 +107,18 @@ class NevergradSearch(Strategy):
         if decision.kind == "categorical":
             return ng.p.Choice(list(range(len(decision))))
         return ng.p.Scalar(lower=0, upper=len(decision) - 1).set_integer_casting()
+
+    def ask(self, n: int) -> ArchBatch:
+        """As every strategy; of optimisers in threads of their own, what they want to know next, at most `n`."""
+        if not self._recast or self._low is None:
+            return super().ask(n)
+        for _ in range(RECAST_ROUNDS):
+            batch = self.propose(n)
+            batch = batch[np.flatnonzero(self.violation(batch) == 0)].unique().without(self._asked)
+            if len(batch) or self._pending:
+                self._asked = np.union1d(self._asked, batch.hashes)
+                return batch
+        return super().ask(n)
 
     def propose(self, n: int) -> ArchBatch:
         if self._low is None:
@@ -143,15 +154,10 @@ class NevergradSearch(Strategy):
         self._events = [list(event) for event in state["events"]]
 
     def _ask_optimizers(self, n: int) -> ArchBatch:
-        codes = np.zeros((n, len(self.space.decisions)), dtype=np.int64)
-        asked: list[tuple[int, Any]] = []
-        for row in range(n):
-            at = self._turn % len(self._optimizers)
-            self._turn += 1
-            with _quiet():
-                candidate = self._optimizers[at].ask()
+        asked = [(at, self._ask_one(at)) for at in self._turns(n)]
+        codes = np.zeros((len(asked), len(self.space.decisions)), dtype=np.int64)
+        for row, (_, candidate) in enumerate(asked):
             codes[row, self._free] = [round(value) for value in candidate.value]
-            asked.append((at, candidate))
         batch = self.space.repair(ArchBatch(self.space, codes))
         violations = self.violation(batch)
         for key, violation, (at, candidate) in zip(batch.hashes.tolist(), violations, asked):
@@ -162,6 +168,27 @@ class NevergradSearch(Strategy):
             else:
                 self._pending.setdefault(key, []).append((at, candidate))
         return batch
+
+    def _turns(self, n: int) -> list[int]:
+        """Whose turn it is, `n` times; those in a thread of their own only while they wait for no answer."""
+        count = len(self._optimizers)
+        waiting = {at for askers in self._pending.values() for at, _ in askers} if self._recast else set()
+        order = [at for at in ((self._turn + i) % count for i in range(count)) if at not in waiting]
+        turns = order[:n] if self._recast else [order[i % count] for i in range(n)]
+        if turns:
+            self._turn = turns[-1] + 1
+        return turns
+
+    def _ask_one(self, at: int) -> Any:
+        if not self._recast:
+            with _quiet():
+                return self._optimizers[at].ask()
+        candidate = ask_recast(self._optimizers[at])
+        while candidate is None:
+            self._restarts += 1
+            self._optimizers[at] = self._build(len(self._optimizers) * self._restarts + at)
+            candidate = ask_recast(self._optimizers[at])
+        return candidate
 
     def _learn(self, start: int, stop: int, total: int | None = None) -> None:
         """Tell the optimisers the evaluations from `start` to `stop`."""
