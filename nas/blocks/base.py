@@ -13,8 +13,11 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
+
 from nas.arith import Num, maximum, where
 from nas.blocks.folding import fold
+from nas.errors import NasError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 ACTIVATIONS = ("none", "relu", "gelu", "silu", "hard_swish")
 TOKEN_NORMS = ("layer_norm", "joint_norm")
-Layout = Literal["map", "tokens", "vector"]
+Layout = Literal["map", "tokens", "unrolled", "vector"]
 Sizes = Mapping[str, Num]
 Parts = Mapping[str, Any]
 Init = Literal["linear", "conv", "zeros", "ones", "small", "table"]
@@ -49,7 +52,9 @@ class Field:
     about: str = ""
 
     def problem(self, value: object) -> str | None:
-        """What is wrong with a number for this field; None if nothing is."""
+        """What is wrong with a value for this field; None if nothing is."""
+        if self.words:
+            return None if value in self.words else f"{value!r} is none of {', '.join(self.words)}"
         if isinstance(value, str) or not isinstance(value, (int, float)) or value != value:
             return f"a number is needed, not {value!r}"
         if value < self.low:
@@ -63,16 +68,29 @@ class Field:
 
 @dataclass(frozen=True)
 class Interface:
-    """What one layer hands to the next: layout, channels and spatial size (in pixels or tokens)."""
+    """What one layer hands to the next: layout, channels and spatial size (in pixels or tokens).
+
+    Attributes:
+        span, units: of unrolled tokens, the side of the squares in their order, and how many mask units they are.
+    """
 
     layout: Layout
     channels: Num
     h: Num
     w: Num
+    span: Num = 1
+    units: Num = 1
 
     def with_(self, **changes: Any) -> Interface:
         """A copy with some parts replaced."""
         return replace(self, **changes)
+
+    def where(self, active: Num, otherwise: Interface) -> Interface:
+        """This where `active` holds, else `otherwise`, in this layout."""
+        sizes = ("channels", "h", "w", "span", "units")
+        return self.with_(
+            **{name: where(active, getattr(self, name), getattr(otherwise, name)) for name in sizes}
+        )
 
 
 @dataclass(frozen=True)
@@ -201,6 +219,16 @@ def _needed(kernels: list[Kernel], made: int, index: int) -> Num:
             if source == made:
                 needed = condition if needed is False else needed | condition
     return needed
+
+
+def refuse(condition: Num, why: str) -> None:
+    """Say why one network cannot be built. Batches and traces pass: there a space's rules tell what is built.
+
+    Raises:
+        NasError: `condition` is the truth value True.
+    """
+    if isinstance(condition, (bool, np.bool_)) and condition:
+        raise NasError(f"{why}.")
 
 
 def when(condition: Num, value: Num) -> Num:

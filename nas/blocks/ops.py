@@ -181,6 +181,48 @@ class Ops:
         """Mean over the 3×3 neighbours that lie on the map."""
         return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
+    def unroll(self, x: Tensor, span: int) -> Tensor:
+        """A map `(B, C, H, W)` as unrolled tokens `(B, H·W, C)`; see `nas.blocks.unroll`."""
+        bits = span.bit_length() - 1
+        sides = [side for size in x.shape[2:] for side in (size // span, *[2] * bits)]
+        pairs = [axis for bit in range(bits) for axis in (2 + bits - bit, 3 + 2 * bits - bit)]
+        order = (0, *pairs, 2, 3 + bits, 1)
+        return x.reshape(*x.shape[:2], *sides).permute(order).reshape(x.shape[0], -1, x.shape[1])
+
+    def reroll(self, x: Tensor, h: int, w: int, span: int) -> Tensor:
+        """Unrolled tokens `(B, h·w, C)` as a map `(B, C, h, w)`."""
+        bits = span.bit_length() - 1
+        y_bits, x_bits = ([1 + 2 * bit + axis for bit in reversed(range(bits))] for axis in (0, 1))
+        last = 1 + 2 * bits
+        order = (0, last + 2, last, *y_bits, last + 1, *x_bits)
+        split = x.reshape(x.shape[0], *[2] * (2 * bits), h // span, w // span, x.shape[2])
+        return split.permute(order).reshape(x.shape[0], x.shape[2], h, w)
+
+    def queries(self, x: Tensor, p: Parts, heads: int) -> Tensor:
+        """Projection `q` of tokens `(B, N, C)` over `√d`, d the channels of a head."""
+        q = F.linear(x, p["q_weight"], p["q_bias"])
+        return q.mul_((q.shape[2] // heads) ** -0.5)
+
+    def pool_tokens(self, x: Tensor, stride: int) -> Tensor:
+        """Largest of each `stride`×`stride` of unrolled tokens: `(B, N, C)` to `(B, N / stride², C)`."""
+        return x.unflatten(1, (stride * stride, -1)).amax(1)
+
+    def window_scores(self, q: Tensor, k: Tensor, windows: int, heads: int) -> Tensor:
+        """`q kᵀ` within windows of unrolled tokens.
+
+        q, k are `(B, Nq, heads·d)` and `(B, Nk, heads·d)`; returns `(B·windows·heads, Nq / windows, Nk / windows)`.
+        """
+        return torch.bmm(_windows(q, windows, heads), _windows(k, windows, heads).transpose(1, 2))
+
+    def window_weigh(self, v: Tensor, weights: Tensor, windows: int, heads: int) -> Tensor:
+        """Values `(B, Nk, heads·d)` weighed by `(B·windows·heads, m, Nk / windows)`: `(B·windows, heads, m, d)`."""
+        return torch.bmm(weights, _windows(v, windows, heads)).unflatten(0, (-1, heads))
+
+    def join_windows(self, y: Tensor, batch: int, windows: int) -> Tensor:
+        """`(B·windows, heads, m, d)` as unrolled tokens `(B, m·windows, heads·d)`."""
+        y = y.unflatten(0, (batch, windows)).permute(0, 3, 1, 2, 4)
+        return y.reshape(batch, y.shape[1] * windows, -1)
+
     def join_heads(self, y: Tensor, batch: int) -> Tensor:
         """`(B·heads, N, e)` as `(B, N, heads·e)`."""
         return y.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2)
@@ -203,6 +245,11 @@ def _taps_in_reach(x: Tensor, weight: Tensor) -> Tensor:
 
 def _split(x: Tensor, heads: int) -> Tensor:
     return x.unflatten(2, (heads, -1)).transpose(1, 2).flatten(0, 1)
+
+
+def _windows(x: Tensor, windows: int, heads: int) -> Tensor:
+    """Unrolled tokens `(B, m·windows, heads·d)` as `(B·windows·heads, m, d)`: the window is the inner index."""
+    return x.unflatten(2, (heads, -1)).unflatten(1, (-1, windows)).permute(0, 2, 3, 1, 4).flatten(0, 2)
 
 
 def _heads_of_map(x: Tensor, heads: int) -> Tensor:

@@ -11,9 +11,13 @@ from nas.blocks.downsample import Downsample
 from nas.blocks.dual_head import DualHead, DualMapHead
 from nas.blocks.efficientformer import MB3D, MB4D
 from nas.blocks.efficientformer_v2 import Attention4D, ConvFFN
+from nas.blocks.hiera import MeanHead, UnitAttention, UnitFFN
 from nas.blocks.mbconv import MBConv
+from nas.blocks.patch_embed import PatchEmbed
 from nas.blocks.pooled_head import PooledHead
 from nas.blocks.transformer import FFN, Attention
+from nas.blocks.unroll import Reroll, Unroll
+from nas.errors import NasError
 
 UNITS: dict[str, type[Unit]] = {
     unit.kind: unit
@@ -21,12 +25,15 @@ UNITS: dict[str, type[Unit]] = {
         *(ConvStem, MBConv, Downsample, Attention, FFN, PooledHead, ToTokens, ToMap),
         *(ConvNorm, MB4D, MB3D, DualHead, DualMapHead),
         *(ConvFFN, Attention4D, AttentionDownsample),
+        *(PatchEmbed, Unroll, UnitAttention, UnitFFN, Reroll, MeanHead),
     )
 }
 
 _COMPOSITES: dict[str, tuple[type[Unit], ...]] = {
     "transformer": (Attention, FFN),
     "attention_ffn": (Attention4D, ConvFFN),
+    "hiera": (UnitAttention, UnitFFN),
+    "mean_head": (MeanHead,),
     "identity": (),
 }
 
@@ -41,4 +48,27 @@ BLOCKS: dict[str, Block] = {
     **{name: _block(name, units) for name, units in _COMPOSITES.items()},
 }
 
-CONVERTERS: dict[tuple[str, str], type[Unit]] = {("map", "tokens"): ToTokens, ("tokens", "map"): ToMap}
+CONVERTERS: dict[tuple[str, str], type[Unit]] = {
+    ("map", "tokens"): ToTokens,
+    ("tokens", "map"): ToMap,
+    ("unrolled", "map"): Reroll,
+}
+
+
+def converters(given: str, wanted: str, kind: str) -> tuple[type[Unit], ...]:
+    """What leads from one layout to another.
+
+    Raises:
+        NasError: nothing does; names the block `kind` that wants it.
+    """
+    if given == wanted:
+        return ()
+    if (given, wanted) in CONVERTERS:
+        return (CONVERTERS[given, wanted],)
+    if (given, "map") in CONVERTERS and ("map", wanted) in CONVERTERS:
+        return CONVERTERS[given, "map"], CONVERTERS["map", wanted]
+    hint = "; put a stage of block 'unroll' before it" if wanted == "unrolled" and given != "vector" else ""
+    raise NasError(f"block {kind!r} takes {_LAYOUT[wanted]}, not {_LAYOUT[given]}{hint}.")
+
+
+_LAYOUT = {"map": "a map", "tokens": "tokens", "unrolled": "unrolled tokens", "vector": "class scores"}

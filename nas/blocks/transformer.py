@@ -12,10 +12,21 @@ hard-swish before the projection; both halves residual. Differences from the pub
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nas.arith import Num
-from nas.blocks.base import ACTIVATIONS, TOKEN_NORMS, Field, Interface, Kernel, Parts, Sizes, Unit, Weight
+from nas.blocks.base import (
+    ACTIVATIONS,
+    TOKEN_NORMS,
+    Field,
+    Interface,
+    Kernel,
+    Layout,
+    Parts,
+    Sizes,
+    Unit,
+    Weight,
+)
 from nas.blocks.norms import affine
 
 if TYPE_CHECKING:
@@ -116,7 +127,7 @@ class FFN(Unit):
     """Two linear layers with an activation between, and their residual."""
 
     kind = "ffn"
-    takes = "tokens"
+    takes: ClassVar[Layout] = "tokens"
     fields = {
         "width": Field(about="channels"),
         "mlp_ratio": Field(default=4, about="hidden over input channels"),

@@ -237,8 +237,9 @@ def _check_buildable(document: Document, key: Sequence[str | int], space: Space,
     """A preset outside the space is built and costed all the same, so every field must have a right value."""
     try:
         slots = space.lower(arch)
-    except EVALUATION as error:
-        raise document.error(key, f"this network cannot be built: {error}.") from None
+    except (*EVALUATION, ValueError, NasError) as error:
+        why = str(error).removesuffix(".")
+        raise document.error(key, f"this network cannot be built: {why}.") from None
     for slot in slots:
         fields = {
             **slot.unit.fields,
@@ -257,9 +258,12 @@ def _check_buildable(document: Document, key: Sequence[str | int], space: Space,
 def _check_lowering(document: Document, space: Space, blueprint: Blueprint) -> None:
     """Lower a few archs, so that stages that cannot be built are found while the file is at hand."""
     for arch in space.sample(8, seed=0):
-        slots = space.lower(arch)
+        try:
+            slots = space.lower(arch)
+        except NasError as error:
+            raise document.error(["stages"], f"architecture {arch.values} cannot be built: {error}") from None
         for stage in blueprint.stages:
-            width = space.width_of(stage, arch)
+            width = None if _sets_widths(stage) else space.width_of(stage, arch)
             own = [s for s in slots if s.stage == stage.name and s.unit not in CONVERTERS.values()]
             bad = next((s for s in own if s.sizes.get("channels", width) != width), None)
             if width is not None and bad is not None:
@@ -268,6 +272,11 @@ def _check_lowering(document: Document, space: Space, blueprint: Blueprint) -> N
                     f"block {bad.kind!r} keeps the width of its input ({bad.sizes['channels']}), so the stage cannot "
                     f"have width {width}; give it a 'downsample'.",
                 )
+
+
+def _sets_widths(stage: Stage) -> bool:
+    """Whether every block of the stage makes its own width of whatever comes in."""
+    return all(any("cout" in unit.keys for unit in block.units) for block in stage.body.blocks)
 
 
 def _check_macs(document: Document, key: Sequence[str | int], raw: str | int) -> None:

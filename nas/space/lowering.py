@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from nas.arith import Num, logical_not, where
+from nas.arith import Num, logical_not
 from nas.blocks.base import Block, Interface, Unit, index_of
-from nas.blocks.registry import CONVERTERS
+from nas.blocks.registry import CONVERTERS, converters
 from nas.space.stage import Chosen, Const, Part, Scope, Source, Stage, Suffix
 
 
@@ -102,6 +102,9 @@ class _Lowering:
             if there is False:
                 break
             inp = self._position(stage.body, inp, position, there, stride if position == 0 else 1, depth)
+        if stage.min_depth > 0 and "last_width" in stage.body.fields:
+            # Known without the depth, on which what the last block hands on would be said to depend.
+            inp = inp.with_(channels=self._field(stage.body, "last_width", 0))
         return inp
 
     def _position(
@@ -109,7 +112,8 @@ class _Lowering:
     ) -> Interface:
         stage = part.name.split(".")[0]
         shared = {name: self._field(part, name, position) for name in part.fields}
-        fields = {**shared, "stride": stride, "classes": self.classes}
+        place = {"stride": stride, "position": position, "last": depth == position + 1}
+        fields = {**shared, **place, "classes": self.classes}
         out, chooses = inp, not isinstance(part.block, Const)
         before, self.returns = self.returns, []
         for block, chosen in self._options(part, position, depth):
@@ -122,12 +126,7 @@ class _Lowering:
             if chooses and end.layout != inp.layout:
                 end = self._unit(name, stage, CONVERTERS[end.layout, inp.layout], end, fields, active)
                 self.returns.append(len(self.slots) - 1)
-            out = Interface(
-                end.layout,
-                where(active, end.channels, out.channels),
-                where(active, end.h, out.h),
-                where(active, end.w, out.w),
-            )
+            out = end.where(active, out)
         return out
 
     def _cancel(self, returns: Sequence[int], first: int) -> None:
@@ -162,9 +161,10 @@ class _Lowering:
         self, name: str, stage: str, block: Block, inp: Interface, fields: Mapping[str, Num], active: Num
     ) -> Interface:
         for unit in block.units:
-            if inp.layout != unit.takes:
-                inp = self._unit(name, stage, CONVERTERS[inp.layout, unit.takes], inp, fields, active)
+            for converter in converters(inp.layout, unit.takes, block.name):
+                inp = self._unit(name, stage, converter, inp, fields, active)
             inp = self._unit(name, stage, unit, inp, fields, active)
+            fields = {**fields, "stride": 1}
         return inp
 
     def _unit(

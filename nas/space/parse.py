@@ -84,7 +84,7 @@ class Parser:
         return Stage(name, body, depth, low, high, stride, before)
 
     def _check_stride(self, key: Key, stride: int, part: Part) -> None:
-        for unit in (unit for block in part.blocks for unit in block.units):
+        for unit in (block.units[0] for block in part.blocks if block.units):
             if unit.strides and stride not in unit.strides:
                 allowed = " or ".join(str(each) for each in unit.strides)
                 hint = "; give the stage a 'downsample'" if unit.strides == (1,) else ""
@@ -199,14 +199,14 @@ class Parser:
             raw = spec.default
         if not is_range(raw):
             return (
-                self._word(key, raw, spec)
+                self._word(key, raw, spec, name.rsplit(".", 1)[0])
                 if spec.words
                 else self._number(key, raw, spec, name.rsplit(".", 1)[0])
             )
         choice = parse_range(self.document, key, raw, low=None if spec.words else spec.low)
         if spec.words:
             for word in choice.values:
-                self._word(key, word, spec)
+                self._word(key, word, spec, "")
         else:
             self._check_values(key, choice.values, spec)
         for position in range(depth) if choice.per_block else [None]:
@@ -214,7 +214,10 @@ class Parser:
             self.add(key, own, choice, users.condition(takers, position))
         return Chosen(name, choice.per_block)
 
-    def _word(self, key: Key, raw: Any, spec: Field) -> Source:
+    def _word(self, key: Key, raw: Any, spec: Field, name: str) -> Source:
+        """One of a field's words, or `STAGE.FIELD`: the word of another field."""
+        if name and isinstance(raw, str) and "." in raw and raw not in spec.words:
+            return self._derived(key, raw, spec, name)
         if raw not in spec.words:
             raise self.document.error(key, unknown("value", str(raw), spec.words))
         return Const(str(raw))
@@ -229,10 +232,13 @@ class Parser:
             self._check_values(key, [raw], spec)
             return Const(int(raw))
         if isinstance(raw, str):
-            expression = self.expression(key, raw)
-            self.derived.append((key, name.split(".")[0], expression, spec))
-            return Derived(expression)
+            return self._derived(key, raw, spec, name)
         raise self.document.error(key, f"a number, a choice or an expression is needed, not {raw!r}.")
+
+    def _derived(self, key: Key, raw: str, spec: Field, name: str) -> Derived:
+        expression = self.expression(key, raw)
+        self.derived.append((key, name.split(".")[0], expression, spec))
+        return Derived(expression)
 
     def expression(self, key: Key, text: str) -> Expression:
         """Parse an expression written at `key`."""

@@ -24,6 +24,7 @@ mbconv = {**conv, "stride": st.sampled_from([1, 2]), "expansion": st.integers(1,
 token = {"h": side, "w": side, "channels": width, "act": act, "norm": st.integers(0, 1)}
 place = {"h": side, "w": side, "channels": width}
 attention = {"heads": st.integers(1, 4), "qk_dim": st.integers(1, 5), "v_dim": st.integers(1, 5)}
+squares = {"h": st.sampled_from([8, 16]), "w": st.sampled_from([8, 24]), "channels": width}
 SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
     "conv_stem": {**conv, "stride": st.integers(1, 4)},
     "mbconv": mbconv,
@@ -43,6 +44,19 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
     },
     "dual_head": {**place, "classes": width, "distilled": st.integers(0, 1)},
     "dual_map_head": {**place, "classes": width, "distilled": st.integers(0, 1)},
+    "patch_embed": {
+        "h": side, "w": side, "cin": width, "cout": width, "kernel": st.sampled_from([1, 3, 7]),
+        "stride": st.integers(1, 4),
+    },
+    "unroll": {**squares, "span": st.sampled_from([1, 2, 4, 8])},
+    "reroll": {**squares, "span": st.sampled_from([1, 2, 4, 8])},
+    "unit_attention": {
+        "h": st.sampled_from([4, 8]), "w": st.sampled_from([4, 12]), "cin": st.sampled_from([4, 5, 8]),
+        "cout": st.sampled_from([4, 8]), "stride": st.sampled_from([1, 2]), "windows": st.sampled_from([1, 2, 4]),
+        "heads": st.sampled_from([1, 2, 4]),
+    },
+    "unit_ffn": {**token, "hidden": width},
+    "mean_head": {**place, "classes": width},
     "to_tokens": place,
     "to_map": place,
 }  # fmt: skip

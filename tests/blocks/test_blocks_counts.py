@@ -43,14 +43,14 @@ def test_the_output_is_what_the_plan_says(kind: str, data: st.DataObject) -> Non
     layer = Elastic(unit, {key: np.array([value]) for key, value in sizes.items()}, torch.Generator())
     out = layer(unit_input(unit, sizes, batch=2), sizes, Ops())
     h, w = sizes["h"], sizes["w"]
-    if "stride" in sizes:
-        expected = (2, sizes["cout"], -(-h // sizes["stride"]), -(-w // sizes["stride"]))
-    elif "classes" in sizes:
+    h, w = -(-h // sizes.get("stride", 1)), -(-w // sizes.get("stride", 1))
+    channels = sizes.get("cout", sizes.get("channels"))
+    if "classes" in sizes:
         expected = (2, sizes["classes"])
-    elif (unit.takes == "map") != (kind in ("to_map", "to_tokens")):
-        expected = (2, sizes["channels"], h, w)
+    elif (unit.takes == "map") != (kind in ("to_map", "to_tokens", "unroll", "reroll")):
+        expected = (2, channels, h, w)
     else:
-        expected = (2, h * w, sizes["channels"])
+        expected = (2, h * w, channels)
     assert tuple(out.shape) == expected and bool(torch.isfinite(out).all())
 
 
