@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nas.latency.gaps import gaps_of
 from nas.latency.model import TreeOptions, UnitModel, fit_unit_model, free_sizes
 from nas.latency.predictor import pack
 from nas.latency.report import Errors, KindReport, Probe
@@ -53,6 +54,7 @@ def fit_kind(
     edges = leave_edges_out(kind, rows, ms, trees)
     model = fit_unit_model(kind, rows, ms, trees)
     interval, held, sizes = interval_of(ms, predicted), inside(ms, predicted, fold), sizes_of(kind, rows)
+    outside = outside_of(interval, *edges)
     worded = {key: values for key, values in sizes.items() if words(kind, key)}
     report = KindReport(
         ranges={key: (int(v.min()), int(v.max())) for key, v in sizes.items() if key not in worded},
@@ -65,7 +67,8 @@ def fit_kind(
         interval=interval,
         coverage=float(held.mean()),
         outside=Errors.of(*edges) if len(edges[0]) else None,
-        outside_interval=outside_of(interval, *edges),
+        outside_interval=outside,
+        gaps=gaps_of(kind, rows, ms, fold, outside, trees),
         monotone=list(trees.monotone),
         monotone_errors=dict(tried),
         file=f"{kind}.ubj.gz",

@@ -78,10 +78,11 @@ class Predictor:
     def predict(self, kind: str, rows: IntArray) -> UnitTimes:
         """Times of units of any kind, sizes of shape `(n, k)`, by the first level that knows each.
 
-        Trees: `predicted` inside the fitted ranges of the sizes, with the interval that held 90 % of the units
-        left out in cross-validation; outside `estimated`, with the interval that held 90 % of the units just
-        beyond the range of a fit without them (further out nothing is known about the error). Then the
-        transfer from other devices, if there is one; else the kernel model, `estimated`.
+        Trees: `predicted` at fitted sizes, with the interval that held 90 % of the units left out in
+        cross-validation; beyond the fitted ranges `estimated`, with the interval that held 90 % of the units just
+        beyond the range of a fit without them (further out nothing is known about the error); at values between
+        fitted ones `estimated` too, with the interval that held 90 % of the units whose value was left out.
+        Then the transfer from other devices, if there is one; else the kernel model, `estimated`.
 
         Raises:
             NasError: no block has units of this kind, or damaged files.
@@ -103,7 +104,8 @@ class Predictor:
         if kind in self.report.kinds:
             known = self._known_words(kind, rows)
             levels[known] = LEVELS.index("trees")
-            levels[known & self.outside(kind, rows)] = LEVELS.index("extrapolated")
+            extrapolated = self.outside(kind, rows) | self._between(kind, rows).any(axis=0)
+            levels[known & extrapolated] = LEVELS.index("extrapolated")
         return levels
 
     def outside(self, kind: str, rows: IntArray) -> NDArray[np.bool_]:
@@ -157,11 +159,21 @@ class Predictor:
         about, ms = self.report.kinds[kind], self.model(kind).predict(rows)
         low, high = about.interval.ends(ms)
         codes = np.full(len(rows), CODES["predicted"], dtype=np.uint8)
-        outside = self.outside(kind, rows)
-        if outside.any():
-            codes[outside] = CODES["estimated"]
-            low[outside], high[outside] = about.outside_interval.ends(ms[outside])
+        where = [self.outside(kind, rows), *self._between(kind, rows)]
+        for at, wider in zip(where, (about.outside_interval, *(gap.interval for gap in about.gaps.values()))):
+            codes[at] = CODES["estimated"]
+            ends = wider.ends(ms[at])
+            low[at], high[at] = np.minimum(low[at], ends[0]), np.maximum(high[at], ends[1])
         return UnitTimes(ms, codes, low, high)
+
+    def _between(self, kind: str, rows: IntArray) -> NDArray[np.bool_]:
+        """Per discrete size, which units have a value of it that no timed unit had, shape `(sizes, n)`."""
+        gaps, sizes = self.report.kinds[kind].gaps, sizes_of(kind, rows)
+        found = np.zeros((len(gaps), len(rows)), dtype=bool)
+        for index, (size, gap) in enumerate(gaps.items()):
+            inner = (sizes[size] > gap.values[0]) & (sizes[size] < gap.values[-1])
+            found[index] = inner & ~np.isin(sizes[size], gap.values)
+        return found
 
     def _known_words(self, kind: str, rows: IntArray) -> NDArray[np.bool_]:
         """Which units have only activations and norms that the trees were fitted on, shape `(n,)`."""

@@ -76,6 +76,23 @@ class Probe(_Part):
     inputs: list[list[float]]
 
 
+class GapReport(_Part):
+    """What holds for values of a size between timed ones that no timed unit has.
+
+    Attributes:
+        values: of the size that were timed, ascending.
+        errors: of units whose value was left out of the fit; None where no value lies between others.
+        interval: 90 % interval from those; the one outside the fitted ranges where there are none.
+        coverage: share of those units inside the interval that the other values give; None for one group of
+            values.
+    """
+
+    values: list[int]
+    errors: Errors | None
+    interval: Interval
+    coverage: float | None
+
+
 class KindReport(_Part):
     """What is known of one kind of unit.
 
@@ -92,6 +109,8 @@ class KindReport(_Part):
         outside: errors just outside the fitted range: the largest and the smallest value of each size
             left out of the fit in turn; None where too few units were timed to leave any out.
         outside_interval: 90 % interval from those; a factor of two either way where there are none.
+        gaps: by size whose values units share: what holds between them. Other sizes' values are left out by
+            the random folds themselves.
         monotone: sizes in which predictions never fall, because held-out errors are no larger for it.
         monotone_errors: mean held-out error with each size constrained alone; what was tried.
         file, sha256: the trees, XGBoost's UBJSON, gzip-compressed.
@@ -108,6 +127,7 @@ class KindReport(_Part):
     coverage: float
     outside: Errors | None
     outside_interval: Interval
+    gaps: dict[str, GapReport] = {}
     monotone: list[str] = []
     monotone_errors: dict[str, float] = {}
     file: str
