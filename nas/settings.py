@@ -42,15 +42,46 @@ class SamplerSettings(_Strict):
     """Which subnets each step trains.
 
     Attributes:
-        name: `performance` (complexity- and performance-aware, the paper's), `complexity`, `sandwich`, `uniform`.
+        name: `performance` (complexity- and performance-aware, the paper's), `complexity`, `sandwich`, `uniform`,
+            `relaxed` (mixtures of the blocks of each position; see `RelaxedSettings`).
         policy: how the level moves.
-        subnets: per step, the smallest one included.
+        subnets: per step, the smallest one included; 1 is possible with `uniform` and `relaxed`.
+        drop_path: of the sandwich's largest subnet, the probability with which each block but a stage's first is
+            left out of a step.
     """
 
-    name: Literal["performance", "complexity", "sandwich", "uniform"] = "performance"
+    name: Literal["performance", "complexity", "sandwich", "uniform", "relaxed"] = "performance"
     policy: Literal["adjacent-step", "adjacent", "random", "cyclic"] = "adjacent-step"
-    subnets: int = Field(default=4, ge=2)
+    subnets: int = Field(default=4, ge=1)
+    drop_path: float = Field(default=0.0, ge=0, lt=1)
     banks: BankFile = BankFile()
+
+
+class RelaxedSettings(_Strict):
+    """Training of relaxed architectures, `sampler.name: relaxed` (EfficientFormer, §4; schedules are not published).
+
+    Attributes:
+        noise: on the logits: `gumbel`, or `uniform` in 0..1 as the paper writes it.
+        mode: `soft` mixes blocks; `hard` runs the likeliest, with the gradients of the mixture.
+        temperature, final_temperature: of the softmax in the first and the last step; geometric in between.
+        lr: of the logits, which have no weight decay.
+        warmup: share of the steps in which the logits stand still: a block that has not learned yet looks worse
+            than doing nothing, and logits that follow that end in identity everywhere.
+        identity_at_most: largest probability that identity may reach, so that every block keeps being trained.
+        widths: `one` trains the largest widths alone and ranks their channels afterwards, as the paper does; `all`
+            draws them for all subnets of a step but the first.
+        latency: weight of the expected latency in the loss, in nats for the latency of the largest network.
+    """
+
+    noise: Literal["gumbel", "uniform"] = "gumbel"
+    mode: Literal["soft", "hard"] = "soft"
+    temperature: float = Field(default=5.0, gt=0)
+    final_temperature: float = Field(default=0.5, gt=0)
+    lr: float = Field(default=0.01, gt=0)
+    warmup: float = Field(default=0.2, ge=0, lt=1)
+    identity_at_most: float = Field(default=0.9, gt=0, lt=1)
+    widths: Literal["one", "all"] = "one"
+    latency: float = Field(default=0.0, ge=0)
 
 
 class TrainSettings(_Strict):
@@ -91,6 +122,7 @@ class TrainSettings(_Strict):
     checkpoint_every: int = Field(default=500, ge=1)
     conflict_every: int = Field(default=0, ge=0)
     sampler: SamplerSettings = SamplerSettings()
+    relaxed: RelaxedSettings = RelaxedSettings()
 
 
 class EvaluateSettings(_Strict):
@@ -113,7 +145,7 @@ class SearchSettings(_Strict):
     """The search.
 
     Attributes:
-        strategy: `predictor`, `nsga2`, `nsga2:elasticvit` or `random`.
+        strategy: `predictor`, `nsga2`, `nsga2:elasticvit`, `random`, `slimming` or `nevergrad:OPTIMIZER`.
         n_trials: real evaluations, the presets' not counted.
         batch: archs asked for at once.
         options: of the strategy, by name.

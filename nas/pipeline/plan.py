@@ -27,6 +27,7 @@ from nas.search.objective import (
 from nas.search.strategies import strategy
 from nas.settings import RunSettings
 from nas.space.batch import ArchBatch
+from nas.space.choices import needed_choices
 from nas.space.space import Space
 
 Floats = NDArray[np.float64]
@@ -138,6 +139,7 @@ def make_plan(
     if not plan.name.strip():
         raise NasError("the study name is empty.")
     _check_metrics(plan)
+    _check_relaxed(plan)
     chosen, directions = settings.search, [objective.direction for objective in plan.objectives]
     strategy(chosen.strategy, space, directions, **chosen.options)
     return plan
@@ -218,6 +220,15 @@ def _accuracy_table(text: str, space: Space) -> MeasuredTable | None:
     if not text.startswith("table:"):
         raise NasError(f"--accuracy {text!r}: it is 'supernet' or table:FILE.csv#COLUMN.")
     return read_table(text, space, metric="accuracy", percent=True)
+
+
+def _check_relaxed(plan: RunPlan) -> None:
+    trains = plan.supernet is None and plan.accuracy_table is None and plan.wants_accuracy
+    if plan.settings.train.sampler.name != "relaxed" or not trains:
+        return
+    needed_choices(plan.space)
+    if plan.settings.train.relaxed.latency and not plan.metrics.devices:
+        raise NasError("train.relaxed.latency weighs the latency of a device: name one with --device.")
 
 
 def _check_metrics(plan: RunPlan) -> None:

@@ -223,6 +223,7 @@ def _work(
     phases["supernet"] = time.monotonic() - started
     with _pool(plan, trained, evaluator, workers, reporter) as pool:
         search = Search(plan, pool, store, study.id, deadline)
+        search.strategy.hear(trained.importance if trained is not None else {})
         progress = search.run(reporter, interrupt)
     phases["search"] = progress.wall_s
     search.check_found()

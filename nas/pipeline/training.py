@@ -20,10 +20,13 @@ from nas.settings import RunSettings, TrainSettings
 from nas.space.space import Space
 from nas.store import SeriesPoint, Storage
 from nas.supernet.checkpoint import Checkpointer
+from nas.supernet.expected_latency import ExpectedLatency
 from nas.supernet.parallel import Group
+from nas.supernet.ranked_channels import rank_channels
 from nas.supernet.sampling.base import SubnetSampler
 from nas.supernet.sampling.complexity import BankSettings, ComplexitySampler
 from nas.supernet.sampling.levels import levels_of
+from nas.supernet.sampling.relaxed import RelaxedSampler
 from nas.supernet.sampling.simple import SandwichSampler, UniformSampler
 from nas.supernet.supernet import Supernet
 from nas.supernet.trainer import StepReport, Trainer, total_steps
@@ -44,6 +47,12 @@ class TrainedSupernet:
 
     supernet: Supernet
     card: dict[str, Any]
+
+    @property
+    def importance(self) -> dict[str, tuple[float, ...]]:
+        """Importance of each position by stage; empty if it was not trained relaxed."""
+        relaxation = self.supernet.relaxation
+        return relaxation.importance() if relaxation is not None else {}
 
 
 def obtain(
@@ -116,25 +125,51 @@ def make_trainer(plan: RunPlan, data: RunData, group: Group | None = None) -> Tr
     """
     settings = plan.settings
     supernet = Supernet(
-        plan.space, data.classes, resolution_scale=settings.train.resolution_scale, seed=settings.seed
+        plan.space,
+        data.classes,
+        resolution_scale=settings.train.resolution_scale,
+        seed=settings.seed,
+        relaxed=settings.train.sampler.name == "relaxed",
     )
     training = data.training(settings.train.batch)
+    sampler = make_sampler(plan.space, settings.train, settings.seed, training.steps_per_epoch())
     return Trainer(
         supernet,
         training,
         settings.train,
-        make_sampler(plan.space, settings.train, settings.seed, training.steps_per_epoch()),
+        sampler,
         seed=settings.seed,
         folder=Checkpointer(plan.folder),
         teachers=teachers(settings.train),
         device=compute_device(),
         group=group,
+        latency=_expected_latency(plan, sampler),
     )
 
 
+def _expected_latency(plan: RunPlan, sampler: SubnetSampler) -> ExpectedLatency | None:
+    """What a relaxed training with a weight on latency needs of the first device.
+
+    Raises:
+        NasError: no device here.
+    """
+    if not isinstance(sampler, RelaxedSampler) or not plan.settings.train.relaxed.latency:
+        return None
+    if not plan.metrics.devices:
+        raise NasError("train.relaxed.latency needs a device (--device), and training by one process.")
+    return ExpectedLatency(plan.space, plan.metrics.devices[0].unit_times, sampler.largest)
+
+
 def finished(plan: RunPlan, data: RunData, trainer: Trainer) -> TrainedSupernet:
-    """The supernet with its averaged weights, and its card, when training has ended."""
-    trainer.average.copy_to(trainer.supernet)
+    """The supernet with its averaged weights, and its card, when training has ended.
+
+    A relaxed one has its positions ranked, and its channels if it was trained at one width.
+    """
+    supernet, sampler = trainer.supernet, trainer.sampler
+    trainer.average.copy_to(supernet)
+    if isinstance(sampler, RelaxedSampler) and plan.settings.train.relaxed.widths == "one":
+        rank_channels(supernet, sampler.largest)
+    supernet.rank_positions()
     return TrainedSupernet(trainer.supernet.cpu(), _card(plan, data, trainer, trainer.sampler))
 
 
@@ -165,13 +200,19 @@ def series_points(report: StepReport, sampler: SubnetSampler, plan: RunPlan) -> 
 
 
 def make_sampler(space: Space, settings: TrainSettings, seed: int, steps_per_epoch: int) -> SubnetSampler:
-    """The subnet sampler that the settings name."""
+    """The subnet sampler that the settings name.
+
+    Raises:
+        NasError: too few subnets for it, or a space that it cannot sample.
+    """
     rng = np.random.default_rng([seed, 2])
     chosen = settings.sampler
     if chosen.name == "uniform":
         return UniformSampler(space, chosen.subnets, rng)
     if chosen.name == "sandwich":
-        return SandwichSampler(space, chosen.subnets, rng)
+        return SandwichSampler(space, chosen.subnets, rng, chosen.drop_path)
+    if chosen.name == "relaxed":
+        return RelaxedSampler(space, chosen.subnets, rng, settings.relaxed)
     banks = BankSettings(**chosen.banks.model_dump()) if chosen.name == "performance" else None
     return ComplexitySampler(
         space,
@@ -227,8 +268,18 @@ def _card(plan: RunPlan, data: RunData, trainer: Trainer, sampler: SubnetSampler
         "seed": plan.settings.seed,
         "steps": trainer.total,
         "skipped": trainer.guard.skipped,
-        "sampler": sampler.facts(),
+        "sampler": {**sampler.facts(), **relaxed_facts(trainer.supernet)},
         "warnings": trainer.warnings,
+    }
+
+
+def relaxed_facts(supernet: Supernet) -> dict[str, float]:
+    """Where the logits of a relaxed training ended: mean probability of identity, and the temperature."""
+    if supernet.relaxation is None:
+        return {}
+    return {
+        "identity": supernet.relaxation.identity(),
+        "temperature": float(supernet.relaxation.temperature),
     }
 
 
@@ -281,10 +332,7 @@ def load(plan: RunPlan, folder: Path, data: RunData) -> TrainedSupernet:
 
     card = check_card(plan, folder, data)
     scale = plan.settings.train.resolution_scale
-    supernet = Supernet(plan.space, data.classes, resolution_scale=scale, seed=None)
-    supernet.load_state_dict(load_file(folder / WEIGHTS), assign=True)
-    for parameter in supernet.parameters():
-        parameter.requires_grad_(False)
+    supernet = Supernet.loaded(plan.space, data.classes, scale, load_file(folder / WEIGHTS))
     return TrainedSupernet(supernet, card)
 
 

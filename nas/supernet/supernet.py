@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,11 +18,15 @@ from nas.blocks.ops import Ops
 from nas.costs.plan import MAX_TABLE, slot_dependencies
 from nas.errors import NasError
 from nas.space.batch import Arch
+from nas.space.choices import IDENTITY, kept_positions, needed_choices
 from nas.space.lowering import lower
 from nas.space.space import Space
 from nas.supernet.network import Layer, Network, layers_of, to_resolution
 from nas.supernet.parallel import Group, batch_norm
+from nas.supernet.relaxed import Mixture, Relaxation, Relaxed, ranking, relaxed_layers
+from nas.supernet.thinned import Thinned
 
+Planned = TypeVar("Planned")
 CACHED_ARCHS = 4096
 SWEEP_DRAWS = 4096
 
@@ -39,9 +43,14 @@ class Supernet(nn.Module):
         num_classes: by default the deployment input's.
         resolution_scale: training resolution over deployment resolution, e.g. 0.125.
         seed: of the initial weights; None builds on the meta device.
+        relaxed: with logits for relaxed architectures.
 
     Attributes:
         group: the processes that train it together; batch norms use the batches of all of them.
+        relaxation: its logits, if it has any.
+
+    Raises:
+        NasError: a space without a network, or nothing to relax in it.
     """
 
     def __init__(
@@ -51,6 +60,7 @@ class Supernet(nn.Module):
         *,
         resolution_scale: float = 1.0,
         seed: int | None = 0,
+        relaxed: bool = False,
     ) -> None:
         super().__init__()
         self.space, self.num_classes, self.resolution_scale = space, num_classes, resolution_scale
@@ -60,27 +70,96 @@ class Supernet(nn.Module):
             with torch.device("meta" if generator is None else "cpu"):
                 modules[_key(name)] = Elastic(unit, possible, generator)
         self.layers = nn.ModuleDict(modules)
+        self.relaxation = Relaxation(needed_choices(space)) if relaxed else None
         self._lowered: OrderedDict[str, list[Layer]] = OrderedDict()
+        self._relaxed: OrderedDict[str, list[Layer | Mixture]] = OrderedDict()
+        self._ranks: dict[str, list[int]] = {}
         self.group = Group()
+
+    @classmethod
+    def loaded(
+        cls, space: Space, num_classes: int, resolution_scale: float, state: Mapping[str, Tensor]
+    ) -> Supernet:
+        """A finished supernet with the weights `state`, which it takes as they are and does not train."""
+        relaxed = any(name.startswith("relaxation.") for name in state)
+        net = cls(space, num_classes, resolution_scale=resolution_scale, seed=None, relaxed=relaxed)
+        net.load_state_dict(dict(state), assign=True)
+        net.requires_grad_(False)
+        net.rank_positions()
+        return net
+
+    def rank_positions(self) -> None:
+        """Rank positions by the trained logits: of a stage that keeps d of its positions, the d most important stay.
+
+        The largest network is what it was. Without logits the first ones stay, as always before this is called.
+        """
+        found = self.relaxation.importance() if self.relaxation is not None else {}
+        self._ranks = {stage: ranking(importance) for stage, importance in found.items()}
 
     def lower(self, arch: Arch) -> list[Layer]:
         """Layers of `arch` at the training resolution and number of classes."""
-        known = self._lowered.get(arch.id)
-        if known is None:
-            slots = self.space.lower(arch, scale=self.resolution_scale, classes=self.num_classes)
-            known = self._lowered[arch.id] = layers_of(slots)
-            if len(self._lowered) > CACHED_ARCHS:
-                self._lowered.popitem(last=False)
-        return known
+        slots = partial(self.space.lower, arch, scale=self.resolution_scale, classes=self.num_classes)
+        return _remembered(self._lowered, arch.id, lambda: layers_of(slots()))
 
-    def forward(self, x: Tensor, arch: Arch, momentum: float = 0.1) -> Tensor:
-        """Class scores `(B, classes)` of the subnet `arch` on images `(B, channels, H, W)`."""
-        layers = self.lower(arch)
-        x = to_resolution(x, layers[0].sizes["h"])
+    def forward(self, x: Tensor, arch: Arch | Relaxed | Thinned, momentum: float = 0.1) -> Tensor:
+        """Class scores `(B, classes)` of the subnet `arch` on images `(B, channels, H, W)`.
+
+        Raises:
+            NasError: a relaxed arch without logits, or blocks of one position that hand on different shapes.
+        """
         ops = Ops(self.training, momentum, self._together)
+        if isinstance(arch, Relaxed):
+            return self._mixed(x, arch, ops)
+        dropped = arch.dropped if isinstance(arch, Thinned) else frozenset()
+        arch = arch.arch if isinstance(arch, Thinned) else arch
+        layers = [layer for layer in self.lower(arch) if place_of(layer) not in dropped]
+        x = to_resolution(x, layers[0].sizes["h"])
+        return self._run(x, layers, ops, self._places(arch))
+
+    def _run(self, x: Tensor, layers: Sequence[Layer], ops: Ops, places: Mapping[str, str]) -> Tensor:
         for layer in layers:
-            x = self.layers[_key(layer.name)](x, layer.sizes, ops)
+            x = self._elastic(layer, places)(x, layer.sizes, ops)
         return x
+
+    def _mixed(self, x: Tensor, relaxed: Relaxed, ops: Ops) -> Tensor:
+        if self.relaxation is None:
+            raise NasError("a relaxed architecture needs a supernet with logits: Supernet(…, relaxed=True).")
+        weights = self.relaxation.weights(relaxed)
+        plan = _remembered(
+            self._relaxed,
+            relaxed.arch.id,
+            lambda: relaxed_layers(self.space, relaxed.arch, self.resolution_scale, self.num_classes),
+        )
+        first = plan[0]
+        x = x if isinstance(first, Mixture) else to_resolution(x, first.sizes["h"])
+        for step in plan:
+            if isinstance(step, Layer):
+                x = self._elastic(step, {})(x, step.sizes, ops)
+            else:
+                x = self._mixture(x, step, weights[step.choice.stage][step.choice.position], ops)
+        return x
+
+    def _mixture(self, x: Tensor, mixture: Mixture, weights: Tensor, ops: Ops) -> Tensor:
+        found = [self._run(x, layers, ops, {}) for layers in mixture.options]
+        if len({y.shape for y in found}) > 1:
+            raise NasError(
+                f"{mixture.choice.decision}: its blocks hand on different shapes, so they cannot be mixed. Give the "
+                "stage a 'downsample', which takes its stride and width."
+            )
+        total = found[0] * weights[0]
+        for y, weight in zip(found[1:], weights[1:]):
+            total = total + y * weight
+        return total
+
+    def _places(self, arch: Arch) -> dict[str, str]:
+        """Where the positions of `arch` take their weights, if not where they stand, by place."""
+        found = {}
+        for stage, ranks in self._ranks.items():
+            names = [choice.decision for choice in self.relaxation.choices[stage]] if self.relaxation else []
+            depth = sum(arch.values.get(name, IDENTITY) != IDENTITY for name in names)
+            for position, kept in enumerate(kept_positions(ranks, depth)):
+                found[f"{stage}.{position}"] = f"{stage}.{kept}"
+        return found
 
     @property
     def _together(self) -> Callable[..., Tensor] | None:
@@ -96,15 +175,30 @@ class Supernet(nn.Module):
             raise NasError(
                 f"arch {arch.id} lies outside space {self.space.name!r}; the supernet holds no weights for it."
             )
-        layers = self.lower(arch)
-        static = [self._elastic(layer).extract(layer.sizes) for layer in layers]
+        layers, places = self.lower(arch), self._places(arch)
+        static = [self._elastic(layer, places).extract(layer.sizes) for layer in layers]
         network = Network(layers, static)
         return network.train(self.training)
 
-    def _elastic(self, layer: Layer) -> Elastic:
-        module = self.layers[_key(layer.name)]
+    def _elastic(self, layer: Layer, places: Mapping[str, str]) -> Elastic:
+        place = place_of(layer)
+        module = self.layers[_key(f"{places.get(place, place)}.{layer.unit.kind}")]
         assert isinstance(module, Elastic)
         return module
+
+
+def place_of(layer: Layer) -> str:
+    """What the names of all layers of its position begin with."""
+    return layer.name.rpartition(".")[0]
+
+
+def _remembered(known: OrderedDict[str, Planned], name: str, plan: Callable[[], Planned]) -> Planned:
+    """Kept by name, the oldest given up."""
+    if name not in known:
+        known[name] = plan()
+        if len(known) > CACHED_ARCHS:
+            known.popitem(last=False)
+    return known[name]
 
 
 def _key(name: str) -> str:

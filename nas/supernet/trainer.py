@@ -19,12 +19,14 @@ from nas.supernet.checkpoint import Checkpointer
 from nas.supernet.clipping import clip_adaptively, gradients_finite
 from nas.supernet.conflict import gradient_cosine
 from nas.supernet.ema import Average
+from nas.supernet.expected_latency import ExpectedLatency
 from nas.supernet.guard import Guard
 from nas.supernet.losses import adaptive_alpha_divergence, soft_cross_entropy, teacher_target
 from nas.supernet.mixing import labels_to_targets, mix
 from nas.supernet.optim import adamw, scaled_lr
 from nas.supernet.parallel import Group
 from nas.supernet.precision import autocast, choose
+from nas.supernet.relaxed import Relaxed
 from nas.supernet.sampling.base import Subnet, SubnetSampler
 from nas.supernet.schedule import Cosine
 from nas.supernet.supernet import Supernet
@@ -71,6 +73,7 @@ class Trainer:
         folder: for checkpoints.
         teachers: networks to distil from; cross-entropy with the labels where there is none.
         group: the processes that train together, each with its part of every batch.
+        latency: expected latency of relaxed architectures, where `settings.relaxed.latency` asks for it.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Trainer:
         teachers: Sequence[nn.Module] = (),
         device: torch.device | None = None,
         group: Group | None = None,
+        latency: ExpectedLatency | None = None,
     ) -> None:
         self.group = supernet.group = group or Group()
         self.group.check(settings.batch)
@@ -101,7 +105,13 @@ class Trainer:
         self.schedule = _schedule(settings, self.cosine_steps)
         self.parameters = [p for p in supernet.parameters() if p.requires_grad]
         self.buffers = list(supernet.buffers())
-        self.optimizer = adamw(self.parameters, lr=self.schedule(0), weight_decay=settings.weight_decay)
+        self.latency = latency
+        self.logits = list(supernet.relaxation.parameters()) if supernet.relaxation is not None else []
+        logits = {id(p) for p in self.logits}
+        self.weights = [p for p in self.parameters if id(p) not in logits]
+        self.optimizer = adamw(self.weights, lr=self.schedule(0), weight_decay=settings.weight_decay)
+        if self.logits:
+            self.optimizer.add_param_group({"params": self.logits, "weight_decay": 0.0})
         self.average = Average(supernet, settings.ema, warmup=settings.ema_warmup)
         self.guard = Guard(data.classes)
         self.rng = np.random.default_rng([seed, 1])
@@ -125,9 +135,7 @@ class Trainer:
     def _step(self) -> StepReport:
         whole = self._batch()
         images, labels = (self.group.share(part) for part in whole)
-        lr = self.schedule(self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        lr = self._set_rates()
         before = [buffer.clone() for buffer in self.buffers]
         self.sampler.refresh(self.step, self.total, lambda arch: -self._cross_entropy(arch, images, labels))
         cosine = self._conflict(images, labels)
@@ -140,8 +148,10 @@ class Trainer:
             float(np.mean(losses)), gradients_finite(self.parameters), self.scaler.is_enabled()
         )
         if verdict == "ok":
-            clip_adaptively(self.parameters, self.settings.clip)
+            clip_adaptively(self.weights, self.settings.clip)
             self.scaler.step(self.optimizer)
+            if self.supernet.relaxation is not None:
+                self.supernet.relaxation.hold_back_identity(self.settings.relaxed.identity_at_most)
             self.average.update(self.supernet)
             for subnet, score in scores:
                 self.sampler.observe(subnet, score)
@@ -151,6 +161,16 @@ class Trainer:
                 self._offence(verdict)
         self.scaler.update()
         return StepReport(self.step, lr, tuple(subnets), tuple(losses), verdict != "ok", cosine)
+
+    def _set_rates(self) -> float:
+        """Learning rates of this step; that of the weights is returned. Logits have their own, 0 while they wait."""
+        lr, relaxed = self.schedule(self.step), self.settings.relaxed
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        if self.logits:
+            waiting = self.step < relaxed.warmup * self.total
+            self.optimizer.param_groups[-1]["lr"] = 0.0 if waiting else relaxed.lr
+        return lr
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         images, labels = self.data.batch(self.step)
@@ -171,12 +191,12 @@ class Trainer:
         for subnet in subnets:
             learns = subnet.role == "minimum" and bool(probabilities)
             with self.autocast():
-                scores = self.supernet(mixed, subnet.arch).float()
+                scores = self.supernet(mixed, subnet.network or subnet.arch).float()
                 if learns:
                     loss = adaptive_alpha_divergence(scores, torch.stack(probabilities).mean(0))
                 else:
                     loss = soft_cross_entropy(scores, target)
-            torch.autograd.backward(self.scaler.scale(loss))
+            torch.autograd.backward(self.scaler.scale(self._with_latency(loss, subnet)))
             if not learns:
                 probabilities.append(scores.detach().softmax(-1))
             losses.append(float(F.cross_entropy(scores.detach(), labels)) if learns else float(loss.detach()))
@@ -184,6 +204,15 @@ class Trainer:
                 wanted.append((subnet, self._score(subnet.arch, scores, images, labels)))
         scores_of_all = self.group.mean([score for _, score in wanted])
         return self.group.mean(losses), [(subnet, s) for (subnet, _), s in zip(wanted, scores_of_all)]
+
+    def _with_latency(self, loss: Tensor, subnet: Subnet) -> Tensor:
+        relaxation = self.supernet.relaxation
+        if relaxation is None or not isinstance(subnet.network, Relaxed):
+            return loss
+        relaxation.temperature.fill_(subnet.network.temperature)
+        if self.latency is None or not self.settings.relaxed.latency:
+            return loss
+        return loss + self.settings.relaxed.latency * self.latency(relaxation, subnet.arch)
 
     def _distilled(self, images: Tensor, target: Tensor) -> Tensor:
         """The teachers' target: alone if there are several, halved with the labels' if there is one."""

@@ -108,6 +108,9 @@ class Strategy(ABC):
             [self.violations, np.where(np.isnan(rows).any(axis=1), np.inf, extra)]
         )
 
+    def hear(self, importance: Mapping[str, Sequence[float]]) -> None:
+        """Told before the first `ask`: importance of each position by stage, where the supernet was trained relaxed."""
+
     def course(self) -> list[dict[str, Any]]:
         """Steps the strategy has taken, where it takes any, as plain data; they are kept with the study."""
         return []

@@ -2,7 +2,8 @@
 
 Source: EfficientFormer (Li et al. 2022, §4) and EfficientFormerV2 (Li et al. 2023, §3.3). Each step takes every
 action that makes the network smaller (one step down in an ordinal decision: depth, width, expansion, resolution;
-another operator in a categorical one) and looks at what it saves and what it loses. The loss is *evaluated*: the
+another operator in a categorical one; or V1's three, by the importance of positions) and looks at what it saves and
+what it loses. The loss is *evaluated*: the
 change of the mean cross-entropy on held-out images, finer than steps of top-1. If some actions lose nothing, the one
 that saves most is taken; else the one that loses least per saved unit of the cost (V1), or per gain of the
 mobile-efficiency score `MES = Π (M_i / U_i)^(-α_i)` over parameters and the cost (V2).
@@ -17,13 +18,17 @@ import numpy as np
 
 from nas.errors import NasError
 from nas.metrics import Direction
+from nas.search.strategies.actions import ImportantActions, all_actions
 from nas.search.strategies.base import Cheap, Floats, Strategy
 from nas.space.batch import ArchBatch, concatenate
+from nas.space.choices import heaviest
 from nas.space.space import Space
 
 LOSS, PARAMS = "loss", "params"
 Rule = Literal["latency", "mes"]
 RULES = ("latency", "mes")
+Actions = Literal["all", "importance"]
+ACTIONS = ("all", "importance")
 
 
 class Slimming(Strategy):
@@ -33,14 +38,16 @@ class Slimming(Strategy):
     minimised, the first of which is what actions save, and the evaluator's cross-entropy.
 
     Args:
-        start: preset to start from; "" starts from the largest value of each ordinal decision.
-        step: by how many values an action moves an ordinal decision.
+        start: preset to start from; "" starts from the largest value of each ordinal decision, with the block that
+            its space lists last at each position that chooses one.
+        step: by how many values an action moves an ordinal decision, or how many positions it takes at once.
+        actions: `all` decisions, or `importance`: the three of V1, for supernets that were trained relaxed.
         rule: `latency`: loss per saved cost (V1); `mes`: loss per gain of MES (V2).
         size_unit, cost_unit, size_power, cost_power: constants of MES; the defaults are the paper's, for
             parameters and milliseconds.
 
     Raises:
-        NasError: no cheap objective to minimise, an unknown rule, or no such preset.
+        NasError: no cheap objective to minimise, an unknown rule or set of actions, or no such preset.
     """
 
     observes = (LOSS, PARAMS)
@@ -54,6 +61,7 @@ class Slimming(Strategy):
         cheap: Cheap | None = None,
         start: str = "",
         step: int = 1,
+        actions: Actions = "all",
         rule: Rule = "latency",
         size_unit: float = 3e6,
         cost_unit: float = 1.0,
@@ -63,16 +71,23 @@ class Slimming(Strategy):
         super().__init__(space, directions, seed=seed, cheap=cheap)
         if rule not in RULES:
             raise NasError(f"slimming: the rule is 'latency' or 'mes', not {rule!r}.")
+        if actions not in ACTIONS:
+            raise NasError(f"slimming: the actions are 'all' or 'importance', not {actions!r}.")
         if step < 1:
             raise NasError(f"slimming: step is {step}; a whole number from 1 on is needed.")
         self.step, self.rule = step, rule
         self._units, self._powers = (size_unit, cost_unit), (size_power, cost_power)
         self.current = self._first(start)
         self.trajectory: list[dict[str, Any]] = []
+        self._of_importance = actions == "importance"
+        self._important: ImportantActions | None = None
         self._rows: dict[int, int] = {}
         self._loss: Floats = np.zeros(0)
         self._params: Floats = np.zeros(0)
         self._finished = False
+
+    def hear(self, importance: Mapping[str, Sequence[float]]) -> None:
+        self._important = ImportantActions(self.space, importance, self.step) if importance else None
 
     def propose(self, n: int) -> ArchBatch:
         """What is still to be evaluated before the next step."""
@@ -86,6 +101,11 @@ class Slimming(Strategy):
         """
         if self.cheap is None:
             raise NasError("slimming needs a cost that follows from the architecture: --device, or macs:min.")
+        if self._of_importance and self._important is None:
+            raise NasError(
+                "slimming by importance needs a supernet that was trained with train.sampler.name=relaxed; "
+                "search.options.actions=all needs none."
+            )
         batch = self._wanted().without(self._asked)
         batch = batch[np.arange(min(n, len(batch)))]
         self._asked = np.union1d(self._asked, batch.hashes)
@@ -141,8 +161,7 @@ class Slimming(Strategy):
             if start not in self.space.presets:
                 raise NasError(f"slimming: space {self.space.name!r} has no preset {start!r}.")
             return self.space.encode([self.space.presets[start]])
-        top = np.array([len(d) - 1 if d.kind == "ordinal" else 0 for d in self.space.decisions])
-        return self.space.repair(ArchBatch(self.space, top[None, :]))
+        return heaviest(self.space)
 
     def _wanted(self) -> ArchBatch:
         """The current architecture and every action on it that saves."""
@@ -152,23 +171,9 @@ class Slimming(Strategy):
         return concatenate([self.current, actions]).unique() if len(actions) else self.current
 
     def _actions(self) -> ArchBatch:
-        codes = self.current.codes.astype(np.int64)[0]
-        active = self.space.active(self.current.codes)[0]
-        changed = []
-        for index, decision in enumerate(self.space.decisions):
-            if not active[index]:
-                continue
-            lower = [max(int(codes[index]) - self.step, 0)]
-            others = [code for code in range(len(decision)) if code != codes[index]]
-            for code in lower if decision.kind == "ordinal" else others:
-                if code != codes[index]:
-                    row = codes.copy()
-                    row[index] = code
-                    changed.append(row)
-        if not changed:
-            return self.current[np.arange(0)]
-        batch = self.space.repair(ArchBatch(self.space, np.array(changed))).unique()
-        return batch[np.flatnonzero(self._cost(batch) < self._cost(self.current)[0])]
+        important = self._important if self._of_importance else None
+        batch = all_actions(self.current, self.step) if important is None else important(self.current)
+        return batch[np.flatnonzero(self._cost(batch) < self._cost(self.current)[0])] if len(batch) else batch
 
     def _cost(self, batch: ArchBatch) -> Floats:
         assert self.cheap is not None

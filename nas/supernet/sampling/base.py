@@ -9,9 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from nas.space.batch import Arch
+from nas.supernet.relaxed import Relaxed
 from nas.supernet.sampling.bank import Scorer
+from nas.supernet.thinned import Thinned
 
-Role = Literal["explored", "exploited", "minimum", "largest"]
+Role = Literal["explored", "exploited", "minimum", "largest", "relaxed"]
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,14 @@ class Subnet:
         role: how it was chosen; the `minimum` (or the smallest) learns from the others.
         level: index of its level, or -1 where the sampler has none.
         preferred: whether the preference rule chose it among candidates.
+        network: what is run in its place, relaxed or with blocks dropped; None: `arch` itself.
     """
 
     arch: Arch
     role: Role
     level: int = -1
     preferred: bool = False
+    network: Relaxed | Thinned | None = None
 
 
 class SubnetSampler(ABC):

@@ -122,6 +122,8 @@ class ComplexitySampler(SubnetSampler):
         steps_per_epoch: int = 0,
     ) -> None:
         super().__init__(rng)
+        if subnets < 2:
+            raise NasError(f"train.sampler.subnets={subnets}: 2 at least, of which the smallest is one.")
         self.space, self.levels, self.subnets, self.policy = space, levels, subnets, policy
         self.settings, self.steps_per_epoch = banks, steps_per_epoch
         self.source = LevelSource(space, levels)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from nas.costs.counts import plan_for
+from nas.errors import NasError
 from nas.space.batch import Arch
 from nas.space.space import Space
 from nas.supernet.sampling.base import Subnet, SubnetSampler
 from nas.supernet.sampling.levels import Levels
+from nas.supernet.thinned import droppable, thin
 
 EXTREME_DRAWS = 4096
 
@@ -25,17 +27,27 @@ class UniformSampler(SubnetSampler):
 
 
 class SandwichSampler(SubnetSampler):
-    """The largest, `subnets - 2` random ones, and the smallest, which learns from the others."""
+    """The largest, `subnets - 2` random ones, and the smallest, which learns from the others.
 
-    def __init__(self, space: Space, subnets: int, rng: np.random.Generator) -> None:
+    Args:
+        drop_path: probability with which a step leaves out each block of the largest that can be.
+    """
+
+    def __init__(self, space: Space, subnets: int, rng: np.random.Generator, drop_path: float = 0.0) -> None:
         super().__init__(rng)
-        self.space, self.subnets = space, subnets
+        if subnets < 2:
+            raise NasError(
+                f"train.sampler.subnets={subnets}: a sandwich has 2 at least, largest and smallest."
+            )
+        self.space, self.subnets, self.drop_path = space, subnets, drop_path
         self.smallest, self.largest = extremes(space)
+        self._places = droppable(space, self.largest) if drop_path else []
 
     def draw(self, step: int, total: int) -> list[Subnet]:
         middle = self.space.sample(max(self.subnets - 2, 0), rng=self.rng)
+        thinned = thin(self.largest, self._places, self.drop_path, self.rng) if self.drop_path else None
         return [
-            Subnet(self.largest, "largest"),
+            Subnet(self.largest, "largest", network=thinned),
             *[Subnet(arch, "explored") for arch in middle],
             Subnet(self.smallest, "minimum"),
         ]
