@@ -70,14 +70,11 @@ class _Worker:
         set_threads(plan.settings)
         data = load_run_data(plan)
         scale = plan.settings.train.resolution_scale
-        supernet = Supernet(plan.space, data.classes, resolution_scale=scale, seed=None)
         with warnings.catch_warnings():
             # The arrays lie in the machine's object store, shared by its workers and read-only; nobody writes.
             warnings.simplefilter("ignore")
             state = {name: torch.from_numpy(array) for name, array in weights.items()}
-        supernet.load_state_dict(state, assign=True)
-        for parameter in supernet.parameters():
-            parameter.requires_grad_(False)
+        supernet = Supernet.loaded(plan.space, data.classes, scale, state)
         self._space = plan.space
         self._evaluator = supernet_evaluator(plan, TrainedSupernet(supernet, card), data)
 
