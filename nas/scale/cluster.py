@@ -74,7 +74,8 @@ def _explained(address: str, error: str) -> str:
     first = error.strip().splitlines()[0] if error.strip() else "no reason given"
     if address.startswith("ray://"):
         hint = (
-            'Addresses with ray:// need pip install "ray[client]" here and on the head, and its client port.'
+            'Addresses with ray:// need pip install "ray[client]" here and on the head, its client port, and the '
+            "cluster's token where it asks for one (RAY_AUTH_MODE=token)."
         )
     elif address == LOCAL:
         hint = "Ray could not start on this machine; `nas doctor` may say more."
