@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from nas.latency.coverage import KnownUnits
-    from nas.latency.report import Errors, Report
+    from nas.latency.report import Errors, KindReport, Report
 
 
 def error_cells(errors: Errors | None) -> list[str]:
@@ -28,19 +28,38 @@ def percent(share: float | None, digits: int = 1) -> str:
 def kind_table(report: Report) -> Table:
     """What a predictor's levels know of each kind of unit."""
     table = new_table(
-        "kind", "units", "within ±10 %", "mean error", "in the 90 % interval", "just outside", "by kernels"
+        "kind",
+        "units",
+        "within ±10 %",
+        "mean error",
+        "in the 90 % interval",
+        "just outside",
+        "between values",
+        "by kernels",
     )
-    for kind in sorted({*report.kinds, *report.kernels.errors}):
+    for kind in sorted({*report.kinds, *report.kernels.errors, *report.kernels.timed}):
         about, left_out = report.kinds.get(kind), report.kernels.errors.get(kind)
+        timed = report.kernels.timed.get(kind)
+        errors = about.errors if about else timed.errors if timed else None
         table.add_row(
             kind,
-            f"{about.errors.units:,}" if about else "",
-            *error_cells(about.errors if about else None),
+            f"{errors.units:,}" if errors else "",
+            *error_cells(errors),
             percent(about.coverage if about else None),
             error_cells(about.outside if about else None)[1],
+            _worst_gap(about),
             error_cells(left_out)[1],
         )
     return table
+
+
+def _worst_gap(about: KindReport | None) -> str:
+    """Mean error of units whose value of the hardest size was never fitted, and the size."""
+    gaps = {size: gap.errors.mean for size, gap in about.gaps.items() if gap.errors} if about else {}
+    if not gaps:
+        return ""
+    worst = max(gaps, key=lambda size: gaps[size])
+    return f"{percent(gaps[worst])} ({worst})"
 
 
 def sentences(report: Report) -> Iterator[str]:

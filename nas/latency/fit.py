@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from nas.errors import NasError
+from nas.latency.few import by_kernels, timed_by_kernels
 from nas.latency.fit_kind import fit_kind
 from nas.latency.kernel_model import fit_kernel_model
 from nas.latency.model import TreeOptions
@@ -48,7 +49,8 @@ def fit_predictor(
 
     Args:
         table: timed units. Kinds with three or more get trees (with fewer than two units per fold every unit is
-            left out in turn); all units together get a kernel model, which times any unit of any block.
+            left out in turn), but with fewer than 20 only if those are less far off than the kernel model; all
+            units together get that, and it times any unit of any block.
         name: the predictor's name.
         data: where the times come from.
         folds: of the cross-validation.
@@ -76,9 +78,12 @@ def fit_predictor(
         if len(rows) >= LEAST_UNITS
     }
     transfer, held = _transferred(units, like)
+    few = {} if transfer else by_kernels(units, fitted, _LEAST_OWN)
+    for kind in few:
+        fitted.pop(kind, None)
     for kind, one in list(fitted.items()):
-        few = len(one.held.true) < _LEAST_OWN
-        if kind in held and (few or _mean_error(held[kind]) <= one.report.errors.mean):
+        too_few = len(one.held.true) < _LEAST_OWN
+        if kind in held and (too_few or _mean_error(held[kind]) <= one.report.errors.mean):
             del fitted[kind]
             continue
         held[kind] = one.held
@@ -90,10 +95,10 @@ def fit_predictor(
         seed=seed,
         trees=trees.numbers(),
         libraries={"xgboost": xgboost.__version__, "numpy": np.__version__},
-        errors=_errors(held),
-        coverage=float(np.mean(np.concatenate([one.inside for one in held.values()]))) if held else None,
+        errors=_errors([*held.values(), *few.values()]),
+        coverage=_coverage([*held.values(), *few.values()]),
         kinds={kind: one.report for kind, one in fitted.items()},
-        kernels=fit_kernel_model(units),
+        kernels=fit_kernel_model(units).model_copy(update={"timed": timed_by_kernels(few)}),
         spread=fit_spread(held, list(spaces.values()), seed, free),
         transfer=transfer.report if transfer else None,
     )
@@ -114,13 +119,16 @@ def _mean_error(held: HeldOut) -> float:
     return Errors.of(held.true, held.predicted).mean
 
 
-def _errors(held: Mapping[str, HeldOut]) -> Errors | None:
+def _errors(held: Sequence[HeldOut]) -> Errors | None:
     if not held:
         return None
-    every = held.values()
     return Errors.of(
-        np.concatenate([one.true for one in every]), np.concatenate([one.predicted for one in every])
+        np.concatenate([one.true for one in held]), np.concatenate([one.predicted for one in held])
     )
+
+
+def _coverage(held: Sequence[HeldOut]) -> float | None:
+    return float(np.mean(np.concatenate([one.inside for one in held]))) if held else None
 
 
 def _with_residual(

@@ -8,8 +8,8 @@ the device never ran takes the slowest comparable rate, never zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -62,10 +62,12 @@ class KernelModel:
     Attributes:
         rates: ms per amount of each term of `kernel_terms`.
         log_half: half the width of the 90 % interval of `log(true / predicted)`.
+        timed: the same by kind of unit, for kinds of which units were timed.
     """
 
     rates: Mapping[str, float]
     log_half: float
+    timed: Mapping[str, float] = field(default_factory=dict)
 
     def rate(self, term: str) -> float:
         """ms per amount of a term; for one never fitted the slowest of its class, or else of all comparable."""
@@ -83,7 +85,7 @@ class KernelModel:
 
     def predict(self, kind: str, rows: IntArray) -> UnitTimes:
         """Times of units of any kind, `estimated`, sizes of shape `(n, k)`."""
-        ms, factor = self.ms(kind, rows), np.exp(self.log_half)
+        ms, factor = self.ms(kind, rows), np.exp(self.timed.get(kind, self.log_half))
         codes = np.full(len(rows), CODES["estimated"], dtype=np.uint8)
         return UnitTimes(ms, codes, ms / factor, ms * factor)
 
@@ -104,6 +106,24 @@ def fit_kernel_model(units: Units) -> KernelReport:
     return KernelReport(
         rates=_rates(units), errors=errors, log_half=_log_half(ratios), coverage=_coverage(ratios)
     )
+
+
+def leave_units_out(units: Units, kinds: Collection[str]) -> dict[str, FloatArray]:
+    """Times in ms of all units of these kinds, each by rates fitted to all units but itself.
+
+    Args:
+        units: sizes `(n, k)` and ms `(n,)` by kind of unit; at least two units.
+        kinds: of which units are left out.
+    """
+    found = {}
+    for kind in kinds:
+        rows, ms = units[kind]
+        found[kind] = np.empty(len(ms))
+        for index in range(len(ms)):
+            rest = {**units, kind: (np.delete(rows, index, axis=0), np.delete(ms, index))}
+            rates = _rates({name: part for name, part in rest.items() if len(part[1])})
+            found[kind][index] = KernelModel(rates, 0.0).ms(kind, rows[[index]])[0]
+    return found
 
 
 def _coverage(ratios: Mapping[str, FloatArray]) -> float | None:

@@ -73,7 +73,10 @@ class Predictor:
     @property
     def kernels(self) -> KernelModel:
         """The model of last resort."""
-        return KernelModel(self.report.kernels.rates, self.report.kernels.log_half)
+        about = self.report.kernels
+        return KernelModel(
+            about.rates, about.log_half, {kind: one.log_half for kind, one in about.timed.items()}
+        )
 
     def predict(self, kind: str, rows: IntArray) -> UnitTimes:
         """Times of units of any kind, sizes of shape `(n, k)`, by the first level that knows each.

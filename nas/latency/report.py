@@ -134,6 +134,18 @@ class KindReport(_Part):
     sha256: str
 
 
+class TimedByKernels(_Part):
+    """A kind of which units were timed, too few for trees that would be less far off than the kernel model.
+
+    Attributes:
+        errors: every unit left out in turn.
+        log_half: half the width of the 90 % interval of `log(true / predicted)`, from those.
+    """
+
+    errors: Errors
+    log_half: float
+
+
 class KernelReport(_Part):
     """The kernel model: what is left for units that neither the table nor the trees know.
 
@@ -143,12 +155,14 @@ class KernelReport(_Part):
         log_half: half the width of the 90 % interval of `log(true / predicted)`, from those.
         coverage: share of the units, every kind weighing the same, inside the interval that the other kinds
             give; None with fewer than two kinds.
+        timed: kinds that it times although units of them were timed; of all others' errors is `log_half`.
     """
 
     rates: dict[str, float]
     errors: dict[str, Errors]
     log_half: float
     coverage: float | None
+    timed: dict[str, TimedByKernels] = {}
 
 
 class SpreadReport(_Part):
@@ -214,10 +228,11 @@ class TransferReport(_Part):
         sources: folders of the other predictors, inside this one's.
         kinds: kinds of unit with an offset of their own.
         mean, scale: of the features.
-        intercept, weights: of the correction `log(ms / geometric mean of the sources)`.
+        shares: of the sources in the geometric mean that is corrected, adding up to 1.
+        intercept, weights: of the correction `log(ms / weighted geometric mean of the sources)`.
         units: timed units it was fitted on.
         errors: every unit left out in turn.
-        log_half: half the width of the 90 % interval of `log(true / predicted)`, from those.
+        log_half: by kind, half the width of the 90 % interval of `log(true / predicted)`, from those.
         unseen_log_half: the same for kinds of which no unit was timed, from kinds left out in turn.
         coverage: share of the units inside the interval that the others give.
     """
@@ -226,11 +241,12 @@ class TransferReport(_Part):
     kinds: list[str]
     mean: list[float]
     scale: list[float]
+    shares: list[float]
     intercept: float
     weights: list[float]
     units: int
     errors: Errors
-    log_half: float
+    log_half: dict[str, float]
     unseen_log_half: float
     coverage: float
 

@@ -1,8 +1,9 @@
 """Few-shot transfer: a new device from a few timed units and the predictors of others.
 
-`log ms = mean over sources of log p + correction`. The correction is a ridge regression on an offset per kind of
-unit, on how the sources differ (which mixes them) and on the unit's work, drawn to one factor for all units. Its error
-is that of units left out one at a time; for a kind of which no unit was timed, of kinds left out one at a time.
+`log ms = Σ share · log p + correction`: a weighted mean of the sources, and a ridge regression on an offset per kind of
+unit, on how the sources differ (which mixes them) and on the unit's work, drawn to one factor for all units
+(`nas.latency.mixture`). Its error is that of units left out one at a time; for a kind of which no unit was timed, of
+kinds left out one at a time.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.latency.kernel_model import kernel_terms
+from nas.latency.mixture import Mixture, fit_mixture, predict_left_out
 from nas.latency.report import Errors, TransferReport
-from nas.latency.ridge import Ridge, fit_ridge, predict_left_out
+from nas.latency.ridge import Ridge
 from nas.latency.rows import IntArray
-from nas.latency.statistics import NORMAL, log_ratio, student_quantile, upper_quantile
+from nas.latency.shrunk import half_widths
+from nas.latency.statistics import NORMAL, log_ratio, student_quantile
 from nas.latency.times import CODES, FloatArray, UnitTimes
 from nas.latency.validation import HeldOut
 
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
 
 Units = Mapping[str, tuple[IntArray, FloatArray]]
 LEAST_UNITS = 5
-_STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 _KIND, _MIX, _WORK = 3.0, 1.0, 1.0
 _FOLDS = 60
 
@@ -52,9 +55,10 @@ class Transfer:
         times = [source.predict(kind, rows) for source in self.sources]
         line = Ridge(np.array(about.mean), np.array(about.scale), about.intercept, np.array(about.weights))
         logs = np.stack([np.log(time.ms) for time in times], axis=1)
-        ms = np.exp(logs.mean(axis=1) + line.predict(_features(kind, rows, logs, about.kinds)))
+        mixture = Mixture(np.array(about.shares), line)
+        ms = np.exp(mixture.predict(_features(kind, rows, logs, about.kinds), logs))
         codes = np.max([time.provenance for time in times], axis=0)
-        half = np.full(len(rows), about.log_half if kind in about.kinds else about.unseen_log_half)
+        half = np.full(len(rows), about.log_half.get(kind, about.unseen_log_half))
         if kind not in about.kinds:
             codes = np.full(len(rows), CODES["estimated"])
         unsure = np.max([_half(time) for time in times], axis=0)
@@ -78,31 +82,30 @@ def fit_transfer(units: Units, sources: Sequence[Predictor]) -> tuple[Transfer, 
         return None
     of_kind = np.repeat(kinds, [len(units[kind][1]) for kind in kinds])
     parts = {kind: _logs(kind, units[kind][0], sources) for kind in kinds}
-    base = np.concatenate([parts[kind].mean(axis=1) for kind in kinds])
-    target = np.log(ms) - base
+    logs, target = np.concatenate([parts[kind] for kind in kinds]), np.log(ms)
     features = np.concatenate([_features(kind, units[kind][0], parts[kind], kinds) for kind in kinds])
     penalty = _penalty(features, len(kinds), len(sources))
-    line = fit_ridge(features, target, penalty, _STRENGTHS)
-    predicted = np.exp(base + predict_left_out(features, target, penalty, _STRENGTHS, _FOLDS))
-    ratios = np.abs(log_ratio(ms, predicted))
+    mixture = fit_mixture(features, logs, target, penalty)
+    line = mixture.line
+    predicted = np.exp(predict_left_out(features, logs, target, penalty, _FOLDS))
     # A unit like none of the few that were timed is further off than those are from each other.
     doubt = float(np.sqrt(1 + line.parameters / len(ms)))
-    log_half = doubt * upper_quantile(ratios)
-    inside = ratios <= [doubt * upper_quantile(np.delete(ratios, index)) for index in range(len(ratios))]
+    log_half, inside = half_widths(log_ratio(ms, predicted), of_kind, doubt)
     report = TransferReport(
         sources=[source.report.name for source in sources],
         kinds=kinds,
         mean=line.mean.tolist(),
         scale=line.scale.tolist(),
+        shares=mixture.shares.tolist(),
         intercept=line.intercept,
         weights=line.weights.tolist(),
         units=len(ms),
         errors=Errors.of(ms, predicted),
         log_half=log_half,
-        unseen_log_half=max(log_half, _unseen(features, target, penalty, of_kind)),
+        unseen_log_half=max(*log_half.values(), _unseen(features, logs, target, penalty, of_kind)),
         coverage=float(inside.mean()),
     )
-    sigma = predicted * log_half / NORMAL
+    sigma = predicted * np.array([log_half[kind] for kind in of_kind]) / NORMAL
     held = {
         kind: HeldOut(units[kind][0], *(part[of_kind == kind] for part in (ms, predicted, sigma, inside)))
         for kind in kinds
@@ -110,14 +113,17 @@ def fit_transfer(units: Units, sources: Sequence[Predictor]) -> tuple[Transfer, 
     return Transfer(report, sources), held
 
 
-def _unseen(features: FloatArray, target: FloatArray, penalty: FloatArray, of_kind: np.ndarray) -> float:
+def _unseen(
+    features: FloatArray, logs: FloatArray, target: FloatArray, penalty: FloatArray, of_kind: NDArray[np.str_]
+) -> float:
     """Half the 90 % interval of the logarithm for a kind that was left out as a whole."""
     squares = []
     for kind in np.unique(of_kind):
         held_out = of_kind == kind
         if (~held_out).sum() >= LEAST_UNITS - 1 and held_out.any():
-            line = fit_ridge(features[~held_out], target[~held_out], penalty, _STRENGTHS)
-            squares.append(float(np.mean((target[held_out] - line.predict(features[held_out])) ** 2)))
+            mixture = fit_mixture(features[~held_out], logs[~held_out], target[~held_out], penalty)
+            predicted = mixture.predict(features[held_out], logs[held_out])
+            squares.append(float(np.mean((target[held_out] - predicted) ** 2)))
     if not squares:
         return float(np.log(2))
     return student_quantile(len(squares)) * float(np.sqrt(np.mean(squares)))
