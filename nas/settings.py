@@ -219,6 +219,9 @@ WHY: dict[str, str] = {
     "train.conflict_every": "measured for the report; the paper's code does not",
     "train.warmup": "a share of the run that is more than a few steps",
     "train.ema": "an average over 6,700 steps would be the initial weights",
+    "train.relaxed.lr": "so few steps need larger ones",
+    "train.weight_decay": "that of the embedded recipe of every space",
+    "train.clip": "that of the embedded recipe of every space",
     "train.ema_warmup": "the average follows the first steps at once: min(d, (1+t)/(10+t))",
 }
 
@@ -238,8 +241,13 @@ def make_settings(
     data = deepcopy(RECIPES[recipe])
     for layer in layers:
         _merge(data, layer)
+    changes: dict[str, Any] = {}
     for assignment in assignments:
-        _merge(data, _nested(assignment))
+        _merge(changes, _nested(assignment))
+    search = data.get("search", {})
+    if changes.get("search", {}).get("strategy", search.get("strategy")) != search.get("strategy"):
+        search["options"] = {}  # they are the other strategy's
+    _merge(data, changes)
     try:
         return RunSettings.model_validate(data)
     except ValidationError as error:

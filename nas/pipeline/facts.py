@@ -44,14 +44,16 @@ def distribution(space: Space) -> dict[str, dict[str, float]]:
     return found
 
 
-def deviations(settings: RunSettings) -> list[list[Any]]:
-    """Training settings that differ from the paper's recipe: key, paper, here, why."""
-    paper = make_settings("paper").train.model_dump()
+def deviations(settings: RunSettings, space: Space) -> list[list[Any]]:
+    """Training settings that differ from the recipe of the space's paper: key, paper, here, why."""
+    paper = make_settings("paper", [space.recipes.get("paper", {})]).train.model_dump()
     changed = differences(paper, settings.train.model_dump())
     shown = {"steps": f"{paper['epochs']} epochs"}
+    unused = ("epochs", "cooldown_epochs") if settings.train.steps else ()
     return [
         [f"train.{key}", shown.get(key, there), here, WHY.get(f"train.{key}", "")]
         for key, (there, here) in changed.items()
+        if key not in unused
     ]
 
 

@@ -278,7 +278,7 @@ def _trained(
         f"data {data.name}: {data.count('train'):,} training, {data.count('search'):,} search and "
         f"{data.count('test'):,} test images, {data.classes} classes"
     )
-    changed = deviations(plan.settings)
+    changed = deviations(plan.settings, plan.space)
     for key, paper, here, why in changed:
         reporter.say(
             f"  differs from the paper's recipe: {key} {paper} -> {here}{f' ({why})' if why else ''}"

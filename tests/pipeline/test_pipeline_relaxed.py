@@ -1,0 +1,124 @@
+"""Whole runs with relaxed supernets: trained, slimmed by importance, stopped, resumed, used again."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nas
+from nas.errors import NasError
+from nas.pipeline.facts import deviations
+from nas.pipeline.run import run
+from nas.pipeline.training import Interrupted
+from nas.settings import make_settings
+from nas.supernet.trainer import Trainer
+
+ROOT = Path(__file__).parents[2]
+SPACE = """
+version: 1
+name: operators
+input: {resolution: 64, classes: 10}
+stages:
+  stem: {block: conv_norm, stride: 2, width: A.width, kernel: 3, act: relu}
+  A:
+    block: {values: [identity, mb4d], per: block}
+    depth: 3
+    width: [4, 8]
+  B:
+    block: {values: [identity, mb4d, mb3d], per: block}
+    stride: 2
+    downsample: {block: conv_norm, kernel: 3}
+    depth: 3
+    width: [8, 12, 16]
+    heads: 2
+    qk_dim: 4
+  head: {block: dual_head}
+rules:
+  - A.block[0] != 'identity' and B.block[0] != 'identity'
+  - >-
+    (B.block[0] != 'mb3d' or B.block[1] != 'mb4d') and (B.block[1] != 'mb3d' or B.block[2] != 'mb4d')
+recipes:
+  embedded:
+    train: {sampler: {name: relaxed, subnets: 1}}
+    search: {strategy: slimming, options: {actions: importance}}
+"""
+SMALL = (
+    "threads=1", "train.steps=6", "train.batch=8", "train.resolution_scale=0.125", "train.checkpoint_every=2",
+    "train.conflict_every=0", "evaluate.recalibrate=1", "evaluate.final_recalibrate=1", "evaluate.images=32",
+    "search.batch=4",
+)  # fmt: skip
+
+
+@pytest.fixture
+def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "operators.yaml"
+    path.write_text(SPACE)
+    return path
+
+
+def course(name: str) -> list[dict[str, Any]]:
+    study = nas.load_study(name)
+    return [data for _, data in study.storage.series(study.row.id, "course")]
+
+
+def test_a_run_is_resumed_to_the_same_walk(space: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(space, settings=SMALL, study_name="whole", constraints=["macs<=0.6M"], n_trials=100)
+    steps = course("whole")
+    costs = [step["cost"] for step in steps]
+    assert len(steps) > 3 and costs[-1] <= 6e5 < costs[-2]
+    assert all(before > after for before, after in pairwise(costs))
+    facts = nas.load_study("whole").row.facts
+    assert 0 < facts["sampler"]["identity"] < 0.9 and facts["sampler"]["temperature"] == pytest.approx(0.5)
+
+    steps_of = Trainer.steps
+
+    def stopped(self: Trainer) -> Any:
+        for report in steps_of(self):
+            yield report
+            if self.step == 5:
+                raise Interrupted
+
+    monkeypatch.setattr(Trainer, "steps", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(space, settings=SMALL, study_name="stopped", constraints=["macs<=0.6M"], n_trials=100)
+    monkeypatch.setattr(Trainer, "steps", steps_of)
+    run(space, settings=SMALL, study_name="stopped", constraints=["macs<=0.6M"], n_trials=100, resume=True)
+    assert course("stopped") == steps
+
+    other = (*SMALL, "train.sampler.name=uniform")
+    run(space, settings=other, study_name="again", supernet="whole", constraints=["macs<=0.6M"], n_trials=100)
+    assert course("again") == steps
+    run(space, settings=SMALL, study_name="other", supernet="whole", strategy="random", n_trials=4)
+    assert len(nas.load_study("other").trials()) == 4
+
+
+def test_what_a_relaxed_run_needs(space: Path) -> None:
+    with pytest.raises(NasError, match="nothing to relax"):
+        run(Path(__file__).with_name("small.yaml"), settings=["train.sampler.name=relaxed"])
+    with pytest.raises(NasError, match="name one with --device"):
+        run(space, settings=["train.relaxed.latency=0.1"])
+    with pytest.raises(NasError, match=r"sampler\.name=relaxed"):
+        run(space, settings=[*SMALL, "train.sampler.name=uniform"], study_name="plain")
+
+
+def test_another_strategy_does_not_inherit_options() -> None:
+    layer = {"search": {"strategy": "slimming", "options": {"step": 4}}}
+    kept = make_settings("embedded", [layer], ["search.options.rule=mes"]).search
+    assert kept.options == {"step": 4, "rule": "mes"}
+    other = make_settings(
+        "embedded", [layer], ["search.options.population=20", "search.strategy=nsga2"]
+    ).search
+    assert other.options == {"population": 20}
+
+
+def test_deviations_are_from_the_papers_own_recipe() -> None:
+    space = nas.load_space(ROOT / "spaces" / "efficientformer.yaml")
+    settings = make_settings("embedded", [space.recipes["embedded"]])
+    found = {key: (paper, here) for key, paper, here, _ in deviations(settings, space)}
+    assert "train.sampler.name" not in found and "train.sampler.subnets" not in found
+    assert found["train.steps"] == ("300 epochs", 110)
+    assert all(why for key, _, _, why in deviations(settings, space) if not key.startswith("train.sampler"))
