@@ -28,14 +28,19 @@ def spread_out(uses: Mapping[str, Use], known: LatencyTable, count: int) -> list
     Args:
         uses: the space's units by kind.
         known: units that need not be timed.
-        count: number of units that should be known in the end, those of `known` included.
+        count: number of these units that should be known in the end, those of `known` included.
     """
     shares = _shares(uses, count)
     chosen = {}
     for kind, use in uses.items():
         at = use.find(known.rows(kind)) if kind in known.kinds else np.zeros(0, dtype=np.int64)
         chosen[kind] = [(kind, _row(use, index)) for index in _farthest(use, at, shares[kind])]
-    return _by_turns(chosen)[: max(count - len(known), 0)]
+    return _by_turns(chosen)[: max(count - known_units(uses, known), 0)]
+
+
+def known_units(uses: Mapping[str, Use], known: LatencyTable) -> int:
+    """How many of the space's units a table has; it may have other spaces' too."""
+    return sum(len(use.find(known.rows(kind))) for kind, use in uses.items() if kind in known.kinds)
 
 
 def most_useful(uses: Mapping[str, Use], known: LatencyTable, predict: Predict, count: int) -> list[Key]:

@@ -1,7 +1,7 @@
 """The folder that profiling writes: a device, whole after every batch.
 
 `device.yaml`, `table.csv`, `networks.csv`, `predictor/`, and `profiling.json` with the sentinel's baseline, by which
-times of different days are made comparable.
+times of different days are made comparable, and where the spaces of the networks were read from.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class DeviceFolder:
         path: the folder.
         table, networks: what is timed so far.
         baseline: the sentinel's time in ms when profiling began, or None.
+        spaces: name or path that each space profiled here was read from, by the space's name.
     """
 
     def __init__(self, path: Path, name: str, identity: Identity, date: str, notes: str = "") -> None:
@@ -74,8 +75,10 @@ class DeviceFolder:
             NasError: another device lies there (shows the difference), or its files are wrong.
         """
         self.path, self.name, self.identity, self._date, self._notes = path, name, identity, date, notes
-        self.table, self.networks, self.baseline = LatencyTable({}), NetworkTable(), None
-        self._state: dict[str, Any] = {}
+        self.table, self.networks = LatencyTable({}), NetworkTable()
+        self.baseline: float | None = None
+        self.spaces: dict[str, str] = {}
+        self._sentinel = ""
         if (path / "device.yaml").exists():
             self._refuse_another(validate(load_document(path / "device.yaml"), DeviceFile))
         if (path / TABLE).exists():
@@ -83,7 +86,7 @@ class DeviceFolder:
         if (path / NETWORKS).exists():
             self.networks = NetworkTable.read(path / NETWORKS)
         if (path / STATE).exists():
-            self.baseline = self._read_state()
+            self._read_state()
 
     @property
     def source(self) -> str:
@@ -96,9 +99,18 @@ class DeviceFolder:
         Raises:
             NasError: the folder cannot be written.
         """
-        self.baseline = baseline
-        state = {"sentinel": sentinel, "sentinel_ms": baseline}
-        write_atomically(self.path / STATE, json.dumps(state, indent=1) + "\n")
+        self.baseline, self._sentinel = baseline, sentinel
+        self._write_state()
+
+    def remember(self, space: str, source: str) -> None:
+        """Keep where a space was read from, once the baseline is known.
+
+        Raises:
+            NasError: the folder cannot be written.
+        """
+        if self.spaces.get(space) != source:
+            self.spaces[space] = source
+            self._write_state()
 
     def save(self, table: LatencyTable, networks: NetworkTable) -> None:
         """Keep what is timed so far; the folder is a valid device from then on.
@@ -179,11 +191,17 @@ class DeviceFolder:
                 f"table; give another --name or --output."
             )
 
-    def _read_state(self) -> float:
+    def _write_state(self) -> None:
+        state = {"sentinel": self._sentinel, "sentinel_ms": self.baseline, "spaces": self.spaces}
+        write_atomically(self.path / STATE, json.dumps(state, indent=1) + "\n")
+
+    def _read_state(self) -> None:
         path = self.path / STATE
         try:
-            return float(json.loads(path.read_text())["sentinel_ms"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            state = json.loads(path.read_text())
+            self.baseline, self._sentinel = float(state["sentinel_ms"]), str(state["sentinel"])
+            self.spaces = {str(name): str(source) for name, source in state.get("spaces", {}).items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise NasError(
                 f"{path}: not what profiling wrote ({type(error).__name__}: {error}). Delete it, and the sentinel is "
                 f"timed anew."

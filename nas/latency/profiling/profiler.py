@@ -7,8 +7,9 @@ every batch, and the same call goes on where it was stopped.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,9 +17,10 @@ from nas.errors import NasError
 from nas.latency.fit import fit_predictor
 from nas.latency.network_table import NetworkTable
 from nas.latency.predictor import Predictor
-from nas.latency.profiling.choice import most_useful, spread_out
+from nas.latency.profiling.choice import known_units, most_useful, spread_out
 from nas.latency.profiling.exports import Exports, Wanted, discard
-from nas.latency.profiling.folder import DeviceFolder
+from nas.latency.profiling.folder import STATE, DeviceFolder
+from nas.latency.profiling.others import spaces_of
 from nas.latency.profiling.sentinel import timing_of
 from nas.latency.profiling.targets.base import Burst, Target
 from nas.latency.profiling.timing import NETWORK, SENTINEL, Timing
@@ -41,6 +43,7 @@ _NETWORK_SHARE = 0.35  # of a budget, at most, goes to whole networks
 _FIRST_SHARE = 0.5  # of a budget, at most, goes to the first units, so that networks are timed too
 _FEW_NETWORKS = 15  # that a network-level error is believed of
 _ROUNDS_OF_NETWORKS = 3
+_FIRST_OVER_READY = 3  # a batch has some three times as many exports and bursts as getting ready
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,8 @@ class Limits:
 
     Attributes:
         seconds: of this call, exports and fits included; None: no limit.
-        units: units in the table; None: all of the space's.
-        networks: whole networks to time.
+        units: units of the space in the table; None: all of them.
+        networks: whole networks of the space to time.
         error: mean error of networks, or of units weighed by use if no networks are timed, as a fraction.
     """
 
@@ -93,14 +96,19 @@ class Profiler:
     _longest: dict[bool, float] = field(default_factory=dict)
     _fit_seconds: float = 0.0
     _failed: dict[str, str] = field(default_factory=dict)
+    _spaces: Mapping[str, Space] = field(default_factory=dict)
+    _ready_seconds: float = 0.0
 
     def run(self) -> Predictor | None:
         """Profile until a limit is reached; the predictor, or None if it was stopped early.
 
         Raises:
-            NasError: the target is gone or throttled, or files cannot be written; what was timed is kept.
+            NasError: the target is gone or throttled, files cannot be written, or the budget ended before
+                anything was timed; what was timed is kept.
         """
         timing = self._timing()
+        self.folder.remember(self.space.name, self.source)
+        self._spaces = spaces_of(self.folder, self.space, self.reporter.warn)
         archs = spread_networks(self.space, self.limits.networks, self.seed + 1)
         predictor: Predictor | None = None
         fitted_on = (-1, -1)
@@ -119,14 +127,26 @@ class Profiler:
             if over or (self._size == before and part == self.limits.networks):
                 break
         self._tell_failures()
+        if predictor is None and self.limits.seconds is not None and not self.stop():
+            raise NasError(self._too_short(self.limits.seconds))
         return predictor
 
     @property
     def _size(self) -> tuple[int, int]:
         return len(self.folder.table), len(self.folder.networks)
 
+    @property
+    def _networks(self) -> int:
+        """How many networks of this space are timed."""
+        return sum(space == self.space.name for space, _ in self.folder.networks.entries)
+
     def _timing(self) -> Timing:
-        known = self.folder.baseline
+        begun, known = time.monotonic(), self.folder.baseline
+        if known is None and any(self._size):
+            self.reporter.warn(
+                f"{self.folder.path / STATE} is not there: the sentinel is timed anew, so that drift between the times "
+                f"already in the tables and those of now cannot be taken out"
+            )
         timing = timing_of(
             self.target,
             self.exports,
@@ -137,14 +157,25 @@ class Profiler:
         )
         if known is None:
             self.folder.start(timing.drift.baseline, SENTINEL)
+        self._ready_seconds = time.monotonic() - begun
         return timing
+
+    def _too_short(self, seconds: float) -> str:
+        first = _FIRST_OVER_READY * self._ready_seconds
+        enough = 10 * math.ceil(max(self._ready_seconds + first, 2 * seconds) / 10 + 1)
+        return (
+            f"the budget of {seconds:g} s ended before anything was timed: getting ready took "
+            f"{self._ready_seconds:.1f} s, and a first batch of {UNITS_AT_ONCE} units takes about {first:.0f} s more. "
+            f"Give --budget {enough}s or more; a few minutes make a useful table."
+        )
 
     def _next_units(self, predictor: Predictor | None) -> list[Key]:
         known = self.folder.table
         most = self.limits.units if self.limits.units is not None else sum(map(_count, self.uses.values()))
+        here = known_units(self.uses, known)
         keys = spread_out(self.uses, known, min(FIRST_ROUND, most))
         if not keys and predictor is not None:
-            room = min(max(int(_GROWTH * len(known)), UNITS_AT_ONCE), most - len(known))
+            room = min(max(int(_GROWTH * here), UNITS_AT_ONCE), most - here)
             keys = most_useful(self.uses, known, predictor.predict, max(room, 0))
         return [key for key in keys if format_signature(*key) not in self._failed]
 
@@ -209,7 +240,7 @@ class Profiler:
             data=self.folder.data(),
             seed=self.seed,
             networks=self.folder.networks if len(self.folder.networks) else None,
-            spaces={self.space.name: self.space},
+            spaces=self._spaces,
             like=list(self.like) or None,
         )
         self.folder.keep(predictor)
@@ -219,7 +250,7 @@ class Profiler:
     def _reached(self, predictor: Predictor | None, number: int) -> bool:
         if predictor is None:
             return False
-        units, networks = self._size
+        units, networks = len(self.folder.table), self._networks
         residual = predictor.report.residual
         weighed = unit_error(predictor, self.uses)
         said = (
@@ -244,7 +275,7 @@ class Profiler:
 
     def _first_cost_too_much(self) -> bool:
         spent = time.monotonic() - self._begun
-        wanted = self.limits.networks > len(self.folder.networks)
+        wanted = self.limits.networks > self._networks
         return wanted and self.limits.seconds is not None and spent > _FIRST_SHARE * self.limits.seconds
 
     def _networks_cost_too_much(self) -> bool:
@@ -259,7 +290,9 @@ class Profiler:
 
 def unit_error(predictor: Predictor, uses: dict[str, Use]) -> float | None:
     """Mean held-out error of units as a fraction, each kind weighing what it takes of a network's time."""
-    kinds = predictor.report.kinds
+    by_trees, by_kernels = predictor.report.kinds, predictor.report.kernels.timed
+    kinds = {kind: one.errors for kind, one in by_kernels.items()}
+    kinds |= {kind: about.errors for kind, about in by_trees.items()}
     if not kinds:
         return predictor.report.errors.mean if predictor.report.errors else None
     weights = {
@@ -268,9 +301,7 @@ def unit_error(predictor: Predictor, uses: dict[str, Use]) -> float | None:
         if kind in kinds
     }
     total = sum(weights.values())
-    return (
-        sum(weight * kinds[kind].errors.mean for kind, weight in weights.items()) / total if total else None
-    )
+    return sum(weight * kinds[kind].mean for kind, weight in weights.items()) / total if total else None
 
 
 def _count(use: Use) -> int:
