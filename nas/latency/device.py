@@ -177,8 +177,12 @@ class Device:
         return network_latency(self.units, space.lower(batch), 1)
 
 
-def load_device(name_or_path: str | Path) -> Device:
+def load_device(name_or_path: str | Path, *, with_predictor: bool = True) -> Device:
     """A device by name, or in a folder.
+
+    Args:
+        name_or_path: of the device.
+        with_predictor: False leaves its predictor unread, for fitting another to its times.
 
     Raises:
         NasError: no such device (lists the known ones), or its predictor is damaged.
@@ -189,7 +193,7 @@ def load_device(name_or_path: str | Path) -> Device:
     file = validate(document, DeviceFile)
     table = LatencyTable.read(folder / file.table) if file.table else None
     try:
-        predictor = _predictor(folder, file.predictor) if file.predictor else None
+        predictor = _predictor(folder, file.predictor) if file.predictor and with_predictor else None
     except NasError as error:
         raise document.error(["predictor"], str(error)) from None
     networks = NetworkTable.read(folder / file.networks) if file.networks else NetworkTable()

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from nas.cli.device import app as devices
 from nas.cli.predictor import app
 from nas.errors import NasError
+from nas.latency.device import load_device
 from nas.latency.predictor import load_predictor
 from nas.space.load import load_space
 
@@ -106,3 +108,19 @@ def test_a_predictor_of_units_carries_its_own_devices(tmp_path: Path) -> None:
     done = RUN.invoke(app, ["evaluate", "pixel6", "--table", str(lut), "--like", "x.csv"])
     assert isinstance(done.exception, NasError) and "--like belongs to --archs" in str(done.exception)
     assert load_predictor("pixel6").report.name == "pixel6"
+
+
+def test_times_of_a_device_whose_predictor_is_unreadable_can_be_fitted_again(tmp_path: Path) -> None:
+    lut, folder = tmp_path / "lut.json", tmp_path / "board"
+    lut.write_text(json.dumps(LUT))
+    done = RUN.invoke(devices, ["import", "nn-meter", str(lut), "--name", "board", "--output", str(folder)])
+    assert done.exit_code == 0, done.exception
+    (folder / "device.yaml").write_text((folder / "device.yaml").read_text() + "predictor: predictor\n")
+    (folder / "predictor").mkdir()
+    (folder / "predictor/report.json").write_text("{}")
+    with pytest.raises(NasError, match="Fit it again"):
+        load_device(folder)
+    command = ["fit", "board", "--device", str(folder), "--output", str(folder / "predictor")]
+    done = RUN.invoke(app, command)
+    assert done.exit_code == 0, done.exception
+    assert load_device(folder).kinds == ["ffn"]
