@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +105,21 @@ def test_importance_must_be_there(space: Space) -> None:
     assert search.ask(4).ids == heaviest(space).ids
     with pytest.raises(NasError, match="'all' or 'importance'"):
         strategy("slimming", space, ("max", "min"), actions="some")
+
+
+def test_the_course_names_blocks_by_stage(space: Space) -> None:
+    def cheap(batch: ArchBatch) -> tuple[np.ndarray, np.ndarray]:
+        size = batch.codes.sum(axis=1).astype(float)
+        return np.stack([np.full(len(batch), np.nan), size], axis=1), np.zeros(len(batch))
+
+    search = strategy("slimming", space, ("max", "min"), cheap=cheap, actions="importance", step=2)
+    search.hear(_importance())
+    while len(search.course()) < 3:
+        batch = search.ask(8)
+        values = cheap(batch)[0][:, 1]
+        told = {"loss": np.ones(len(batch)), "params": values}
+        search.tell(batch, np.stack([-values, values], axis=1), None, told)
+    runs = r"\d+ mb[34]d( \+ \d+ mb[34]d)?"
+    part = rf"S[1-4]( {runs} → {runs}|\.width \d+ → \d+)"
+    for step in search.course()[1:]:
+        assert re.fullmatch(rf"{part}(, {part})*", step["action"]), step["action"]

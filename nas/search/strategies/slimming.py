@@ -12,6 +12,7 @@ mobile-efficiency score `MES = Π (M_i / U_i)^(-α_i)` over parameters and the c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +22,7 @@ from nas.metrics import Direction
 from nas.search.strategies.actions import ImportantActions, all_actions
 from nas.search.strategies.base import Cheap, Floats, Strategy
 from nas.space.batch import ArchBatch, concatenate
-from nas.space.choices import heaviest
+from nas.space.choices import IDENTITY, choices_of, heaviest
 from nas.space.space import Space
 
 LOSS, PARAMS = "loss", "params"
@@ -225,9 +226,18 @@ class Slimming(Strategy):
         return np.asarray(np.prod([(amount / unit) ** -power for amount, unit, power in parts], axis=0))
 
     def _difference(self, before: ArchBatch, after: ArchBatch) -> str:
-        old, new = before.to_dicts()[0], after.to_dicts()[0]
+        old, new = self._shown(before), self._shown(after)
         names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
         return ", ".join(f"{name} {old.get(name, '–')} → {new.get(name, '–')}" for name in names)
+
+    def _shown(self, arch: ArchBatch) -> dict[str, Any]:
+        """Values by name; the blocks of a stage that chooses them by position are one entry, `4 mb4d + 2 mb3d`."""
+        values: dict[str, Any] = arch.to_dicts()[0]
+        for stage, choices in choices_of(self.space).items():
+            blocks = [str(values.pop(choice.decision, IDENTITY)) for choice in choices]
+            runs = [(name, len(list(run))) for name, run in groupby(blocks) if name != IDENTITY]
+            values[stage] = " + ".join(f"{count} {name}" for name, count in runs)
+        return values
 
     def _record(self, arch: ArchBatch, row: int, what: str, saved: float) -> dict[str, Any]:
         return {
