@@ -114,13 +114,16 @@ def test_published_resolutions_that_neither_fit_nor_interval_saw(phone: str, sha
     assert np.concatenate(narrow).mean() < 0.6
 
 
-def test_shipped_predictors_know_their_gaps() -> None:
-    for phone in ("pixel1", "pixel4", "pixel6", "xiaomi11"):
-        for kind, about in load_predictor(phone).report.kinds.items():
-            for size, gap in about.gaps.items():
-                assert (gap.values[0], gap.values[-1]) == about.ranges[size]
-                if gap.coverage is not None and gap.errors is not None and gap.errors.units > 50:
-                    assert 0.85 <= gap.coverage <= 0.97, (phone, kind, size)
+@pytest.mark.parametrize("phone", ["pixel1", "pixel4", "pixel6", "xiaomi11"])
+def test_shipped_predictors_know_their_gaps(phone: str) -> None:
+    """Each value's interval from the others' errors: 90 % where there are many values, some less where few."""
+    for kind, about in load_predictor(phone).report.kinds.items():
+        assert "h" in about.gaps, kind
+        for size, gap in about.gaps.items():
+            assert (gap.values[0], gap.values[-1]) == about.ranges[size]
+            many = len(gap.values) > 6 and about.errors.units > 500
+            if many:
+                assert gap.coverage is not None and 0.85 <= gap.coverage <= 0.97, (kind, size)
 
 
 def _table(rows: IntArray) -> LatencyTable:
