@@ -85,7 +85,10 @@ class InheritedAccuracy:
 
 
 def recalibrate(network: Network, batches: Iterator[Tensor]) -> None:
-    """Replace batch-norm statistics by the cumulative mean over `batches` of images."""
+    """Replace batch-norm statistics by the cumulative mean over `batches` of images, if there are any."""
+    if not list(network.buffers()):
+        network.eval()
+        return
     for buffer in network.buffers():
         buffer.zero_()  # a statistic that is not finite would survive even a momentum of 1
     network.train()

@@ -41,6 +41,7 @@ class Field:
         words: for a worded field, the allowed words; its size is the word's index.
         low, high: smallest and largest allowed number.
         odd: whether only odd numbers are allowed.
+        strided: whether a block with a stride reads it.
         about: what it is, for messages and documentation.
     """
 
@@ -49,6 +50,7 @@ class Field:
     low: int = 1
     high: int = 1_000_000
     odd: bool = False
+    strided: bool = True
     about: str = ""
 
     def problem(self, value: object) -> str | None:

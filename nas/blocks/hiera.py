@@ -58,7 +58,9 @@ class UnitAttention(Unit):
             default="width", about="of the stage's last block; another: the next width, early"
         ),
         "heads": Field(about="attention heads"),
-        "scope": Field(default="mask_unit", words=SCOPES, about="which tokens attend to each other"),
+        "scope": Field(
+            default="mask_unit", words=SCOPES, strided=False, about="which tokens attend to each other"
+        ),
         "pool_scope": Field(default="mask_unit", words=SCOPES, about="scope of a pool: the stage's before"),
     }
     keys = ("h", "w", "cin", "cout", "stride", "windows", "heads")

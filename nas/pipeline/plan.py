@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from nas.space.space import Space
 
 Floats = NDArray[np.float64]
 RUNS = Path("nas-runs")
+NAME = re.compile(r"[A-Za-z][\w.-]*")
 PROBE = 20_000
 
 
@@ -124,7 +126,7 @@ def make_plan(
     metrics = CheapMetrics(space, loaded, latency_table)
     accuracy_table = _accuracy_table(accuracy, space)
     texts = settings.objectives or ["accuracy:max", *_cost_objectives(space, metrics)]
-    constraints = [*settings.constraints, *_required(space, requirements)]
+    constraints = [*_written_out(space, settings.constraints), *_required(space, requirements)]
     plan = RunPlan(
         space=space,
         settings=settings,
@@ -189,6 +191,15 @@ def _expanded(texts: Sequence[str], metrics: CheapMetrics) -> list[str]:
         plain = text.strip().startswith("latency") and not text.strip().startswith("latency@")
         found += [text.replace("latency", name, 1) for name in metrics.latency_names] if plain else [text]
     return found
+
+
+def _written_out(space: Space, constraints: Sequence[str]) -> list[str]:
+    """Constraints, those that are names of the space's requirements replaced by what these demand."""
+    texts: list[str] = []
+    for constraint in constraints:
+        named = NAME.fullmatch(constraint.strip()) is not None
+        texts += _required(space, [constraint.strip()]) if named else [constraint]
+    return texts
 
 
 def _required(space: Space, names: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from nas.space.expression import Expression
 from nas.space.stage import Chosen, Const, Suffix
 
 Condition = str | None
+NEVER = "0 == 1"
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,13 @@ class Users:
     Attributes:
         stage: whose depth counts.
         min_depth: blocks that are always there.
+        strided: whether the stage's first block has a stride.
         part, chosen, names, depth: the part, its choice of block, all its block names, and its positions.
     """
 
     stage: str
     min_depth: int
+    strided: bool = False
     part: str = ""
     chosen: Const | Chosen | Suffix | None = None
     names: tuple[str, ...] = ()
@@ -36,9 +39,19 @@ class Users:
         """The same stage, with a part's choice of block."""
         return replace(self, part=part, chosen=chosen, names=tuple(names), depth=depth)
 
-    def condition(self, takers: Sequence[str], position: int | None = None) -> Condition:
-        """Whether a block of `takers` stands at `position`, or anywhere for None."""
-        there = self._there(position or 0)
+    def condition(
+        self, takers: Sequence[str], position: int | None = None, strides: bool = True
+    ) -> Condition:
+        """Whether a block of `takers` stands at `position`, or anywhere for None.
+
+        Args:
+            strides: whether a block with a stride counts.
+        """
+        first = 1 if self.strided and not strides else 0
+        place = first if position is None else position
+        if not first <= place < self.depth:
+            return NEVER
+        there = self._there(place)
         taken = None if len(takers) == len(self.names) else self._taken(takers, position)
         return " and ".join(f"({part})" for part in (there, taken) if part) or None
 

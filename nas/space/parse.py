@@ -79,7 +79,8 @@ class Parser:
         own = {k: v for k, v in raw.items() if k not in ("depth", "stride", "downsample")}
         if downsample is not None:
             before = self._downsample(key, name, downsample, own, low)
-        body = self._part(key, name, own, high, low, Users(name, low))
+        strided = stride != 1 and downsample is None
+        body = self._part(key, name, own, high, low, Users(name, low, strided))
         self._check_stride([*key, "stride"], stride, before or body)
         return Stage(name, body, depth, low, high, stride, before)
 
@@ -137,7 +138,7 @@ class Parser:
             full = f"{name}.{field}"
             source = self._field([*key, field], full, fields[field], raw.get(field), depth, users, takers)
             sources[field] = self.sources[full] = source
-            self.effects.own.setdefault(full, users.condition(takers))
+            self.effects.own.setdefault(full, users.condition(takers, strides=fields[field].strided))
         return Part(name, chosen, blocks, sources)
 
     def _block(self, key: Key, name: Any) -> Block:
@@ -211,7 +212,7 @@ class Parser:
             self._check_values(key, choice.values, spec)
         for position in range(depth) if choice.per_block else [None]:
             own = name if position is None else f"{name}[{position}]"
-            self.add(key, own, choice, users.condition(takers, position))
+            self.add(key, own, choice, users.condition(takers, position, spec.strided))
         return Chosen(name, choice.per_block)
 
     def _word(self, key: Key, raw: Any, spec: Field, name: str) -> Source:

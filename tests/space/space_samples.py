@@ -11,7 +11,7 @@ import numpy as np
 from nas.space import Arch, Space, load_space
 
 FOLDER = Path(__file__).parent / "spaces"
-NETWORKS = ("operators", "suffix", "optional", "predicates", "layouts", "single")
+NETWORKS = ("operators", "suffix", "optional", "predicates", "layouts", "single", "pools")
 ENUMERABLE = (*NETWORKS, "rules")
 
 

@@ -21,7 +21,7 @@ stages:
 """
 
 
-LARGE = ("efficientformer", "efficientformer_v2")
+LARGE = ("efficientformer", "efficientformer_v2", "turbovit")
 
 
 @pytest.mark.parametrize("space", [*map(small, NETWORKS), *map(load_space, LARGE)], ids=lambda s: s.name)

@@ -15,12 +15,12 @@ from nas.space import load_space
 from nas.supernet.deploy import deployed
 from nas.supernet.network import Network, build
 
-NAMES = ("elasticvit", "efficientformer", "efficientformer_v2")
+SCALES = {"elasticvit": 0.125, "efficientformer": 0.125, "efficientformer_v2": 0.125, "turbovit": 64 / 224}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCALES)
 def test_deployed_networks_answer_the_same(name: str) -> None:
-    net = shaken(load_space(name), classes=10, scale=0.125)
+    net = shaken(load_space(name), classes=10, scale=SCALES[name])
     generator = torch.Generator().manual_seed(0)
     for arch in net.space.sample(3, seed=5):
         network = net.extract(arch)
