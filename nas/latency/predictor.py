@@ -62,13 +62,16 @@ class Predictor:
             others = ", ".join(report.transfer.sources)
             said = f"XGBoost block model transferred from {others} by {report.transfer.units} units"
             how = "left out in turn"
+        elif not report.data.units:
+            return f"kernel model, no unit timed{self._networks()}"
         else:
             said, how = "XGBoost block model", f"{report.folds}-fold"
         said += f", {how}: {report.errors}" if report.errors else ", its error unknown"
-        if report.residual:
-            about = report.residual
-            said += f"; {about.errors.units} measured networks, left out: {about.errors}"
-        return said
+        return said + self._networks()
+
+    def _networks(self) -> str:
+        about = self.report.residual
+        return f"; {about.errors.units} measured networks, left out: {about.errors}" if about else ""
 
     @property
     def kernels(self) -> KernelModel:
