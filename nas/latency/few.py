@@ -11,9 +11,12 @@ from nas.latency.kernel_model import Units, leave_units_out
 from nas.latency.report import Errors, TimedByKernels
 from nas.latency.shrunk import half_widths
 from nas.latency.statistics import NORMAL, log_ratio
+from nas.latency.times import FloatArray
 from nas.latency.validation import HeldOut
 
 _LEAST_ERRORS = 9  # that a 90 % interval is taken from
+_LEAST_OWN = 5  # units of a kind below which its trees are not asked: their left-out errors are luck
+_CLEARLY = 0.8  # of the trees' error, which suffers more from each unit left out
 
 
 def by_kernels(units: Units, fitted: Mapping[str, FittedKind], enough: int) -> dict[str, HeldOut]:
@@ -32,8 +35,7 @@ def by_kernels(units: Units, fitted: Mapping[str, FittedKind], enough: int) -> d
     if sum(len(units[kind][1]) for kind in asked) < _LEAST_ERRORS:
         return {}
     predicted = leave_units_out(units, asked)
-    errors = {kind: Errors.of(units[kind][1], predicted[kind]).mean for kind in asked}
-    chosen = [kind for kind in asked if kind not in fitted or errors[kind] < fitted[kind].report.errors.mean]
+    chosen = [kind for kind in asked if _better(units[kind][1], predicted[kind], fitted.get(kind))]
     ratios = {kind: log_ratio(units[kind][1], predicted[kind]) for kind in asked}
     of_kind = np.repeat(asked, [len(ratios[kind]) for kind in asked])
     half, inside = half_widths(np.concatenate(list(ratios.values())), of_kind)
@@ -43,6 +45,13 @@ def by_kernels(units: Units, fitted: Mapping[str, FittedKind], enough: int) -> d
         )
         for kind in chosen
     }
+
+
+def _better(ms: FloatArray, by_kernels: FloatArray, by_trees: FittedKind | None) -> bool:
+    """Whether the kernel model's times of left-out units are the better ones."""
+    if by_trees is None or len(ms) < _LEAST_OWN:
+        return True
+    return Errors.of(ms, by_kernels).mean < _CLEARLY * by_trees.report.errors.mean
 
 
 def timed_by_kernels(held: Mapping[str, HeldOut]) -> dict[str, TimedByKernels]:

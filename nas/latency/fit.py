@@ -49,8 +49,8 @@ def fit_predictor(
 
     Args:
         table: timed units. Kinds with three or more get trees (with fewer than two units per fold every unit is
-            left out in turn), but with fewer than 20 only if those are less far off than the kernel model; all
-            units together get that, and it times any unit of any block.
+            left out in turn), but with fewer than five, or with fewer than 20 where it is clearly less far off,
+            they are left to the kernel model; all units together get that, and it times any unit of any block.
         name: the predictor's name.
         data: where the times come from.
         folds: of the cross-validation.
