@@ -22,10 +22,11 @@ from nas.latency.evidence import (
     leave_values_out,
 )
 from nas.latency.fit import fit_predictor
+from nas.latency.gaps import LeftOut, interval_between
 from nas.latency.metric_array import MetricArray
 from nas.latency.model import TreeOptions
 from nas.latency.predictor import Predictor
-from nas.latency.report import DataFacts, Errors
+from nas.latency.report import DataFacts, Errors, KindReport
 from nas.latency.table import LatencyTable
 
 PHONES = ("pixel1", "pixel4", "pixel6", "xiaomi11")
@@ -80,8 +81,10 @@ def value_rows(phone: str, table: LatencyTable, predictor: Predictor) -> list[Ro
             trees = TreeOptions(monotone=tuple(predictor.report.kinds[kind].monotone))
             units, ms = table.rows(kind), table.times(kind).ms
             for size in sizes:
-                left_out = leave_values_out(kind, units, ms, size, trees)
-                found.extend((one, held_share(predictor, kind, one)) for one in left_out)
+                left_out = list(leave_values_out(kind, units, ms, size, trees))
+                found.extend(
+                    (one, held_share(predictor.report.kinds[kind], left_out, one)) for one in left_out
+                )
         for edge, where in ((False, "between others"), (True, "smallest or largest")):
             some = [(one, share) for one, share in found if one.edge == edge]
             errors = Errors.of(
@@ -95,11 +98,28 @@ def value_rows(phone: str, table: LatencyTable, predictor: Predictor) -> list[Ro
     return rows
 
 
-def held_share(predictor: Predictor, kind: str, one: ValueLeftOut) -> float:
-    """Share of the truth inside the interval that the predictor would state: the wider one at an edge."""
-    about = predictor.report.kinds[kind]
-    low, high = (about.outside_interval if one.edge else about.interval).ends(one.predicted)
+def held_share(about: KindReport, found: list[ValueLeftOut], one: ValueLeftOut) -> float:
+    """Share of the truth inside the interval stated of a value the fit never saw.
+
+    Between others it is that of the other values left out, or the usual one where that is wider; at an edge the one
+    outside the fitted range.
+    """
+    low, high = about.interval.ends(one.predicted)
+    others = [other for other in found if not other.edge and other.value != one.value]
+    between = not one.edge and len(others) > 1
+    stated = interval_between(joined_values(others)) if between else about.outside_interval
+    ends = stated.ends(one.predicted)
+    low, high = np.minimum(low, ends[0]), np.maximum(high, ends[1])
     return float(((low <= one.true) & (one.true <= high)).mean())
+
+
+def joined_values(found: list[ValueLeftOut]) -> LeftOut:
+    """Several values left out, each a group of its own."""
+    return LeftOut(
+        np.repeat(np.arange(len(found)), [len(one.true) for one in found]),
+        np.concatenate([one.true for one in found]),
+        np.concatenate([one.predicted for one in found]),
+    )
 
 
 def hold_networks(table: LatencyTable, count: int, seed: int) -> NetworksLeftOut:
