@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nas.scale.workers import Workers
 
 TRUSTED_TAU = 0.5
+COLLAPSED = 0.8
 
 
 def run(
@@ -300,6 +301,8 @@ def _trained(
 
 def _sampler_warnings(facts: dict[str, float], reporter: Reporter) -> list[str]:
     """Whether the method acted: shares of exploited draws and of draws that the preference rule chose."""
+    if "identity" in facts:
+        return _identity_warnings(facts["identity"], reporter)
     if "exploited" not in facts:
         return []
     reporter.say(
@@ -311,6 +314,17 @@ def _sampler_warnings(facts: dict[str, float], reporter: Reporter) -> list[str]:
         "performance-aware sampling did not act: no draw was exploited, or none was chosen by preference."
     )
     reporter.warn(f"{warning} Smaller banks or more steps are needed.")
+    return [warning]
+
+
+def _identity_warnings(identity: float, reporter: Reporter) -> list[str]:
+    reporter.say(
+        f"relaxed training: identity has {identity:.0%} of the probability, on average over positions"
+    )
+    if identity < COLLAPSED:
+        return []
+    warning = "the relaxed supernet collapsed to identity: its importances say little."
+    reporter.warn(f"{warning} A longer train.relaxed.warmup or a lower train.relaxed.lr helps.")
     return [warning]
 
 

@@ -11,7 +11,8 @@ import pytest
 import nas
 from nas.errors import NasError
 from nas.pipeline.facts import deviations
-from nas.pipeline.run import run
+from nas.pipeline.progress import Silent
+from nas.pipeline.run import _sampler_warnings, run
 from nas.pipeline.training import Interrupted
 from nas.settings import make_settings
 from nas.supernet.trainer import Trainer
@@ -103,6 +104,27 @@ def test_what_a_relaxed_run_needs(space: Path) -> None:
         run(space, settings=["train.relaxed.latency=0.1"])
     with pytest.raises(NasError, match=r"sampler\.name=relaxed"):
         run(space, settings=[*SMALL, "train.sampler.name=uniform"], study_name="plain")
+
+
+class Heard(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def warn(self, text: str) -> None:
+        self.said.append(f"warning: {text}")
+
+
+def test_a_collapse_to_identity_is_said() -> None:
+    heard = Heard()
+    assert _sampler_warnings({"identity": 0.3, "temperature": 0.5}, heard) == []
+    assert "30%" in heard.said[0] and len(heard.said) == 1
+    (warning,) = _sampler_warnings({"identity": 0.85, "temperature": 0.5}, heard)
+    assert "collapsed to identity" in warning and heard.said[-1].startswith("warning")
 
 
 def test_another_strategy_does_not_inherit_options() -> None:
