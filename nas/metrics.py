@@ -43,3 +43,10 @@ class Metric:
         if self.detail:
             data["detail"] = self.detail
         return data
+
+
+def holds(predicted: Metric, measured: Metric) -> bool:
+    """Whether a prediction's interval holds a measured value; one without an interval has to be equal."""
+    low = predicted.value if predicted.low is None else predicted.low
+    high = predicted.value if predicted.high is None else predicted.high
+    return low <= measured.value <= high

@@ -14,6 +14,7 @@ from nas.cli import (
     doctor,
     export,
     front,
+    measure,
     predictor,
     report,
     run,
@@ -41,6 +42,7 @@ app.command("front")(front.front)
 app.command("show")(show.show)
 app.command("sweep")(sweep.sweep)
 app.command("export")(export.export)
+app.command("measure")(measure.measure)
 app.command("report")(report.report)
 app.command("dashboard")(dashboard.dashboard)
 app.command("doctor")(doctor.doctor)

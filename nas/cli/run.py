@@ -77,14 +77,27 @@ def run(
             "--synchronous", help="With --ray: whole batches, the same candidates as without workers."
         ),
     ] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Time the front on the device, one made by nas device profile.")
+    ] = False,
+    via: Annotated[
+        str,
+        typer.Option(
+            help="With --measure: the way to it, ssh://user@host[:port] or adb[:serial].", metavar="WAY"
+        ),
+    ] = "",
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only the front and errors.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print all settings too.")] = False,
 ) -> None:
     """Train a supernet for SPACE, search it for the device, and store and report the front."""
+    from nas.errors import NasError
+    from nas.latency.profiling.known_device import Reach
     from nas.pipeline.progress import ConsoleReporter, Silent
     from nas.pipeline.run import run as run_study
     from nas.scale.workers import Workers
 
+    if via and not measure:
+        raise NasError("--via says how to reach the device that --measure times; give --measure too.")
     reporter = Silent() if quiet else ConsoleReporter()
     try:
         study = run_study(
@@ -112,6 +125,7 @@ def run(
             workers=None
             if ray is None
             else Workers(ray, n_workers, max_failures, not synchronous, train_workers),
+            measured=Reach(via) if measure else None,
         )
     except KeyboardInterrupt:
         again = shlex.join(["nas", *[a for a in sys.argv[1:] if a != "--resume"], "--resume"])

@@ -12,6 +12,7 @@ from nas.dashboard import pieces
 from nas.dashboard.drawn import drawing, payload
 from nas.dashboard.feed import Feed
 from nas.report.hypervolume import draw_hypervolume, hypervolume_data
+from nas.report.measured import draw_measured, measured_data
 from nas.report.predictor import draw_error, draw_predictor, predictor_data
 from nas.report.snapshot import Snapshot
 from nas.report.training import draw_loss, draw_rate, training_data
@@ -38,6 +39,14 @@ def layout() -> list[Any]:
             ),
         ),
         pieces.section(
+            "measured",
+            "Predicted and measured latency",
+            pieces.plots(
+                ("timed", "Predicted against measured latency"),
+                ("timed-other", "Predicted against measured latency on another device"),
+            ),
+        ),
+        pieces.section(
             "training",
             "Supernet training",
             pieces.plots(("loss", "Training loss by level of MACs"), ("rate", "Learning rate by step")),
@@ -50,6 +59,7 @@ def register(app: Dash, feed: Feed) -> None:
     for slug, names, make in (
         ("hypervolume", ("volume", "volume-time"), volumes),
         ("predictor", ("predicted", "error"), predictions),
+        ("measured", ("timed", "timed-other"), measured),
         ("training", ("loss", "rate"), training),
     ):
         _keep(app, feed, slug, names, make)
@@ -97,6 +107,21 @@ def predictions(snapshot: Snapshot) -> Drawn:
         payload(partial(draw_error, data), keep=keep),
         told,
     )
+
+
+def measured(snapshot: Snapshot) -> Drawn:
+    """Measured over predicted latency of the front, on at most two devices."""
+    found = measured_data(snapshot)
+    if not found:
+        return None, None, "No member of the front was timed on a device; `nas measure` does."
+    keep = f"{snapshot.study.name} {snapshot.study.epoch}"
+    told = " ".join(
+        f"{data.name}: {int(data.held.sum())} of {len(data.trials)} inside the predicted interval, mean"
+        f" absolute error {100 * data.error:.1f} %."
+        for data in found
+    )
+    first, second = (payload(partial(draw_measured, one), keep=keep) for one in (found[0], found[-1]))
+    return first, second if len(found) > 1 else None, told
 
 
 def training(snapshot: Snapshot) -> Drawn:

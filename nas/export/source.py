@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from nas.data.batches import MEAN, STD
-from nas.errors import NasError
 from nas.pipeline.load_data import LoadedData, load_run_data
 from nas.pipeline.plan import RunPlan, make_plan, study_folder
+from nas.pipeline.study_space import space_of
 from nas.pipeline.training import load, set_threads
 from nas.settings import RunSettings
 from nas.space.batch import Arch
-from nas.space.load import load_space
 from nas.supernet.network import Network, to_resolution
 
 if TYPE_CHECKING:
@@ -77,12 +76,7 @@ def source_of(study: StudyRow, values: dict[str, Any], space_file: str | None = 
     """
     from nas.accuracy.inherited import recalibrate
 
-    space = load_space(space_file or study.space)
-    if space.hash != study.space_hash:
-        raise NasError(
-            f"space {space.name!r} is no longer the one study {study.name!r} searched "
-            f"(hash {space.hash}, then {study.space_hash}). Give the file it searched with --space."
-        )
+    space, _ = space_of(study, space_file)
     settings = RunSettings.model_validate(study.config["settings"])
     owner = study.config.get("supernet") or study.name
     plan = make_plan(space, settings, supernet=owner, name=study.name)

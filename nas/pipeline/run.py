@@ -27,6 +27,7 @@ from nas.store import Storage, StudyRow, check_resumable
 from nas.study import Study
 
 if TYPE_CHECKING:
+    from nas.latency.profiling.known_device import Reach
     from nas.pipeline.load_data import LoadedData
     from nas.scale.workers import Workers
 
@@ -59,6 +60,7 @@ def run(
     verbose: bool = False,
     reporter: Reporter | None = None,
     workers: Workers | None = None,
+    measured: Reach | None = None,
 ) -> Study:
     """Search a space: train (or take) a supernet, search, re-evaluate the front, store, report.
 
@@ -77,6 +79,7 @@ def run(
         verbose: tell all settings.
         reporter: told what happens; silent by default.
         workers: Ray workers that evaluate candidates; None evaluates them here, one at a time.
+        measured: time the front on its device at the end, which is reached this way; None: do not.
 
     Returns:
         The finished study.
@@ -110,6 +113,9 @@ def run(
         storage=storage,
     )
     check_feasible(plan)
+    source = loaded.name if isinstance(space, Space) else str(space)
+    if measured is not None:
+        _check_measurable(plan, source, measured, reporter)
     set_threads(chosen)
     loaded_data = _data(plan)
     store = Storage(plan.storage)
@@ -127,9 +133,38 @@ def run(
         except NasError:
             store.set_state(study.id, "failed")
             raise
+        if measured is not None:
+            _measure(plan, source, measured, store, reporter, interrupt)
     if report:
         _report(plan, store, reporter)
     return Study(store, plan.name)
+
+
+def _check_measurable(plan: RunPlan, source: str, reach: Reach, reporter: Reporter) -> None:
+    """Reach each device once, so that a run does not fail at its end."""
+    from nas.latency.profiling.known_device import network_timing
+
+    if not plan.metrics.devices:
+        raise NasError("--measure: name the device whose latency is measured with --device.")
+    for device in plan.metrics.devices:
+        with network_timing(device, plan.space, source, reporter, reach):
+            pass
+
+
+def _measure(
+    plan: RunPlan, source: str, reach: Reach, store: Storage, reporter: Reporter, interrupt: Interrupt
+) -> None:
+    from nas.latency.profiling.known_device import network_timing
+    from nas.pipeline.measuring import measure, tell
+
+    study = store.study(plan.name)
+    for device in plan.metrics.devices:
+        with network_timing(device, plan.space, source, reporter, reach) as timing:
+            front = store.front(study.id)
+            found = measure(
+                store, study, front, device, plan.space, timing, reporter, lambda: interrupt.asked
+            )
+            tell(reporter, found)
 
 
 def _assignments(**given: Any) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nas.metrics import Metric
-from nas.report.snapshot import FINAL, Snapshot, metric_names
+from nas.metrics import Metric, holds
+from nas.report.snapshot import FINAL, LATER, MEASURED, Snapshot, metric_names
 from nas.store import Preset, TrialRow
+from nas.store.records import SEARCH
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Candidate:
         number: of its trial, None for a preset.
         metrics: of the search, or all that a preset has.
         final: those taken again at the end of the run.
+        later: those taken after the run, by stage: `retrained`, `measured`.
         cheaper: number of a cheaper trial whose accuracy interval overlaps this one's.
     """
 
@@ -31,6 +33,17 @@ class Candidate:
     metrics: Mapping[str, Metric]
     final: Mapping[str, Metric] = field(default_factory=dict)
     cheaper: int | None = None
+    later: Mapping[str, Mapping[str, Metric]] = field(default_factory=dict)
+
+    def at(self, stage: str) -> Mapping[str, Metric]:
+        """Metrics of one stage, by name."""
+        known = {SEARCH: self.metrics, FINAL: self.final, **self.later}
+        return known.get(stage, {})
+
+    def missed(self, name: str) -> bool:
+        """Whether a measured metric lies outside the interval that was predicted for it."""
+        measured, predicted = self.at(MEASURED).get(name), self.metrics.get(name)
+        return measured is not None and predicted is not None and not holds(predicted, measured)
 
 
 def of_front(snapshot: Snapshot) -> list[Candidate]:
@@ -61,6 +74,7 @@ def _of_trial(trial: TrialRow, cheaper: Any) -> Candidate:
         trial.metrics,
         trial.at(FINAL),
         None if cheaper is None else int(cheaper),
+        {stage: found for stage in LATER if (found := trial.at(stage))},
     )
 
 

@@ -16,6 +16,7 @@ from nas.report.decisions import decision_data, draw_decisions
 from nas.report.front import Panel, View, panels
 from nas.report.front_figure import draw_view
 from nas.report.hypervolume import draw_hypervolume, hypervolume_data
+from nas.report.measured import draw_measured, measured_data
 from nas.report.predictor import draw_error, draw_predictor, predictor_data
 from nas.report.snapshot import Snapshot
 from nas.report.tables import deviations_table, escaped, facts_list, front_table, sampler_list
@@ -63,6 +64,7 @@ def sections(snapshot: Snapshot) -> list[Section]:
         *([course_section] if snapshot.series["course"] else []),
         decisions_section,
         breakdown_section,
+        *([measured_section] if measured_data(snapshot) else []),
         predictor_section,
         training_section,
         conflict_section,
@@ -199,6 +201,22 @@ def breakdown_section(snapshot: Snapshot) -> Section:
         draw = partial(draw_breakdown, data)
         plots.append(_plot(draw, f"Latency by stage on {data.device}", caption=left, wide=True))
     return Section("breakdown", name, lead, plots)
+
+
+def measured_section(snapshot: Snapshot) -> Section:
+    """Predicted against measured latency of the front."""
+    plots, told = [], []
+    for data in measured_data(snapshot):
+        n, held = len(data.trials), int(data.held.sum())
+        told.append(
+            f"<code>{escaped(data.name)}</code>: {held:,} of {n:,} measured latencies lie inside the interval that was"
+            f" predicted; the mean absolute error is <strong>{percent(data.error)}</strong>."
+        )
+        plots.append(
+            _plot(partial(draw_measured, data), f"Predicted against measured {data.name}", wide=True)
+        )
+    lead = "Members of the front, timed on the device itself. " + " ".join(told)
+    return Section("measured", "Predicted and measured latency", lead, plots)
 
 
 def predictor_section(snapshot: Snapshot) -> Section:

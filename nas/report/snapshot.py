@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SERIES = ("train", "conflict", "predictor", "course")
-FINAL = "final"
+FINAL, RETRAINED, MEASURED = "final", "retrained", "measured"
+LATER = (RETRAINED, MEASURED)
+"""Stages of what is found out about a trial after its run."""
 Series = list[tuple[int, dict[str, Any]]]
 
 

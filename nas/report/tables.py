@@ -11,11 +11,13 @@ from typing import Any
 
 from nas.metrics import Metric
 from nas.report.candidates import Candidate, of_front
-from nas.report.snapshot import Snapshot
+from nas.report.snapshot import FINAL, LATER, MEASURED, Snapshot
 from nas.report.units import Scale, duration, interval, number, percent, scale_for, title
 from nas.report.words import decision_lines
+from nas.store.records import SEARCH
 
 _BANK = "bank."
+_STAGES = (SEARCH, FINAL, *LATER)
 _SHARES = {
     "exploited": "Draws taken from a memory bank",
     "preferred": "Draws chosen by the preference rule",
@@ -49,7 +51,7 @@ class Column:
 
     head: Head
     metric: str
-    final: bool
+    stage: str
     scale: Scale
 
 
@@ -102,22 +104,22 @@ def _cheapest_first(snapshot: Snapshot, members: list[Candidate]) -> list[Candid
 
 def _columns(members: Sequence[Candidate]) -> list[Column]:
     """A column for each metric that a member has, accuracies and latencies first."""
-    found: dict[tuple[str, bool], list[Metric]] = {}
-    for final in (False, True):
+    found: dict[tuple[str, str], list[Metric]] = {}
+    for stage in _STAGES:
         for member in members:
-            for name, metric in (member.final if final else member.metrics).items():
-                found.setdefault((name, final), []).append(metric)
-    retaken = {name for name, final in found if final}
-    columns = [_column(name, final, name in retaken, metrics) for (name, final), metrics in found.items()]
-    return sorted(columns, key=lambda column: (_rank(column.metric), column.final))
+            for name, metric in member.at(stage).items():
+                found.setdefault((name, stage), []).append(metric)
+    retaken = {name for name, stage in found if stage != SEARCH}
+    columns = [_column(name, stage, name in retaken, metrics) for (name, stage), metrics in found.items()]
+    return sorted(columns, key=lambda column: (_rank(column.metric), _STAGES.index(column.stage)))
 
 
-def _column(name: str, final: bool, retaken: bool, metrics: Sequence[Metric]) -> Column:
+def _column(name: str, stage: str, retaken: bool, metrics: Sequence[Metric]) -> Column:
     scale = scale_for(metrics[0].unit, [metric.value for metric in metrics])
     kinds = dict.fromkeys(metric.provenance for metric in metrics if metric.provenance != "counted")
-    stage = ("final" if final else "search") if retaken else ""
-    facts = ", ".join(part for part in (scale.axis, stage, " or ".join(kinds)) if part)
-    return Column(Head(title(name), facts), name, final, scale)
+    told = stage if retaken and stage not in kinds else ""
+    facts = ", ".join(part for part in (scale.axis, told, " or ".join(kinds)) if part)
+    return Column(Head(title(name), facts), name, stage, scale)
 
 
 def _rank(name: str) -> int:
@@ -127,12 +129,15 @@ def _rank(name: str) -> int:
 
 
 def _metric(column: Column, member: Candidate) -> Cell:
-    metric = (member.final if column.final else member.metrics).get(column.metric)
+    metric = member.at(column.stage).get(column.metric)
     if metric is None or math.isnan(metric.value):
         return Cell("–", -math.inf)
     shown = escaped(number(metric.value, metric.unit, column.scale))
     ends = interval(metric, column.scale)
-    return Cell(f"{shown} <small>{escaped(ends)}</small>" if ends else shown, float(metric.value))
+    text = f"{shown} <small>{escaped(ends)}</small>" if ends else shown
+    if column.stage == MEASURED and member.missed(column.metric):
+        text += ' <span class="note">outside the predicted interval</span>'
+    return Cell(text, float(metric.value))
 
 
 def _decisions(member: Candidate) -> Cell:

@@ -39,6 +39,10 @@ def hover(candidate: Candidate) -> str:
         lines.append(plain(f"{title(name)}: {described(metric)}"))
     for name, metric in candidate.final.items():
         lines.append(plain(f"{title(name)}, final: {described(metric)}"))
+    for stage, metrics in candidate.later.items():
+        for name, metric in metrics.items():
+            missed = "; outside the predicted interval" if candidate.missed(name) else ""
+            lines.append(plain(f"{title(name)}, {stage}: {described(metric)}{missed}"))
     if candidate.cheaper is not None:
         lines.append(f"Within the interval of the cheaper trial {candidate.cheaper}")
     decisions = [part for line in decision_lines(candidate.arch) for part in _folded(line)]

@@ -7,8 +7,6 @@ Run it on the machine that was profiled, with nothing else running. It can be in
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,22 +14,16 @@ from drawing import COLOURS, Panel, figure
 from study import Row, arguments, run, say, write_tables
 
 import nas
-from nas.errors import NasError
 from nas.files import write_atomically
 from nas.latency.arch.scores import score
 from nas.latency.device import Device, load_device
 from nas.latency.metric_array import MetricArray
 from nas.latency.network_table import NetworkTable
-from nas.latency.profiling.exports import Exports, Wanted, discard
-from nas.latency.profiling.folder import STATE
-from nas.latency.profiling.runtimes.base import runtime_of
-from nas.latency.profiling.sentinel import timing_of
-from nas.latency.profiling.targets.local import local_target
-from nas.latency.profiling.timing import NETWORK
+from nas.latency.profiling.known_device import network_timing
 from nas.latency.report import Errors
 from nas.latency.spread import sample_networks
-from nas.latency.table import Entry
 from nas.latency.times import FloatArray
+from nas.pipeline.progress import ConsoleReporter
 from nas.space.batch import Arch
 from nas.space.space import Space
 
@@ -78,61 +70,17 @@ def timed_twice(
     tables = [NetworkTable.read(path) if path.exists() else NetworkTable() for path in paths]
     keys = [(arch.space.name, arch.id) for arch in archs]
     left = [arch for arch, key in zip(archs, keys) if any(key not in table for table in tables)]
-    for done, some, entries in timings(device, source, left) if left else ():
-        for turn, (path, timed) in enumerate(zip(paths, entries)):
-            listed = [(arch.space.name, arch.values, timed[arch.id]) for arch in some]
-            tables[turn] = tables[turn].merge(NetworkTable(listed))
-            tables[turn].write(path)
-        say(f"{device.name}: {done} of {len(left)} networks")
+    if left:
+        with network_timing(device, left[0].space, source, ConsoleReporter()) as timing:
+            for start in range(0, len(left), AT_ONCE):
+                some = left[start : start + AT_ONCE]
+                for turn, timed in enumerate(timing.times(some, turns=2)):
+                    listed = [(arch.space.name, arch.values, timed[arch.id]) for arch in some]
+                    tables[turn] = tables[turn].merge(NetworkTable(listed))
+                    tables[turn].write(paths[turn])
+                say(f"{device.name}: {start + len(some)} of {len(left)} networks")
     first, second = (np.array([table[key].median_ms for key in keys]) for table in tables)
     return first, second
-
-
-def timings(
-    device: Device, source: str, archs: list[Arch]
-) -> Iterator[tuple[int, list[Arch], tuple[dict[str, Entry], dict[str, Entry]]]]:
-    """How many are done, a few archs, and their first and second times by arch id."""
-    file = device.file
-    if file.threads == "unknown":
-        raise NasError(f"{device.folder}: was not made by nas device profile; its threads are unknown.")
-    runtime = runtime_of(file.runtime.name)
-    with Exports(runtime) as exports, local_target(runtime.name, file.threads) as target:
-        facts = target.facts()
-        if (facts.hardware, facts.version) != (file.hardware, file.runtime.version):
-            raise NasError(
-                f"{device.name} was profiled on {file.hardware}, {runtime.name} {file.runtime.version}; this is "
-                f"{facts.hardware}, {facts.version}. Profile this machine first (nas device profile host)."
-            )
-        timing = timing_of(target, exports, archs[0].space, baseline=baseline(device), warn=say)
-        for start in range(0, len(archs), AT_ONCE):
-            some = archs[start : start + AT_ONCE]
-            wanted = [Wanted.network(source, arch.space.name, arch.id, arch.values) for arch in some]
-            models, failures = exports.get(wanted)
-            try:
-                turns = [timing.batch(models, NETWORK)[0] for _ in range(2)]
-            finally:
-                for model in models:
-                    discard(model)
-            first, second = (
-                {
-                    arch.id: turn[one.name].entry(device.name)
-                    for one, arch in zip(wanted, some)
-                    if one.name in turn
-                }
-                for turn in turns
-            )
-            if failures or min(len(first), len(second)) < len(some):
-                raise NasError(f"{device.name}: some networks could not be timed: {failures or 'see above'}")
-            yield start + len(some), some, (first, second)
-
-
-def baseline(device: Device) -> float:
-    """The sentinel's time in ms when the device was profiled: both are brought to the same speed."""
-    path = device.folder / STATE
-    try:
-        return float(json.loads(path.read_text())["sentinel_ms"])
-    except (OSError, ValueError, KeyError) as error:
-        raise NasError(f"{path}: {error}; profile the device again.") from None
 
 
 def predicted(device: Device, space: Space, archs: list[Arch]) -> MetricArray:

@@ -1,0 +1,105 @@
+"""Measured latency of found architectures, beside what was predicted for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nas.latency.device import Device
+from nas.latency.profiling.known_device import NetworkTiming
+from nas.latency.table import Entry
+from nas.metrics import Metric, holds
+from nas.pipeline.progress import Reporter
+from nas.space.space import Space
+from nas.store import Storage, StudyRow, TrialRow
+
+MEASURED = "measured"
+AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One trial's latency on a device.
+
+    Attributes:
+        predicted: by the device's tables and predictors as they are now.
+        measured: the median of its runs, with the interval that holds 90 % of them.
+    """
+
+    number: int
+    arch_id: str
+    predicted: Metric
+    measured: Metric
+
+    @property
+    def inside(self) -> bool:
+        """Whether the prediction's interval holds the measured median."""
+        return holds(self.predicted, self.measured)
+
+
+def measure(
+    storage: Storage,
+    study: StudyRow,
+    trials: Sequence[TrialRow],
+    device: Device,
+    space: Space,
+    timing: NetworkTiming,
+    reporter: Reporter,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Measurement]:
+    """Time trials' networks and store each as `measured` (stage `measured`); few at a time, each stored at once.
+
+    Args:
+        stop: asked between a few networks whether to end early; what was timed is kept.
+
+    Raises:
+        NasError: a network that cannot be timed, or a device that is gone; what was timed is kept.
+    """
+    name, done = latency_name(study, device), []
+    with reporter.task(f"timing on {device.name}", len(trials)) as task:
+        for start in range(0, len(trials), AT_ONCE):
+            if stop():
+                break
+            some = trials[start : start + AT_ONCE]
+            batch = space.encode([dict(trial.arch) for trial in some])
+            times = timing.times(list(batch))[0]
+            predicted = device.latency(space, batch)
+            found = [
+                Measurement(trial.number, arch_id, predicted.metric(row), _metric(times[arch_id], device))
+                for row, (trial, arch_id) in enumerate(zip(some, batch.ids))
+            ]
+            storage.add_metrics(study.id, MEASURED, {one.number: {name: one.measured} for one in found})
+            done += found
+            for _ in found:
+                task.advance()
+    return done
+
+
+def _metric(entry: Entry, device: Device) -> Metric:
+    file, spread = device.file, entry.spread_ms or 0.0
+    threads = f"{file.threads} thread{'' if file.threads == 1 else 's'}"
+    detail = f"{device.name}: {file.runtime.name} {file.runtime.version}, {threads}, {entry.runs} runs"
+    low, high = max(entry.median_ms - spread, 0.0), entry.median_ms + spread
+    return Metric(entry.median_ms, "ms", "measured", low, high, detail)
+
+
+def latency_name(study: StudyRow, device: Device) -> str:
+    """The metric of a device's latency in a study: `latency` where it is the only one searched for."""
+    names = study.config.get("devices") or []
+    return "latency" if [str(one) for one in names] == [device.name] else f"latency@{device.name}"
+
+
+def tell(reporter: Reporter, found: Sequence[Measurement]) -> None:
+    """One line: how many predictions held."""
+    misses = [one for one in found if not one.inside]
+    reporter.say(f"measured {len(found)} networks: {len(found) - len(misses)} inside the predicted interval")
+    for one in misses:
+        reporter.warn(
+            f"trial {one.number}: measured {one.measured.value:.3g} ms, predicted {shown(one.predicted)}"
+        )
+
+
+def shown(metric: Metric) -> str:
+    """A latency and its interval: `12.3 ms (11.8–12.9)`."""
+    interval = f" ({metric.low:.3g}–{metric.high:.3g})" if metric.low is not None else ""
+    return f"{metric.value:.3g} {metric.unit}{interval}"

@@ -1,0 +1,115 @@
+"""Timing found architectures on the device they were searched for: this machine, under PyTorch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import nas
+from nas.errors import NasError
+from nas.latency.device import load_device
+from nas.latency.profiling.known_device import Reach, network_timing
+from nas.latency.profiling.profiler import Limits
+from nas.latency.profiling.session import Request, profile
+from nas.pipeline.measuring import measure
+from nas.pipeline.progress import Silent
+from nas.store import Storage
+
+SPACE = Path(__file__).parent / "small.yaml"
+ARGUMENTS = {
+    "objectives": ["latency:min", "params:max"],
+    "strategy": "random",
+    "n_trials": 8,
+    "study_name": "timed",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a device profiled here, and a study whose front was timed on it."""
+    folder, before = tmp_path_factory.mktemp("measure"), Path.cwd()
+    os.chdir(folder)
+    try:
+        limits = Limits(units=12, networks=1, error=0.5)
+        profile(Request("host", str(SPACE), "torch", limits=limits), Silent())
+        nas.run(SPACE, device="host-torch", measured=Reach(), **ARGUMENTS)
+        yield folder
+    finally:
+        os.chdir(before)
+
+
+def test_the_front_of_a_run_is_measured_beside_its_predictions(folder: Path) -> None:
+    storage = Storage()
+    front = storage.front(storage.study("timed").id)
+    assert front
+    for trial in front:
+        measured, predicted = trial.at("measured")["latency"], trial.metrics["latency"]
+        assert measured.provenance == "measured" and measured.unit == "ms"
+        assert predicted.provenance != "measured"
+        assert measured.low is not None and measured.low <= measured.value
+        assert "host-torch: torch" in measured.detail and "1 thread" in measured.detail
+        assert 0.1 < measured.value / predicted.value < 10
+
+
+def test_larger_networks_measure_slower(folder: Path) -> None:
+    space = nas.load_space(SPACE)
+    grown = dict(space.presets["least"].values) | {
+        "resolution": 128,
+        "T1.depth": 2,
+        "T1.width": 48,
+        "T1.mlp_ratio": 2,
+    }
+    archs = space.encode([space.presets["least"], grown | {"C1.depth": 2, "C1.width": 24, "C1.expansion": 3}])
+    with network_timing(load_device("host-torch"), space, str(SPACE), Silent()) as timing:
+        (times,) = timing.times(list(archs))
+    small, large = (times[arch_id].median_ms for arch_id in archs.ids)
+    assert large > 1.5 * small
+
+
+def test_measuring_stopped_half_way_keeps_what_was_timed(folder: Path) -> None:
+    storage = Storage()
+    study = storage.study("timed")
+    trials = [trial for trial in storage.trials(study.id) if not trial.at("measured")]
+    asked = iter((False, True))
+    device, space = load_device("host-torch"), nas.load_space(SPACE)
+    with network_timing(device, space, str(SPACE), Silent()) as timing:
+        found = measure(storage, study, trials, device, space, timing, Silent(), lambda: next(asked))
+    assert 0 < len(found) < len(trials)
+    kept = {trial.number for trial in storage.trials(study.id) if trial.at("measured")}
+    assert {one.number for one in found} <= kept
+
+
+def test_the_command_prints_and_stores(folder: Path) -> None:
+    command = [sys.executable, "-m", "nas", "measure", "timed/0", "--space", str(SPACE), "-f", "json", "-q"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (told,) = json.loads(done.stdout)
+    storage = Storage()
+    (trial,) = [one for one in storage.trials(storage.study("timed").id) if one.number == 0]
+    assert told["measured"]["value"] == trial.at("measured")["latency"].value
+    low, high = told["predicted"]["interval"]
+    assert told["inside"] == (low <= told["measured"]["value"] <= high)
+
+
+def test_a_published_table_cannot_be_timed_and_the_run_says_so_before_it_trains(folder: Path) -> None:
+    with pytest.raises(NasError, match="nas device profile host"):
+        nas.run("elasticvit", device="pixel6", measured=Reach())
+    with pytest.raises(NasError, match="name the device"):
+        nas.run(SPACE, measured=Reach(), **{**ARGUMENTS, "objectives": ["macs:min"], "study_name": "none"})
+
+
+def test_another_machine_than_the_profiled_one_is_refused(folder: Path) -> None:
+    path = folder / "devices" / "host-torch" / "device.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("hardware: ", "hardware: another than "))
+    try:
+        with pytest.raises(NasError, match="was profiled on another than"):
+            nas.run(SPACE, device="host-torch", measured=Reach(), **{**ARGUMENTS, "study_name": "else"})
+    finally:
+        path.write_text(before)
