@@ -106,6 +106,7 @@ def report(
             continue
         at = np.flatnonzero(mask)
         scores, floor = score(first[at], guess[at]), Errors.of(first[at], second[at])
+        common = float(np.median(np.asarray(guess)[at] / first[at]))
         rows.append(
             {
                 "device": device.name,
@@ -119,6 +120,8 @@ def report(
                 "timed again within 10 %": floor.within_10,
                 "timed again mean error": floor.mean,
                 "error over noise": scores.errors.mean / floor.mean,
+                "median predicted over timed": common,
+                "mean error without it": Errors.of(first[at], np.asarray(guess)[at] / common).mean,
             }
         )
     return rows

@@ -14,7 +14,7 @@ import pytest
 import nas
 from nas.errors import NasError
 from nas.latency.device import load_device
-from nas.latency.profiling.known_device import Reach, network_timing
+from nas.latency.profiling.known_device import NetworkTiming, Reach, network_timing
 from nas.latency.profiling.profiler import Limits
 from nas.latency.profiling.session import Request, profile
 from nas.pipeline.measuring import measure
@@ -44,6 +44,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         os.chdir(before)
 
 
+@pytest.fixture(scope="module")
+def timing(folder: Path) -> Iterator[NetworkTiming]:
+    """The device, ready to time networks."""
+    with network_timing(load_device("host-torch"), nas.load_space(SPACE), str(SPACE), Silent()) as timing:
+        yield timing
+
+
 def test_the_front_of_a_run_is_measured_beside_its_predictions(folder: Path) -> None:
     storage = Storage()
     front = storage.front(storage.study("timed").id)
@@ -57,7 +64,7 @@ def test_the_front_of_a_run_is_measured_beside_its_predictions(folder: Path) -> 
         assert 0.1 < measured.value / predicted.value < 10
 
 
-def test_larger_networks_measure_slower(folder: Path) -> None:
+def test_larger_networks_measure_slower(timing: NetworkTiming) -> None:
     space = nas.load_space(SPACE)
     grown = dict(space.presets["least"].values) | {
         "resolution": 128,
@@ -66,20 +73,18 @@ def test_larger_networks_measure_slower(folder: Path) -> None:
         "T1.mlp_ratio": 2,
     }
     archs = space.encode([space.presets["least"], grown | {"C1.depth": 2, "C1.width": 24, "C1.expansion": 3}])
-    with network_timing(load_device("host-torch"), space, str(SPACE), Silent()) as timing:
-        (times,) = timing.times(list(archs))
+    (times,) = timing.times(list(archs))
     small, large = (times[arch_id].median_ms for arch_id in archs.ids)
     assert large > 1.5 * small
 
 
-def test_measuring_stopped_half_way_keeps_what_was_timed(folder: Path) -> None:
+def test_measuring_stopped_half_way_keeps_what_was_timed(timing: NetworkTiming) -> None:
     storage = Storage()
     study = storage.study("timed")
     trials = [trial for trial in storage.trials(study.id) if not trial.at("measured")]
     asked = iter((False, True))
     device, space = load_device("host-torch"), nas.load_space(SPACE)
-    with network_timing(device, space, str(SPACE), Silent()) as timing:
-        found = measure(storage, study, trials, device, space, timing, Silent(), lambda: next(asked))
+    found = measure(storage, study, trials, device, space, timing, Silent(), lambda: next(asked))
     assert 0 < len(found) < len(trials)
     kept = {trial.number for trial in storage.trials(study.id) if trial.at("measured")}
     assert {one.number for one in found} <= kept
