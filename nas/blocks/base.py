@@ -29,7 +29,7 @@ TOKEN_NORMS = ("layer_norm", "joint_norm")
 Layout = Literal["map", "tokens", "unrolled", "vector"]
 Sizes = Mapping[str, Num]
 Parts = Mapping[str, Any]
-Init = Literal["linear", "conv", "zeros", "ones", "small", "table"]
+Init = Literal["linear", "conv", "zeros", "ones", "small", "table", "identity"]
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,10 @@ def _largest(weight: Weight) -> tuple[int, ...]:
 
 
 def initial(weight: Weight, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
-    """Initial values: normal 0.02 for linears and offset tables, fan-out normal for convolutions, 1e-5 for small."""
+    """Initial values: normal 0.02 for linears and offset tables, fan-out normal for convolutions, 1e-5 for small.
+
+    `identity` is that of linears plus the identity matrix.
+    """
     data = torch.empty(shape)
     if weight.init == "zeros":
         return data.zero_()
@@ -160,4 +163,5 @@ def initial(weight: Weight, shape: tuple[int, ...], generator: torch.Generator |
         depthwise = weight.crop and (len(shape) == 4 and shape[1] == 1)
         fan_out = shape[-1] * shape[-2] * (1 if depthwise else shape[0])
         return data.normal_(0.0, (2.0 / fan_out) ** 0.5, generator=generator)
-    return data.normal_(0.0, 0.02, generator=generator)
+    data.normal_(0.0, 0.02, generator=generator)
+    return data.add_(torch.eye(*shape)) if weight.init == "identity" else data

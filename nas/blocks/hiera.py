@@ -7,6 +7,9 @@ that attention is global only where tokens have become fewer. Differences from t
 
 * The shortcut is pooled where tokens are pooled and projected where the width changes, each alone; the published
   code ties both. So a width may change a block before or behind the pool.
+* The projection of a shortcut starts as the identity on the channels that both widths have, and residual branches end
+  in a projection that starts at 0. Subnets that change the width at other blocks, or are deeper, then mean the same by
+  a channel; from random projections, one for each place a width may change at, a supernet hardly learns.
 * Biases start at 0 and the classifier like any other layer; layer norms add 1e-5 to the variance, not 1e-6.
 """
 
@@ -96,7 +99,7 @@ class UnitAttention(Unit):
         wider = when(cin != cout, cout)
         return {
             **affine("norm", cin),
-            "widen_weight": Weight((wider, cin), decay=True),
+            "widen_weight": Weight((wider, cin), "identity", decay=True),
             "widen_bias": Weight((wider,), "zeros"),
             "q_weight": Weight((cout, cin), decay=True),
             "q_bias": Weight((cout,), "zeros"),
@@ -104,7 +107,7 @@ class UnitAttention(Unit):
             "k_bias": Weight((cout,), "zeros"),
             "v_weight": Weight((cout, cin), decay=True),
             "v_bias": Weight((cout,), "zeros"),
-            "project_weight": Weight((cout, cout), decay=True),
+            "project_weight": Weight((cout, cout), "zeros", decay=True),
             "project_bias": Weight((cout,), "zeros"),
         }
 
@@ -180,6 +183,11 @@ class UnitFFN(FFN):
     @classmethod
     def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:
         return super().plan(inp, {**fields, "width": inp.channels})
+
+    @classmethod
+    def weights(cls, s: Sizes) -> dict[str, Weight]:
+        found = super().weights(s)
+        return {**found, "project_weight": Weight(found["project_weight"].shape, "zeros", decay=True)}
 
 
 class MeanHead(Unit):

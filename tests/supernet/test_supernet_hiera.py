@@ -84,6 +84,15 @@ def cut(folder: Path) -> Space:
     return load_space(path)
 
 
+def trained(network: Network) -> Network:
+    """The network with every weight moved away from its start, where residual branches add nothing."""
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for tensor in network.state_dict().values():
+            tensor.add_(0.1 * torch.randn(tensor.shape, generator=generator, dtype=torch.float64))
+    return network
+
+
 def test_every_stage_of_extracted_subnets_equals_plain_windows(tmp_path: Path) -> None:
     net = shaken(cut(tmp_path), classes=10, scale=EMBEDDED)
     batch = net.space.sample(200, seed=3)
@@ -113,11 +122,7 @@ def test_maps_are_what_detection_expects_at_the_deployment_resolution() -> None:
     space = load_space("turbovit")
     arch = space.encode([{**space.presets["min-900"].values, "unroll.mask_unit": 4, "S3.depth": 2}])[0]
     network = build(space, arch, num_classes=5).double().eval()
-    with torch.no_grad():
-        for name, tensor in network.state_dict().items():
-            if name.endswith("weight") and tensor.dim() > 1:
-                tensor.mul_(4.0)
-    assert_equal(network, arch, images=1)
+    assert_equal(trained(network), arch, images=1)
     sides = [tuple(m.shape[1:]) for m in features(network.float(), torch.zeros(1, 3, 224, 224))]
     assert sides == [(40, 56, 56), (80, 28, 28), (160, 14, 14), (320, 7, 7)]
 
@@ -125,7 +130,7 @@ def test_maps_are_what_detection_expects_at_the_deployment_resolution() -> None:
 def test_a_published_network_equals_plain_windows() -> None:
     space = load_space("turbovit")
     arch = space.presets["Hiera-T"]
-    assert_equal(build(space, arch, num_classes=10, scale=EMBEDDED).double().eval(), arch)
+    assert_equal(trained(build(space, arch, num_classes=10, scale=EMBEDDED).double().eval()), arch)
 
 
 def test_maps_of_a_network_without_unrolled_tokens() -> None:

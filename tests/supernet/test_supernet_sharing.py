@@ -15,7 +15,8 @@ from nas.space import load_space
 from nas.supernet.supernet import Supernet
 
 SPACES = Path(__file__).parents[1] / "space" / "spaces"
-NAMES = ("operators", "suffix", "optional", "predicates", "layouts", "single")
+POOLS = SPACES / "pools.yaml"
+NAMES = ("operators", "suffix", "optional", "predicates", "layouts", "single", "pools")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -40,8 +41,9 @@ def test_subnets_of_published_spaces_equal_static_models(name: str, preset: str)
             assert (net(x, arch) - net.extract(arch)(x)).abs().max() <= 1e-9
 
 
-def test_gradients_equal_the_static_model_and_vanish_outside(tmp_path: Path) -> None:
-    space = tiny(tmp_path)
+@pytest.mark.parametrize("path", [None, POOLS])
+def test_gradients_equal_the_static_model_and_vanish_outside(path: Path | None, tmp_path: Path) -> None:
+    space = tiny(tmp_path) if path is None else load_space(path)
     net = shaken(space).train()
     x = torch.randn(4, 3, 16, 16, dtype=torch.float64)
     for arch in space.sample(6, seed=3):
@@ -63,7 +65,7 @@ def test_gradients_equal_the_static_model_and_vanish_outside(tmp_path: Path) -> 
 
 def _index(whole: torch.Size, part: torch.Size, name: str) -> tuple[slice, ...]:
     """Leading parts; kernels and offset tables from the centre: written apart from the code under test."""
-    crop = name in ("conv_weight", "depthwise_weight", "v_conv_weight", "offset_bias")
+    crop = name in ("conv_weight", "depthwise_weight", "v_conv_weight", "offset_bias", "position")
     starts = [
         (w - p) // 2 if crop and d >= len(whole) - 2 else 0 for d, (w, p) in enumerate(zip(whole, part))
     ]
