@@ -254,6 +254,21 @@ def make_settings(
         raise NasError(_message(error)) from None
 
 
+def with_changes(settings: RunSettings, assignments: Sequence[str]) -> RunSettings:
+    """Settings changed by `a.b=c` assignments.
+
+    Raises:
+        NasError: unknown key or a value out of range.
+    """
+    data = settings.model_dump()
+    for assignment in assignments:
+        _merge(data, _nested(assignment))
+    try:
+        return RunSettings.model_validate(data)
+    except ValidationError as error:
+        raise NasError(_message(error)) from None
+
+
 def differences(a: Mapping[str, Any], b: Mapping[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
     """Dotted keys whose values differ, with both values."""
     found: dict[str, tuple[Any, Any]] = {}

@@ -17,6 +17,7 @@ from nas.cli import (
     measure,
     predictor,
     report,
+    retrain,
     run,
     show,
     space,
@@ -41,6 +42,7 @@ app.add_typer(study.app, name="study")
 app.command("front")(front.front)
 app.command("show")(show.show)
 app.command("sweep")(sweep.sweep)
+app.command("retrain")(retrain.retrain)
 app.command("export")(export.export)
 app.command("measure")(measure.measure)
 app.command("report")(report.report)

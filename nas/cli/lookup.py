@@ -60,6 +60,13 @@ def find(url: str | None, wanted: str) -> list[Found]:
         return _unique(_places(storage, connection, beginning), beginning)
 
 
+def in_study(places: Sequence[Found], wanted: str) -> list[Found]:
+    """Those places that are of one study: the named one of `STUDY/NUMBER`, else the first."""
+    named = wanted.rpartition("/")[0]
+    study = next((place.study.name for place in places if place.study.name == named), places[0].study.name)
+    return [place for place in places if place.study.name == study]
+
+
 def _places(storage: Storage, connection: Connection, beginning: str) -> list[Found]:
     from nas.store import trials
     from nas.store.models import trials as table

@@ -18,6 +18,21 @@ def only_run(folder: Path, name: str) -> Iterator[None]:
     Raises:
         NasError: another process holds it.
     """
+    message = (
+        f"study {name!r} is being run by another process (it holds {folder / LOCK}). Wait for it, stop it, or "
+        "choose another --study-name."
+    )
+    with held(folder, message):
+        yield
+
+
+@contextmanager
+def held(folder: Path, message: str) -> Iterator[None]:
+    """Hold a folder for as long as the context lasts; the system lets it go when the process ends.
+
+    Raises:
+        NasError: `message`, where another process holds it.
+    """
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -25,10 +40,7 @@ def only_run(folder: Path, name: str) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise NasError(
-            f"study {name!r} is being run by another process (it holds {folder / LOCK}). Wait for it, stop it, or "
-            "choose another --study-name."
-        ) from None
+        raise NasError(message) from None
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -82,6 +82,11 @@ class RunPlan:
         """Metrics of all objectives and constraints."""
         constrained = tuple(constraint.metric for constraint in self.constraints)
         return (*[objective.metric for objective in self.objectives], *constrained)
+
+    def bare(self) -> RunPlan:
+        """What other processes need of it: space and settings."""
+        nothing = CheapMetrics(self.space, ())
+        return replace(self, objectives=(), constraints=(), metrics=nothing, supernet=None)
 
     def config(self) -> dict[str, Any]:
         """What must be equal for a study to be continued, as plain data."""

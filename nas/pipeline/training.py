@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ import torch
 from nas.errors import NasError
 from nas.files import write_atomically
 from nas.pipeline.data import RunData
+from nas.pipeline.job import Interrupted as Interrupted
+from nas.pipeline.job import Job, Outcome, train_here
 from nas.pipeline.plan import RunPlan, study_folder
 from nas.pipeline.progress import Interrupt, Reporter
 from nas.settings import RunSettings, TrainSettings
@@ -29,16 +31,12 @@ from nas.supernet.sampling.levels import levels_of
 from nas.supernet.sampling.relaxed import RelaxedSampler
 from nas.supernet.sampling.simple import SandwichSampler, UniformSampler
 from nas.supernet.supernet import Supernet
-from nas.supernet.trainer import StepReport, Trainer, total_steps
+from nas.supernet.trainer import StepReport, Trainer
 
 if TYPE_CHECKING:
     from nas.scale.workers import Workers
 
 WEIGHTS, CARD = "supernet.safetensors", "supernet.json"
-
-
-class Interrupted(Exception):
-    """The user asked to stop, and everything is saved."""
 
 
 @dataclass(frozen=True)
@@ -75,76 +73,72 @@ def obtain(
         return load(plan, study_folder(plan.supernet), data)
     if (plan.folder / CARD).exists():
         return load(plan, plan.folder, data)
+    job = SupernetJob(plan)
+
+    def keep(points: Sequence[SeriesPoint]) -> None:
+        storage.add_series(study_id, points)
+
     if workers is not None and workers.training > 1:
         from nas.scale.training import train_together
 
-        total, _ = total_steps(
-            plan.settings.train, data.training(plan.settings.train.batch).steps_per_epoch()
+        outcome = train_together(job, workers, reporter, interrupt, job.steps(data), keep)
+    else:
+        outcome = train_here(job, data, reporter, interrupt, keep)
+    save(outcome.weights, outcome.card, plan.folder)
+    Checkpointer(plan.folder).clear()
+    return load(plan, plan.folder, data)
+
+
+@dataclass(frozen=True)
+class SupernetJob(Job):
+    """Training of a run's supernet."""
+
+    plan: RunPlan
+    name: str = "training"
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.plan.folder
+
+    def portable(self) -> SupernetJob:
+        return replace(self, plan=self.plan.bare())
+
+    def trainer(self, data: RunData, group: Group | None = None) -> Trainer[Supernet]:
+        plan, settings = self.plan, self.plan.settings
+        relaxed = settings.train.sampler.name == "relaxed"
+        scale = settings.train.resolution_scale
+        supernet = Supernet(
+            plan.space, data.classes, resolution_scale=scale, seed=settings.seed, relaxed=relaxed
         )
-        weights, card = train_together(
-            plan, workers, reporter, interrupt, total, lambda points: storage.add_series(study_id, points)
+        training = data.training(settings.train.batch)
+        sampler = make_sampler(plan.space, settings.train, settings.seed, training.steps_per_epoch())
+        return Trainer(
+            supernet,
+            training,
+            settings.train,
+            sampler,
+            seed=settings.seed,
+            folder=Checkpointer(self.folder),
+            teachers=teachers(settings.train),
+            device=compute_device(),
+            group=group,
+            latency=_expected_latency(plan, sampler),
         )
-        save(weights, card, plan.folder)
-        Checkpointer(plan.folder).clear()
-        return load(plan, plan.folder, data)
-    return _train(plan, data, storage, study_id, reporter, interrupt)
 
+    def points(self, report: StepReport, trainer: Trainer[Supernet]) -> list[SeriesPoint]:
+        return series_points(report, trainer.sampler, self.plan)
 
-def _train(
-    plan: RunPlan, data: RunData, storage: Storage, study_id: int, reporter: Reporter, interrupt: Interrupt
-) -> TrainedSupernet:
-    trainer = make_trainer(plan, data)
-    every = plan.settings.train.checkpoint_every
-    if trainer.resume():
-        reporter.say(f"training continues at step {trainer.step} of {trainer.total}")
-    with reporter.task("training", trainer.total, trainer.step) as task:
-        points: list[SeriesPoint] = []
-        for report in trainer.steps():
-            points += series_points(report, trainer.sampler, plan)
-            task.advance(f"loss {report.loss:.3f}")
-            saved = trainer.step % every == 0 or trainer.step == trainer.total
-            if saved or interrupt.asked:
-                storage.add_series(study_id, points)
-                points = []
-            if interrupt.asked and trainer.step < trainer.total:
-                trainer.save()
-                raise Interrupted
-    for warning in trainer.warnings:
-        reporter.warn(warning)
-    trained = finished(plan, data, trainer)
-    save(trained.supernet.state_dict(), trained.card, plan.folder)
-    trainer.checkpoints.clear()
-    return trained
+    def finished(self, data: RunData, trainer: Trainer[Supernet]) -> Outcome:
+        """The supernet with its averaged weights, and its card.
 
-
-def make_trainer(plan: RunPlan, data: RunData, group: Group | None = None) -> Trainer:
-    """A run's trainer, with checkpoints in the run's folder.
-
-    Args:
-        group: the processes that train together.
-    """
-    settings = plan.settings
-    supernet = Supernet(
-        plan.space,
-        data.classes,
-        resolution_scale=settings.train.resolution_scale,
-        seed=settings.seed,
-        relaxed=settings.train.sampler.name == "relaxed",
-    )
-    training = data.training(settings.train.batch)
-    sampler = make_sampler(plan.space, settings.train, settings.seed, training.steps_per_epoch())
-    return Trainer(
-        supernet,
-        training,
-        settings.train,
-        sampler,
-        seed=settings.seed,
-        folder=Checkpointer(plan.folder),
-        teachers=teachers(settings.train),
-        device=compute_device(),
-        group=group,
-        latency=_expected_latency(plan, sampler),
-    )
+        The channels of a relaxed one are ranked if it was trained at one width.
+        """
+        supernet, sampler = trainer.supernet, trainer.sampler
+        trainer.average.copy_to(supernet)
+        if isinstance(sampler, RelaxedSampler) and self.plan.settings.train.relaxed.widths == "one":
+            rank_channels(supernet, sampler.largest)
+        return Outcome(supernet.cpu().state_dict(), _card(self.plan, data, trainer, sampler))
 
 
 def _expected_latency(plan: RunPlan, sampler: SubnetSampler) -> ExpectedLatency | None:
@@ -158,19 +152,6 @@ def _expected_latency(plan: RunPlan, sampler: SubnetSampler) -> ExpectedLatency 
     if not plan.metrics.devices:
         raise NasError("train.relaxed.latency needs a device (--device), and training by one process.")
     return ExpectedLatency(plan.space, plan.metrics.devices[0].unit_times, sampler.largest)
-
-
-def finished(plan: RunPlan, data: RunData, trainer: Trainer) -> TrainedSupernet:
-    """The supernet with its averaged weights, and its card, when training has ended.
-
-    A relaxed one has its positions ranked, and its channels if it was trained at one width.
-    """
-    supernet, sampler = trainer.supernet, trainer.sampler
-    trainer.average.copy_to(supernet)
-    if isinstance(sampler, RelaxedSampler) and plan.settings.train.relaxed.widths == "one":
-        rank_channels(supernet, sampler.largest)
-    supernet.rank_positions()
-    return TrainedSupernet(trainer.supernet.cpu(), _card(plan, data, trainer, trainer.sampler))
 
 
 def series_points(report: StepReport, sampler: SubnetSampler, plan: RunPlan) -> list[SeriesPoint]:
@@ -256,7 +237,7 @@ def compute_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _card(plan: RunPlan, data: RunData, trainer: Trainer, sampler: SubnetSampler) -> dict[str, Any]:
+def _card(plan: RunPlan, data: RunData, trainer: Trainer[Supernet], sampler: SubnetSampler) -> dict[str, Any]:
     return {
         "version": 1,
         "space": plan.space.name,

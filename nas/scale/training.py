@@ -1,4 +1,4 @@
-"""Supernet training by several processes through Ray Train's TorchTrainer (gloo on CPUs, nccl on GPUs).
+"""Training by several processes through Ray Train's TorchTrainer (gloo on CPUs, nccl on GPUs).
 
 The driver stays the only writer of the store: the leading process sends what it has to tell through a mailbox.
 """
@@ -8,16 +8,15 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nas.errors import NasError
-from nas.pipeline.plan import RunPlan
+from nas.pipeline.job import Interrupted, Job, Keep, Outcome
 from nas.pipeline.progress import Interrupt, Reporter
-from nas.pipeline.training import Interrupted
 from nas.scale.cluster import connected
-from nas.scale.workers import Workers, without_devices
+from nas.scale.workers import Workers
 from nas.store import SeriesPoint
 
 POLL_S = 0.2
@@ -38,17 +37,12 @@ class _Mailbox:
 
 
 def train_together(
-    plan: RunPlan,
-    workers: Workers,
-    reporter: Reporter,
-    interrupt: Interrupt,
-    total: int,
-    keep: Callable[[Sequence[SeriesPoint]], None],
-) -> tuple[Mapping[str, Any], dict[str, Any]]:
-    """Train the supernet of a run by `workers.training` processes; weights by name, and the card.
+    job: Job, workers: Workers, reporter: Reporter, interrupt: Interrupt, total: int, keep: Keep
+) -> Outcome:
+    """Train by `workers.training` processes.
 
     Each process takes its part of every batch; the result is that of one process, to float tolerance.
-    Checkpoints are written by the leading process, in the run's folder on its machine.
+    Checkpoints are written by the leading process, in the job's folder on its machine.
 
     Args:
         total: steps of the training, to show how far it is.
@@ -65,10 +59,10 @@ def train_together(
         mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
         reporter.say(f"training by {workers.training} processes on {len(ray.nodes())} machine(s)")
         failure: list[str] = []
-        fitting = threading.Thread(target=_fit, args=(plan, workers, mailbox, failure), daemon=True)
+        fitting = threading.Thread(target=_fit, args=(job, workers, mailbox, failure), daemon=True)
         fitting.start()
-        driver = _Driver(plan, reporter, keep)
-        with reporter.task("training", total) as task:
+        driver = _Driver(reporter, keep)
+        with reporter.task(job.name, total) as task:
             while fitting.is_alive():
                 fitting.join(POLL_S)
                 driver.read(ray.get(mailbox.take.remote()), task)
@@ -81,11 +75,9 @@ def train_together(
 
 
 class _Driver:
-    def __init__(
-        self, plan: RunPlan, reporter: Reporter, keep: Callable[[Sequence[SeriesPoint]], None]
-    ) -> None:
-        self.plan, self.reporter, self.keep = plan, reporter, keep
-        self.result: tuple[Mapping[str, Any], dict[str, Any]] | None = None
+    def __init__(self, reporter: Reporter, keep: Keep) -> None:
+        self.reporter, self.keep = reporter, keep
+        self.result: Outcome | None = None
 
     def read(self, messages: Sequence[tuple[str, Any]], task: Any) -> None:
         """Act on what the leading process told."""
@@ -102,10 +94,11 @@ class _Driver:
                 self.keep([SeriesPoint(*point) for point in content])
             else:
                 weights, card = content
-                self.result = {name: torch.tensor(value) for name, value in weights.items()}, card
+                tensors = {name: torch.tensor(value) for name, value in weights.items()}
+                self.result = Outcome(tensors, card)
 
 
-def _fit(plan: RunPlan, workers: Workers, mailbox: Any, failure: list[str]) -> None:
+def _fit(job: Job, workers: Workers, mailbox: Any, failure: list[str]) -> None:
     os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
     import torch
     from ray.train import RunConfig, ScalingConfig
@@ -115,14 +108,14 @@ def _fit(plan: RunPlan, workers: Workers, mailbox: Any, failure: list[str]) -> N
     trainer = TorchTrainer(
         _process,
         train_loop_config={
-            "plan": without_devices(plan),
+            "job": job.portable(),
             "mailbox": mailbox,
             "folder": str(Path.cwd()),
             "host": socket.gethostname(),
         },
         torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
         scaling_config=ScalingConfig(num_workers=workers.training, use_gpu=gpu),
-        run_config=RunConfig(storage_path=str((plan.folder / "ray").resolve()), name="training"),
+        run_config=RunConfig(storage_path=str((job.folder / "ray").resolve()), name="training"),
     )
     try:
         trainer.fit()
@@ -138,16 +131,17 @@ def _process(config: dict[str, Any]) -> None:
     from ray import train
 
     from nas.pipeline.load_data import load_run_data
-    from nas.pipeline.training import finished, make_trainer, series_points, set_threads
+    from nas.pipeline.training import set_threads
     from nas.supernet.parallel import Group
 
     if socket.gethostname() == config["host"]:
         os.chdir(config["folder"])
-    plan, mailbox, context = config["plan"], config["mailbox"], train.get_context()
+    job, mailbox, context = config["job"], config["mailbox"], train.get_context()
     group = Group(context.get_world_rank(), context.get_world_size())
-    set_threads(plan.settings)
-    data = load_run_data(plan)
-    trainer = make_trainer(plan, data, group)
+    settings = job.plan.settings
+    set_threads(settings)
+    data = load_run_data(job.plan)
+    trainer = job.trainer(data, group)
 
     def tell(kind: str, content: Any) -> None:
         if group.leads:
@@ -157,13 +151,13 @@ def _process(config: dict[str, Any]) -> None:
         tell("say", f"training continues at step {trainer.step} of {trainer.total}")
     points: list[SeriesPoint] = []
     for report in trainer.steps():
-        points += series_points(report, trainer.sampler, plan) if group.leads else []
+        points += job.points(report, trainer) if group.leads else []
         tell("step", f"loss {report.loss:.3f}")
-        if trainer.step % plan.settings.train.checkpoint_every == 0 or trainer.step == trainer.total:
+        if trainer.step % settings.train.checkpoint_every == 0 or trainer.step == trainer.total:
             tell("points", [(point.name, point.step, point.data) for point in points])
             points = []
     for warning in trainer.warnings:
         tell("warn", warning)
-    trained = finished(plan, data, trainer)
-    weights = {name: value.numpy() for name, value in trained.supernet.state_dict().items()}
-    tell("done", (weights, trained.card))
+    outcome = job.finished(data, trainer)
+    weights = {name: value.numpy() for name, value in outcome.weights.items()}
+    tell("done", (weights, outcome.card))

@@ -13,13 +13,12 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import NasError
 from nas.metrics import Metric
-from nas.pipeline.metrics import CheapMetrics
 from nas.pipeline.plan import RunPlan
 from nas.pipeline.pool import Evaluated
 from nas.pipeline.progress import Reporter
@@ -97,10 +96,9 @@ class RayPool:
     ) -> None:
         self.capacity, self.asynchronous = workers.count, workers.asynchronous
         self._ray, self._workers, self._reporter = ray, workers, reporter
-        bare = without_devices(plan)
         weights = {name: tensor.cpu().numpy() for name, tensor in trained.supernet.state_dict().items()}
         self._parts = (
-            ray.put(bare),
+            ray.put(plan.bare()),
             ray.put(trained.card),
             ray.put(weights),
             socket.gethostname(),
@@ -179,11 +177,6 @@ class RayPool:
             ) from None
         except (self._ray.exceptions.RayActorError, self._ray.exceptions.RayTaskError) as error:
             raise NasError(f"a worker could not start: {str(error).strip().splitlines()[-1]}") from None
-
-
-def without_devices(plan: RunPlan) -> RunPlan:
-    """What other processes need of a plan: space and settings."""
-    return replace(plan, objectives=(), constraints=(), metrics=CheapMetrics(plan.space, ()), supernet=None)
 
 
 @contextmanager

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas.space.batch import Arch
-from nas.supernet.supernet import Supernet
+from nas.supernet.trainee import Trainee
 
 
-def gradient_cosine(supernet: Supernet, images: Tensor, labels: Tensor, a: Arch, b: Arch) -> float:
+def gradient_cosine(supernet: Trainee, images: Tensor, labels: Tensor, a: Arch, b: Arch) -> float:
     """Cosine in -1..1 between the cross-entropy gradients of two subnets over shared weights.
 
     Batch norms use the batch's statistics without moving the running ones. Gradients are cleared.
@@ -27,7 +27,7 @@ def gradient_cosine(supernet: Supernet, images: Tensor, labels: Tensor, a: Arch,
     return float(dot / (norm_a * norm_b).sqrt().clamp_min(1e-30))
 
 
-def _gradient(supernet: Supernet, images: Tensor, labels: Tensor, arch: Arch) -> dict[str, Tensor]:
+def _gradient(supernet: Trainee, images: Tensor, labels: Tensor, arch: Arch) -> dict[str, Tensor]:
     supernet.zero_grad(set_to_none=True)
     loss = F.cross_entropy(supernet(images, arch, momentum=0.0).float(), labels)
     torch.autograd.backward(loss)

@@ -55,8 +55,11 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor, momentum: float = 0.1) -> Tensor:
         """Class scores; `momentum` is that of batch norms in training mode."""
+        return self.run(x, Ops(self.training, momentum))
+
+    def run(self, x: Tensor, ops: Ops) -> Tensor:
+        """Class scores by given tensor operations."""
         x = to_resolution(x, self.resolution)
-        ops = Ops(self.training, momentum)
         for layer, module in zip(self.description, self.layers):
             x = module(x, layer.sizes, ops)
         return x

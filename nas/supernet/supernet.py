@@ -22,16 +22,16 @@ from nas.space.choices import IDENTITY, kept_positions, needed_choices
 from nas.space.lowering import lower
 from nas.space.space import Space
 from nas.supernet.network import Layer, Network, layers_of, to_resolution
-from nas.supernet.parallel import Group, batch_norm
 from nas.supernet.relaxed import Mixture, Relaxation, Relaxed, ranking, relaxed_layers
 from nas.supernet.thinned import Thinned
+from nas.supernet.trainee import Trainee
 
 Planned = TypeVar("Planned")
 CACHED_ARCHS = 4096
 SWEEP_DRAWS = 4096
 
 
-class Supernet(nn.Module):
+class Supernet(Trainee):
     """Elastic layers for every slot of a space.
 
     Weights are shared by their leading part in every dimension, kernels and offset tables by their centre,
@@ -44,10 +44,6 @@ class Supernet(nn.Module):
         resolution_scale: training resolution over deployment resolution, e.g. 0.125.
         seed: of the initial weights; None builds on the meta device.
         relaxed: with logits for relaxed architectures.
-
-    Attributes:
-        group: the processes that train it together; batch norms use the batches of all of them.
-        relaxation: its logits, if it has any.
 
     Raises:
         NasError: a space without a network, or nothing to relax in it.
@@ -62,8 +58,8 @@ class Supernet(nn.Module):
         seed: int | None = 0,
         relaxed: bool = False,
     ) -> None:
-        super().__init__()
-        self.space, self.num_classes, self.resolution_scale = space, num_classes, resolution_scale
+        super().__init__(space)
+        self.num_classes, self.resolution_scale = num_classes, resolution_scale
         generator = torch.Generator().manual_seed(seed) if seed is not None else None
         modules: dict[str, Elastic] = {}
         for name, (unit, possible) in possible_sizes(space, num_classes, resolution_scale).items():
@@ -74,7 +70,6 @@ class Supernet(nn.Module):
         self._lowered: OrderedDict[str, list[Layer]] = OrderedDict()
         self._relaxed: OrderedDict[str, list[Layer | Mixture]] = OrderedDict()
         self._ranks: dict[str, list[int]] = {}
-        self.group = Group()
 
     @classmethod
     def loaded(
@@ -160,10 +155,6 @@ class Supernet(nn.Module):
             for position, kept in enumerate(kept_positions(ranks, depth)):
                 found[f"{stage}.{position}"] = f"{stage}.{kept}"
         return found
-
-    @property
-    def _together(self) -> Callable[..., Tensor] | None:
-        return None if self.group.size == 1 else partial(batch_norm, group=self.group)
 
     def extract(self, arch: Arch) -> Network:
         """A static model of `arch` with copies of its weights; its output equals the supernet's.

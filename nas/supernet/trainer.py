@@ -1,10 +1,10 @@
-"""Training a supernet: several subnets per step, one optimiser step, one source of randomness per purpose."""
+"""Training a supernet or one network: an optimiser step for some subnets, one source of randomness per purpose."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -29,7 +29,9 @@ from nas.supernet.precision import autocast, choose
 from nas.supernet.relaxed import Relaxed
 from nas.supernet.sampling.base import Subnet, SubnetSampler
 from nas.supernet.schedule import Cosine
-from nas.supernet.supernet import Supernet
+from nas.supernet.trainee import Trainee
+
+Trained = TypeVar("Trained", bound=Trainee)
 
 
 class TrainingData(Protocol):
@@ -61,8 +63,8 @@ class StepReport:
         return float(np.mean(self.losses))
 
 
-class Trainer:
-    """Trains a supernet on one device.
+class Trainer(Generic[Trained]):
+    """Trains a supernet, or the network of one architecture, on one device.
 
     Args:
         supernet: with its initial weights.
@@ -78,7 +80,7 @@ class Trainer:
 
     def __init__(
         self,
-        supernet: Supernet,
+        supernet: Trained,
         data: TrainingData,
         settings: TrainSettings,
         sampler: SubnetSampler,

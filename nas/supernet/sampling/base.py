@@ -13,7 +13,7 @@ from nas.supernet.relaxed import Relaxed
 from nas.supernet.sampling.bank import Scorer
 from nas.supernet.thinned import Thinned
 
-Role = Literal["explored", "exploited", "minimum", "largest", "relaxed"]
+Role = Literal["explored", "exploited", "minimum", "largest", "relaxed", "single"]
 
 
 @dataclass(frozen=True)
