@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nas.search.strategies import Strategy, strategy
     from nas.space import Arch, ArchBatch, Space, load_space
     from nas.study import Study, load_study
+    from nas.supernet.dense import features
     from nas.supernet.supernet import Supernet
 
 _PLACES = {
@@ -29,6 +30,7 @@ _PLACES = {
     "Study": "nas.study",
     "Supernet": "nas.supernet.supernet",
     "cost": "nas.costs.counts",
+    "features": "nas.supernet.dense",
     "load_device": "nas.latency.device",
     "load_space": "nas.space",
     "load_study": "nas.study",
@@ -49,6 +51,7 @@ __all__ = [
     "Study",
     "Supernet",
     "cost",
+    "features",
     "load_device",
     "load_space",
     "load_study",
