@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from nas.latency.device import Device
 from nas.latency.network_table import NetworkTable
 from nas.latency.profiling.known_device import network_timing
+from nas.metrics import Metric
 from nas.pipeline.evaluating import supernet_evaluator
 from nas.pipeline.load_data import load_run_data
 from nas.pipeline.plan import make_plan, study_folder
@@ -21,6 +22,7 @@ from nas.settings import make_settings
 from nas.space.batch import Arch, ArchBatch
 from nas.space.choices import choices_of, heaviest
 from nas.space.load import load_space
+from nas.store import TrialRow
 from nas.study import Study
 
 SPACE = "efficientformer"
@@ -41,6 +43,10 @@ class Point:
     test: float = float("nan")
     low: float = float("nan")
     high: float = float("nan")
+
+
+def _point(arch: Arch, metrics: Mapping[str, Metric]) -> Point:
+    return Point(arch, *(metrics[name].value for name in ("latency", "loss", "accuracy", "macs", "params")))
 
 
 class Rivals:
@@ -70,19 +76,20 @@ class Rivals:
         if arch.id not in self._known:
             found = self.evaluator.evaluate(arch)
             cheap = self.plan.metrics.metrics(self.space.encode([arch]))[0]
-            values = (cheap["latency"], found["loss"], found["accuracy"], cheap["macs"], cheap["params"])
-            self._known[arch.id] = Point(arch, *(metric.value for metric in values))
+            self._known[arch.id] = _point(arch, {**cheap, **found})
         return self._known[arch.id]
 
     def along(self, arch_ids: Sequence[str], study: Study) -> list[Point]:
         """The networks of a walk that a study stored."""
-        by_id = {row.arch_id: row.arch for row in study.storage.trials(study.row.id)}
-        return [self.point(self.space.encode([by_id[arch_id]])[0]) for arch_id in arch_ids]
+        rows = {row.arch_id: row for row in study.storage.trials(study.row.id)}
+        return [self._stored(rows[arch_id]) for arch_id in arch_ids]
 
     def found(self, study: Study) -> list[Point]:
         """The front of a study that meets the target."""
-        front = study.storage.front(study.row.id)
-        return [self.point(self.space.encode([row.arch])[0]) for row in front]
+        return [self._stored(row) for row in study.storage.front(study.row.id)]
+
+    def _stored(self, row: TrialRow) -> Point:
+        return _point(self.space.encode([row.arch])[0], row.metrics)
 
     def scaled(self, count: int) -> list[Point]:
         """The largest network with every stage's depth and width scaled alike, down past the target."""
