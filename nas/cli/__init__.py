@@ -17,6 +17,7 @@ from nas.cli import (
     measure,
     predictor,
     report,
+    reproduce,
     retrain,
     run,
     show,
@@ -46,6 +47,7 @@ app.command("retrain")(retrain.retrain)
 app.command("export")(export.export)
 app.command("measure")(measure.measure)
 app.command("report")(report.report)
+app.command("reproduce")(reproduce.reproduce)
 app.command("dashboard")(dashboard.dashboard)
 app.command("doctor")(doctor.doctor)
 

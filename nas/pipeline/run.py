@@ -88,8 +88,6 @@ def run(
         NasError: what was wrong and what would be right.
         KeyboardInterrupt: stopped by the user, everything saved.
     """
-    started = time.monotonic()
-    reporter = reporter or Silent()
     loaded = space if isinstance(space, Space) else load_space(space)
     direct = _assignments(
         objectives=list(objectives), constraints=list(constraints), seed=seed, n_trials=n_trials
@@ -112,11 +110,44 @@ def run(
         name=study_name,
         storage=storage,
     )
-    check_feasible(plan)
     source = loaded.name if isinstance(space, Space) else str(space)
+    return execute(
+        plan,
+        source,
+        resume=resume,
+        timeout=timeout,
+        report=report,
+        command=command,
+        verbose=verbose,
+        reporter=reporter,
+        workers=workers,
+        measured=measured,
+    )
+
+
+def execute(
+    plan: RunPlan,
+    source: str,
+    *,
+    resume: bool = False,
+    timeout: float | None = None,
+    report: bool = True,
+    command: Sequence[str] = (),
+    verbose: bool = False,
+    reporter: Reporter | None = None,
+    workers: Workers | None = None,
+    measured: Reach | None = None,
+) -> Study:
+    """Do what a plan says; see `run`.
+
+    Args:
+        source: name or file the plan's space was read from.
+    """
+    reporter, started = reporter or Silent(), time.monotonic()
+    check_feasible(plan)
     if measured is not None:
         _check_measurable(plan, source, measured, reporter)
-    set_threads(chosen)
+    set_threads(plan.settings)
     loaded_data = _data(plan)
     store = Storage(plan.storage)
     deadline = None if timeout is None else started + timeout
@@ -124,7 +155,7 @@ def run(
         study = _open(plan, store, resume, command)
         _announce(plan, reporter, study)
         if verbose:
-            reporter.say(chosen.model_dump_json(indent=1))
+            reporter.say(plan.settings.model_dump_json(indent=1))
         try:
             _work(plan, loaded_data, store, study, reporter, interrupt, deadline, started, workers)
         except Interrupted:

@@ -1,0 +1,58 @@
+"""`nas reproduce`: a stored study, run once more."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nas.cli.output import Format, FormatOption, StorageOption, StudyArgument, echo_json
+
+
+def reproduce(
+    study: StudyArgument,
+    study_name: Annotated[
+        str, typer.Option(help="Of the new study; by default STUDY-reproduced.", metavar="NAME")
+    ] = "",
+    space: Annotated[
+        str | None, typer.Option(help="File of the space, if it is not found by its name.")
+    ] = None,
+    storage: StorageOption = None,
+    form: FormatOption = Format.table,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only the result and errors.")] = False,
+) -> None:
+    """Run STUDY again from its run facts; say whether the same came out (exit status 1 if not), and what differs."""
+    from nas.pipeline.progress import ConsoleReporter, Silent
+    from nas.pipeline.reproduce import reproduce as run
+    from nas.store import Storage
+
+    store = Storage(storage)
+    try:
+        found = run(
+            store,
+            store.study(study),
+            Silent() if quiet else ConsoleReporter(),
+            name=study_name,
+            space_file=space,
+        )
+    except KeyboardInterrupt:
+        typer.echo("stopped; everything is saved. The same command goes on.", err=True)
+        raise typer.Exit(130) from None
+    if form is Format.json:
+        echo_json(
+            {
+                "study": found.study,
+                "again": found.again,
+                "same": found.same,
+                "trials": found.trials,
+                "front": found.front,
+                "facts": [{"fact": fact, "then": then, "now": now} for fact, then, now in found.facts],
+            }
+        )
+    else:
+        for label, told in (("trials", found.trials), ("front", found.front)):
+            typer.echo(f"{label}: {f'differ; {told}' if told else 'the same, to the last digit'}")
+        for fact, then, now in found.facts:
+            typer.echo(f"  {fact}: then {then}, now {now}")
+    if not found.same:
+        raise typer.Exit(1)
