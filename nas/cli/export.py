@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,20 @@ from nas.cli.output import StorageOption
 
 if TYPE_CHECKING:
     from nas.cli.lookup import Found
+    from nas.export.source import Weights
+
+
+class Origin(StrEnum):
+    """Whose weights."""
+
+    inherited = "inherited"
+    retrained = "retrained"
+
+
+class Bits(StrEnum):
+    """What numbers are quantised to."""
+
+    int8 = "int8"
 
 
 def export(
@@ -18,6 +33,10 @@ def export(
         str, typer.Argument(help="An arch id, the beginning of one, or STUDY/NUMBER.", metavar="TRIAL")
     ],
     form: Annotated[str, typer.Option("--format", help="onnx, torch-export or executorch.")] = "onnx",
+    weights: Annotated[
+        Origin, typer.Option(help="The supernet's, or those of nas retrain.")
+    ] = Origin.inherited,
+    quantize: Annotated[Bits | None, typer.Option(help="Weights and activations of 8 bits (onnx).")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder; by default nas-runs/STUDY/export/ARCH.")
     ] = None,
@@ -26,32 +45,42 @@ def export(
     ] = None,
     storage: StorageOption = None,
 ) -> None:
-    """Export a trial's network with its inherited weights, checked in the format's own runtime."""
+    """Export a trial's network, checked in the format's own runtime."""
     from nas.cli.lookup import find
     from nas.cli.output import trial_metrics
+    from nas.export.card import quantised
     from nas.export.export import export as run_export
     from nas.export.formats import format_of
     from nas.export.source import default_folder, source_of
 
     chosen = format_of(form)
-    place = _with_weights(find(storage, trial))
+    origin: Weights = "retrained" if weights is Origin.retrained else "inherited"
+    place = _with_weights(find(storage, trial), trial, origin)
     known = place.trial or place.preset
     assert known is not None
-    source = source_of(place.study, dict(known.arch), space)
+    source = source_of(place.study, dict(known.arch), space, origin)
     metrics = trial_metrics(place.trial) if place.trial else dict(known.metrics)
-    folder = output or default_folder(place.study.name, source.arch.id)
-    done = run_export(source, chosen, folder, metrics)
+    folder = output or default_folder(place.study.name, source.arch.id, origin)
+    done = run_export(source, chosen, folder, metrics, quantize=quantize is not None)
     typer.echo(f"{done.model}  ({done.model.stat().st_size / 2**20:.1f} MiB)")
     typer.echo(f"compared with PyTorch on {done.check}")
+    if done.check.before is not None:
+        typer.echo(f"int8: {quantised(done.check)}, on these {done.check.images} images")
     typer.echo(f"model card: {done.card}; how to run it: {done.usage}")
 
 
-def _with_weights(places: list[Found]) -> Found:
-    """The first place whose study has a supernet here; the first of all, for its error, where none has."""
+def _with_weights(places: list[Found], wanted: str, origin: Weights) -> Found:
+    """The first place whose study has such weights here; the first of all, for its error, where none has."""
+    from nas.cli.lookup import in_study
     from nas.pipeline.plan import study_folder
+    from nas.pipeline.retrained import CARD as RETRAINED
+    from nas.pipeline.retrained import folder_of
     from nas.pipeline.training import CARD
 
     def has(place: Found) -> bool:
+        if origin == "retrained":
+            return (folder_of(place.study.name, place.arch_id) / RETRAINED).exists()
         return (study_folder(place.study.config.get("supernet") or place.study.name) / CARD).exists()
 
-    return next((place for place in places if has(place)), places[0])
+    meant = in_study(places, wanted) if "/" in wanted else places
+    return next((place for place in meant if has(place)), meant[0])

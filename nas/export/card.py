@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from nas.export.quantize import CALIBRATION
 from nas.metrics import Metric
 from nas.report.units import described, title
 
@@ -24,18 +25,26 @@ class Check:
         difference: largest difference of a score.
         agreement: share of images with the same answer, in 0..1.
         accuracy: top-1 of the exported file on them, in 0..1.
+        before: that of the network before it was quantised; None where it was not.
     """
 
     images: int
     difference: float
     agreement: float
     accuracy: float
+    before: float | None = None
 
     def __str__(self) -> str:
         return (
             f"{self.images} test images: largest difference of a score {self.difference:.2g}, same answer on "
             f"{100 * self.agreement:.4g} %"
         )
+
+
+def quantised(check: Check) -> str:
+    """What 8 bits changed: `top-1 81.2 % before, 80.9 % after`."""
+    before = check.before or 0.0
+    return f"top-1 {100 * before:.1f} % before, {100 * check.accuracy:.1f} % after"
 
 
 def card_text(
@@ -65,10 +74,9 @@ A network of space `{source.plan.space.name}` (hash {source.plan.space.hash}), s
   {"any number at once" if form.dynamic else "one at a time"}; normalisation is part of the file.
 * **Output**: scores of {data.classes} classes: {labels}{" …" if data.classes > 50 else ""}.
 * **Compared with PyTorch** before it was written, on {check}; top-1 of the file on them {100 * check.accuracy:.1f} %.
-* **Weights**: inherited from the supernet of study `{source.plan.supernet}` ({source.card["steps"]} steps, seed
-  {source.card["seed"]}), batch norms recalibrated; not retrained.
-* **Data**: {data.name}. Weights follow the licence of the data they were trained on; check it before you
-  publish them.
+* **Weights**: {source.told}.
+{_about_int8(check)}* **Data**: {data.name}. Weights follow the licence of the data they were trained on; check it
+  before you publish them.
 * **Resolution**: trained and exported at {scale:g} times the deployment resolution of the space. MACs, parameters,
   memory and latency below refer to the deployment resolution and the deployment input's classes.
 * **Made with**: {packages}.
@@ -79,3 +87,12 @@ A network of space `{source.plan.space.name}` (hash {source.plan.space.hash}), s
 
 Decisions: {decisions}.
 """
+
+
+def _about_int8(check: Check) -> str:
+    if check.before is None:
+        return ""
+    return (
+        "* **Quantised**: weights and activations to 8 bits by the runtime's own post-training quantiser,\n"
+        f"  calibrated on {CALIBRATION} training images; {quantised(check)}, on the same test images.\n"
+    )

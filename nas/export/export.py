@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nas.errors import NasError
 from nas.export.card import Check, card_text
 from nas.export.formats import ExportFormat, Run
+from nas.export.quantize import CALIBRATION
 from nas.export.source import FromImages, Source
 from nas.files import write_atomically
 from nas.metrics import Metric
@@ -47,6 +48,7 @@ def export(
     folder: Path,
     metrics: Mapping[str, Metric],
     images: int = IMAGES,
+    quantize: bool = False,
 ) -> Exported:
     """Export a network, run the file in its runtime and compare it with PyTorch on test images.
 
@@ -54,6 +56,7 @@ def export(
         folder: where the files go; they appear only if the comparison holds.
         metrics: of the trial, for the model card.
         images: test images to compare on.
+        quantize: to 8 bits; the file's accuracy is then compared, not its scores.
 
     Raises:
         NasError: the format cannot express the network, or the file computes something else.
@@ -61,19 +64,32 @@ def export(
     shown, labels = source.test_images(images)
     whole = FromImages(source.network).eval()
     bare = FromImages(deployed(source.network)).eval()
-    example = shown[:2] if form.dynamic else shown[:1]
+    example = (shown[:2] if form.dynamic else shown[:1]).contiguous()
+    with torch.no_grad():
+        bare(example)  # what it remembers of its sizes must not be made while it is traced
+        expected = np.concatenate([whole(part).numpy() for part in shown.split(64)])
+    seen, answers = shown.numpy(), labels.numpy()
+    if quantize:
+        calibrating = source.training_images(CALIBRATION)
+        data = _converted(form, source, lambda: form.int8(bare, example, calibrating))
+        check = measured(form.runner(data), seen, expected, answers, form.name)
+        before = float((expected.argmax(1) == answers).mean())
+        return _write(source, form, folder, metrics, data, replace(check, before=before))
+    data = _converted(form, source, lambda: form.export(bare, example))
+    return _write(
+        source, form, folder, metrics, data, compare(form.runner(data), seen, expected, answers, form.name)
+    )
+
+
+def _converted(form: type[ExportFormat], source: Source, convert: Callable[[], bytes]) -> bytes:
     try:
-        data = form.export(bare, example.contiguous())
+        return convert()
     except NasError:
         raise
     except Exception as error:
         # Converters fail with errors of all kinds; whoever exports needs to know which and why, not the stack.
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise NasError(f"{form.name} cannot express {source.arch.id}: {reason[0]}") from None
-    with torch.no_grad():
-        expected = np.concatenate([whole(part).numpy() for part in shown.split(64)])
-    check = compare(form.runner(data), shown.numpy(), expected, labels.numpy(), form.name)
-    return _write(source, form, folder, metrics, data, check)
 
 
 def compare(
@@ -84,20 +100,36 @@ def compare(
     Raises:
         NasError: scores differ by more than 0.001 of their range, or 0.5 % of the answers.
     """
+    check = measured(run, images, expected, labels, name)
+    spread = float(np.ptp(expected)) or 1.0
+    if check.difference > TOLERANCE * max(spread, 1.0) or check.agreement < AGREEMENT:
+        raise NasError(
+            f"{name}: the file computes something else than PyTorch ({check}); nothing was written."
+        )
+    return check
+
+
+def measured(
+    run: Run, images: NDArray[np.float32], expected: NDArray[np.float32], labels: NDArray[np.int64], name: str
+) -> Check:
+    """How a runtime's scores differ from PyTorch's, and how many of its answers are right.
+
+    Raises:
+        NasError: scores of another shape, or that are no numbers.
+    """
     scores = np.concatenate([run(images[start : start + 64]) for start in range(0, len(images), 64)])
     if scores.shape != expected.shape:
         raise NasError(
             f"{name}: scores of shape {scores.shape} instead of {expected.shape}; nothing was written."
         )
-    difference = float(np.abs(scores - expected).max())
-    spread = float(np.ptp(expected)) or 1.0
-    same = float((scores.argmax(1) == expected.argmax(1)).mean())
-    check = Check(len(images), difference, same, float((scores.argmax(1) == labels).mean()))
-    if not difference <= TOLERANCE * max(spread, 1.0) or same < AGREEMENT:
+    if not np.isfinite(scores).all():
         raise NasError(
-            f"{name}: the file computes something else than PyTorch ({check}); nothing was written."
+            f"{name}: the file computes something else than PyTorch: scores that are no numbers; nothing was "
+            "written."
         )
-    return check
+    difference = float(np.abs(scores - expected).max())
+    same = float((scores.argmax(1) == expected.argmax(1)).mean())
+    return Check(len(images), difference, same, float((scores.argmax(1) == labels).mean()))
 
 
 def _write(
@@ -111,13 +143,15 @@ def _write(
     from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
-    model = folder / f"{source.arch.id}{form.suffix}"
+    int8 = "" if check.before is None else "-int8"
+    model = folder / f"{source.arch.id}{int8}{form.suffix}"
     weights = folder / f"{source.arch.id}.safetensors"
-    usage = folder / f"run_{form.name.replace('-', '_')}.py"
+    usage = folder / f"run_{form.name.replace('-', '_')}{int8.replace('-', '_')}.py"
     state: dict[str, Any] = {name: value.contiguous() for name, value in source.network.state_dict().items()}
     write_atomically(weights, save(state))
     write_atomically(usage, form.usage(model.name, source.side))
     write_atomically(folder / "arch.json", json.dumps(dict(source.arch.values), indent=1))
-    write_atomically(folder / "README.md", card_text(source, form, metrics, check, model.name, usage.name))
+    card = folder / f"README-{form.name}{int8}.md"
+    write_atomically(card, card_text(source, form, metrics, check, model.name, usage.name))
     write_atomically(model, data)
-    return Exported(model, weights, folder / "README.md", usage, check)
+    return Exported(model, weights, card, usage, check)

@@ -6,6 +6,7 @@ The network is handed over in its deployed form (batch norms folded) and takes i
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -56,6 +57,15 @@ class ExportFormat(ABC):
         """A program of a few lines that loads and runs the file, with nothing but the runtime installed."""
 
     @classmethod
+    def int8(cls, network: nn.Module, example: Tensor, images: Tensor) -> bytes:
+        """The file with weights and activations of 8 bits, calibrated on `images` `(n, C, H, W)`.
+
+        Raises:
+            NasError: this format has none here.
+        """
+        raise NasError(f"--quantize int8 is there for onnx alone, not for {cls.name}.")
+
+    @classmethod
     def check_installed(cls) -> None:
         """Refuse where a package is missing.
 
@@ -80,6 +90,7 @@ class Onnx(ExportFormat):
     def export(cls, network: nn.Module, example: Tensor) -> bytes:
         import torch
 
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
@@ -89,6 +100,12 @@ class Onnx(ExportFormat):
             )  # fmt: skip
         assert program is not None
         return bytes(program.model_proto.SerializeToString())
+
+    @classmethod
+    def int8(cls, network: nn.Module, example: Tensor, images: Tensor) -> bytes:
+        from nas.export.quantize import int8_onnx
+
+        return int8_onnx(cls.export(network, example), images.numpy())
 
     @classmethod
     def runner(cls, data: bytes) -> Run:

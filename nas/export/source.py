@@ -1,25 +1,32 @@
-"""The network of a stored trial with the weights its study left for it."""
+"""The network of a stored trial with the weights its study left for it, or those of its retraining."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from nas.data.batches import MEAN, STD
+from nas.errors import NasError
 from nas.pipeline.load_data import LoadedData, load_run_data
-from nas.pipeline.plan import RunPlan, make_plan, study_folder
+from nas.pipeline.plan import RunPlan, study_folder
+from nas.pipeline.retrained import RetrainFolder, folder_of
+from nas.pipeline.study_plan import plan_of
 from nas.pipeline.study_space import space_of
 from nas.pipeline.training import load, set_threads
 from nas.settings import RunSettings
 from nas.space.batch import Arch
-from nas.supernet.network import Network, to_resolution
+from nas.supernet.network import Network, build, to_resolution
 
 if TYPE_CHECKING:
     from nas.store import StudyRow
+
+Weights = Literal["inherited", "retrained"]
+CALIBRATED = 64
+"""Training images at once."""
 
 
 class FromImages(nn.Module):
@@ -40,8 +47,8 @@ class Source:
     """A trial's network and the data it is judged by.
 
     Attributes:
-        network: extracted, batch norms recalibrated as for the study's final numbers, at eval.
-        card: of the supernet the weights come from.
+        network: batch norms recalibrated as for the study's final numbers, at eval.
+        told: where its weights come from.
         side: of its input, in pixels.
     """
 
@@ -49,12 +56,19 @@ class Source:
     network: Network
     plan: RunPlan
     data: LoadedData
-    card: dict[str, Any]
+    told: str
 
     @property
     def side(self) -> int:
         """Side of the input in pixels."""
         return self.network.resolution
+
+    def training_images(self, limit: int) -> Tensor:
+        """`limit` training images `(limit, C, side, side)` in 0..1, drawn by the arch's id."""
+        seed = (int(self.arch.id, 16) + self.plan.settings.seed) % 2**63
+        batches = self.data.calibration(seed, -(-limit // CALIBRATED), CALIBRATED)
+        images = torch.cat([to_resolution(images, self.side) for images in batches])[:limit]
+        return (images * STD + MEAN).clamp(0, 1)
 
     def test_images(self, limit: int = 0) -> tuple[Tensor, Tensor]:
         """Test images `(n, C, side, side)` in 0..1 and their labels `(n,)`; the first `limit` evenly spread."""
@@ -63,35 +77,64 @@ class Source:
         return images * STD + MEAN, torch.cat([labels for _, labels in batches])
 
 
-def source_of(study: StudyRow, values: dict[str, Any], space_file: str | None = None) -> Source:
-    """The network of an architecture of a study, with inherited weights.
+def source_of(
+    study: StudyRow, values: dict[str, Any], space_file: str | None = None, weights: Weights = "inherited"
+) -> Source:
+    """The network of an architecture of a study.
 
     Args:
         values: the architecture's decisions.
         space_file: where the space lies, if it is not found by the name the study has of it.
+        weights: of the supernet, or of `nas retrain`.
 
     Raises:
-        NasError: the space has changed or is not found, the study has no trained supernet here, or its data cannot be
+        NasError: the space has changed or is not found, the study has no such weights here, or its data cannot be
             loaded.
     """
+    space, _ = space_of(study, space_file)
+    arch = space.encode([values])[0]
+    return _retrained(study, arch) if weights == "retrained" else _inherited(study, arch)
+
+
+def _inherited(study: StudyRow, arch: Arch) -> Source:
     from nas.accuracy.inherited import recalibrate
 
-    space, _ = space_of(study, space_file)
-    settings = RunSettings.model_validate(study.config["settings"])
-    owner = study.config.get("supernet") or study.name
-    plan = make_plan(space, settings, supernet=owner, name=study.name)
+    plan = plan_of(study, arch.space)
+    settings, owner = plan.settings, plan.supernet or study.name
     set_threads(settings)
     data = load_run_data(plan)
     trained = load(plan, study_folder(owner), data)
-    arch = space.encode([values])[0]
     network = trained.supernet.extract(arch)
     evaluate = settings.evaluate
     seed = (int(arch.id, 16) + settings.seed) % 2**63
     with torch.no_grad():
         recalibrate(network, data.calibration(seed, evaluate.final_recalibrate, evaluate.batch))
-    return Source(arch, network.eval(), plan, data, trained.card)
+    told = (
+        f"inherited from the supernet of study `{owner}` ({trained.card['steps']} steps, seed "
+        f"{trained.card['seed']}), batch norms recalibrated; not retrained"
+    )
+    return Source(arch, network.eval(), plan, data, told)
 
 
-def default_folder(study: str, arch_id: str) -> Path:
-    """Where exports go: `nas-runs/STUDY/export/ARCH`."""
-    return study_folder(study) / "export" / arch_id
+def _retrained(study: StudyRow, arch: Arch) -> Source:
+    from safetensors.torch import load_file
+
+    found = RetrainFolder(folder_of(study.name, arch.id)).read()
+    card = found.card
+    plan = plan_of(study, arch.space, RunSettings.model_validate(card["settings"]))
+    set_threads(plan.settings)
+    data = load_run_data(plan)
+    for key, now in (("space_hash", arch.space.hash), ("data", data.name), ("classes", data.classes)):
+        if card[key] != now:
+            raise NasError(f"{found.weights}: trained with {key} {card[key]!r}, which is {now!r} now.")
+    scale = plan.settings.train.resolution_scale
+    network = build(arch.space, arch, num_classes=data.classes, seed=None, scale=scale)
+    network.load_state_dict(load_file(found.weights), assign=True)
+    start = f"from the weights of study `{card['supernet']}`" if card["supernet"] else "from scratch"
+    told = f"retrained {start} ({card['steps']} steps, seed {plan.settings.seed}), batch norms recalibrated"
+    return Source(arch, network.eval(), plan, data, told)
+
+
+def default_folder(study: str, arch_id: str, weights: Weights = "inherited") -> Path:
+    """Where exports go: `nas-runs/STUDY/export/ARCH`, retrained ones `ARCH-retrained`."""
+    return study_folder(study) / "export" / (arch_id + ("-retrained" if weights == "retrained" else ""))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 import nas
@@ -17,7 +19,9 @@ from nas.cli import app
 from nas.errors import NasError
 from nas.export.export import compare, export
 from nas.export.formats import FORMATS, ExportFormat, Onnx, format_of
-from nas.export.source import Source, source_of
+from nas.export.source import FromImages, Source, source_of
+from nas.pipeline.progress import Interrupt, Silent
+from nas.pipeline.retraining import prepare, retrain
 from nas.pipeline.run import run
 
 SPACE = Path(__file__).parents[1] / "pipeline" / "small.yaml"
@@ -72,6 +76,52 @@ def test_the_accuracy_of_the_file_is_the_studys(source: Source, folder: Path, tm
     assert done.check.accuracy == pytest.approx(
         trial.at("final")["accuracy"].value, abs=1 / done.check.images
     )
+
+
+def test_retrained_weights_are_exported_with_their_accuracy(folder: Path, tmp_path: Path) -> None:
+    study = nas.load_study("s")
+    trial = study.storage.front(study.row.id)[0]
+    job, data = prepare(study.row, dict(trial.arch), "scratch", ["train.steps=4", "seed=5"], str(SPACE))
+    with pytest.raises(NasError, match="nas retrain TRIAL"):
+        source_of(study.row, dict(trial.arch), str(SPACE), "retrained")
+    done = retrain(job, data, Silent(), Interrupt())
+    found = source_of(study.row, dict(trial.arch), str(SPACE), "retrained")
+    exported = export(found, Onnx, tmp_path, {}, images=0)
+    assert exported.check.accuracy == pytest.approx(done.accuracy.value)
+    assert "retrained from scratch (4 steps, seed 5)" in exported.card.read_text()
+    assert load_file(exported.weights).keys() == load_file(done.weights).keys()
+
+
+def test_int8_keeps_the_answers_and_is_8_bits(source: Source, tmp_path: Path) -> None:
+    import onnx
+
+    small = export(source, Onnx, tmp_path, {}, 200, quantize=True)
+    images, labels = source.test_images(200)
+    with torch.no_grad():
+        right = FromImages(source.network)(images).argmax(1) == labels
+    assert small.check.before == pytest.approx(float(right.float().mean()))
+    assert small.check.agreement > 0.9 and small.check.difference > 0
+    model = onnx.load(small.model)
+    kinds = [node.op_type for node in model.graph.node]
+    assert "QuantizeLinear" in kinds and kinds.count("DequantizeLinear") > kinds.count("Conv")
+    large = [tensor for tensor in model.graph.initializer if len(tensor.dims) > 1 and tensor.dims[0] >= 32]
+    assert {tensor.data_type for tensor in large} == {onnx.TensorProto.INT8}
+    assert "% before" in small.card.read_text()
+
+
+def test_int8_of_another_format_is_refused(source: Source, tmp_path: Path) -> None:
+    with pytest.raises(NasError, match="onnx alone"):
+        export(source, FORMATS["torch-export"], tmp_path / "none", {}, 4, quantize=True)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_study_that_was_searched_for_a_device_is_exported(folder: Path) -> None:
+    """Its objectives cannot be evaluated without the device, and need not be."""
+    run(SPACE, settings=SMALL, study_name="d", strategy="random", n_trials=1, device="pixel6", supernet="s",
+        objectives=["accuracy:max", "latency:min"], constraints=["latency<=900ms"])  # fmt: skip
+    study = nas.load_study("d")
+    trial = study.storage.trials(study.row.id)[0]
+    assert source_of(study.row, dict(trial.arch), str(SPACE)).arch.id == trial.arch_id
 
 
 def test_a_file_that_computes_something_else_is_refused(source: Source, tmp_path: Path) -> None:
