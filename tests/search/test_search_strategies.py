@@ -125,8 +125,6 @@ def test_errors(tmp_path: Path) -> None:
         strategy("nsga", space, DIRECTIONS)
     with pytest.raises(NasError, match="mean 'TwoPointsDE'"):
         strategy("nevergrad:TwoPontsDE", space, DIRECTIONS)
-    with pytest.raises(NasError, match="cannot be asked for a batch"):
-        strategy("nevergrad:Cobyla", space, DIRECTIONS)
     with pytest.raises(NasError, match="mean 'vectors'"):
         strategy("nevergrad:DE", space, DIRECTIONS, vectrs=2)
     with pytest.raises(NasError, match="mean 'population'"):
