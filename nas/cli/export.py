@@ -32,7 +32,7 @@ def export(
     trial: Annotated[
         str, typer.Argument(help="An arch id, the beginning of one, or STUDY/NUMBER.", metavar="TRIAL")
     ],
-    form: Annotated[str, typer.Option("--format", help="onnx, torch-export or executorch.")] = "onnx",
+    form: Annotated[str, typer.Option("--format", help="onnx, torch-export, executorch or coreml.")] = "onnx",
     weights: Annotated[
         Origin, typer.Option(help="The supernet's, or those of nas retrain.")
     ] = Origin.inherited,
@@ -63,8 +63,11 @@ def export(
     folder = output or default_folder(place.study.name, source.arch.id, origin)
     done = run_export(source, chosen, folder, metrics, quantize=quantize is not None)
     typer.echo(f"{done.model}  ({done.model.stat().st_size / 2**20:.1f} MiB)")
-    typer.echo(f"compared with PyTorch on {done.check}")
-    if done.check.before is not None:
+    if done.check is None:
+        typer.echo(f"not compared with PyTorch: {form} runs on other machines alone (a Mac for coreml)")
+    else:
+        typer.echo(f"compared with PyTorch on {done.check}")
+    if done.check is not None and done.check.before is not None:
         typer.echo(f"int8: {quantised(done.check)}, on these {done.check.images} images")
     typer.echo(f"model card: {done.card}; how to run it: {done.usage}")
 

@@ -51,7 +51,7 @@ def card_text(
     source: Source,
     form: type[ExportFormat],
     metrics: Mapping[str, Metric],
-    check: Check,
+    check: Check | None,
     model: str,
     usage: str,
 ) -> str:
@@ -73,7 +73,7 @@ A network of space `{source.plan.space.name}` (hash {source.plan.space.hash}), s
 * **Input**: images in 0..1, {source.side} × {source.side} pixels (bicubic), channels first,
   {"any number at once" if form.dynamic else "one at a time"}; normalisation is part of the file.
 * **Output**: scores of {data.classes} classes: {labels}{" …" if data.classes > 50 else ""}.
-* **Compared with PyTorch** before it was written, on {check}; top-1 of the file on them {100 * check.accuracy:.1f} %.
+{_compared(form, check)}
 * **Weights**: {source.told}.
 {_about_int8(check)}* **Data**: {data.name}. Weights follow the licence of the data they were trained on; check it
   before you publish them.
@@ -89,8 +89,20 @@ Decisions: {decisions}.
 """
 
 
-def _about_int8(check: Check) -> str:
-    if check.before is None:
+def _compared(form: type[ExportFormat], check: Check | None) -> str:
+    if check is None:
+        return (
+            f"* **Not run**: {form.name} does not run on the machine that made the file, so it was converted and not\n"
+            "  compared with PyTorch, and the program was not tried. Compare some scores before you rely on it."
+        )
+    return (
+        f"* **Compared with PyTorch** before it was written, on {check};\n"
+        f"  top-1 of the file on them {100 * check.accuracy:.1f} %."
+    )
+
+
+def _about_int8(check: Check | None) -> str:
+    if check is None or check.before is None:
         return ""
     return (
         "* **Quantised**: weights and activations to 8 bits by the runtime's own post-training quantiser,\n"

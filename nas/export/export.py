@@ -32,14 +32,14 @@ class Exported:
 
     Attributes:
         model, weights, card, usage: the files.
-        check: how the file compares with PyTorch.
+        check: how the file compares with PyTorch; None where it does not run on this machine.
     """
 
     model: Path
     weights: Path
     card: Path
     usage: Path
-    check: Check
+    check: Check | None
 
 
 def export(
@@ -76,6 +76,8 @@ def export(
         before = float((expected.argmax(1) == answers).mean())
         return _write(source, form, folder, metrics, data, replace(check, before=before))
     data = _converted(form, source, lambda: form.export(bare, example))
+    if not form.runs_here:
+        return _write(source, form, folder, metrics, data, None)
     return _write(
         source, form, folder, metrics, data, compare(form.runner(data), seen, expected, answers, form.name)
     )
@@ -138,12 +140,12 @@ def _write(
     folder: Path,
     metrics: Mapping[str, Metric],
     data: bytes,
-    check: Check,
+    check: Check | None,
 ) -> Exported:
     from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
-    int8 = "" if check.before is None else "-int8"
+    int8 = "" if check is None or check.before is None else "-int8"
     model = folder / f"{source.arch.id}{int8}{form.suffix}"
     weights = folder / f"{source.arch.id}.safetensors"
     usage = folder / f"run_{form.name.replace('-', '_')}{int8.replace('-', '_')}.py"

@@ -34,12 +34,14 @@ class ExportFormat(ABC):
         suffix: of the file.
         packages: what must be installed to export and run it.
         dynamic: whether the file takes any number of images at once; else exactly one.
+        runs_here: whether there is a runtime on this machine to compare the file in.
     """
 
     name: ClassVar[str]
     suffix: ClassVar[str]
     packages: ClassVar[tuple[str, ...]]
     dynamic: ClassVar[bool]
+    runs_here: ClassVar[bool] = True
 
     @classmethod
     @abstractmethod
@@ -47,9 +49,13 @@ class ExportFormat(ABC):
         """The file; `example` is `(2, C, H, W)` where the format is dynamic, else `(1, C, H, W)`."""
 
     @classmethod
-    @abstractmethod
     def runner(cls, data: bytes) -> Run:
-        """A function from images `(B, C, H, W)` to scores `(B, classes)`, by the runtime itself."""
+        """A function from images `(B, C, H, W)` to scores `(B, classes)`, by the runtime itself.
+
+        Raises:
+            NasError: it does not run here.
+        """
+        raise NasError(f"{cls.name} does not run on this machine.")
 
     @classmethod
     @abstractmethod
@@ -206,7 +212,7 @@ print(scores.argmax(dim=1))
 """
 
 
-FORMATS: dict[str, type[ExportFormat]] = {form.name: form for form in (Onnx, TorchExport, ExecuTorch)}
+FORMATS = ("onnx", "torch-export", "executorch", "coreml")
 
 
 def format_of(name: str) -> type[ExportFormat]:
@@ -217,5 +223,12 @@ def format_of(name: str) -> type[ExportFormat]:
     """
     if name not in FORMATS:
         raise NasError(unknown("export format", name, FORMATS))
-    FORMATS[name].check_installed()
-    return FORMATS[name]
+    form = _format(name)
+    form.check_installed()
+    return form
+
+
+def _format(name: str) -> type[ExportFormat]:
+    from nas.export.coreml import CoreMl
+
+    return {form.name: form for form in (Onnx, TorchExport, ExecuTorch, CoreMl)}[name]

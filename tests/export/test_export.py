@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +19,12 @@ import nas
 from nas.cli import app
 from nas.errors import NasError
 from nas.export.export import compare, export
-from nas.export.formats import FORMATS, ExportFormat, Onnx, format_of
+from nas.export.formats import ExportFormat, Onnx, format_of
 from nas.export.source import FromImages, Source, source_of
 from nas.pipeline.progress import Interrupt, Silent
 from nas.pipeline.retraining import prepare, retrain
 from nas.pipeline.run import run
+from nas.supernet.deploy import deployed
 
 SPACE = Path(__file__).parents[1] / "pipeline" / "small.yaml"
 SMALL = (
@@ -50,7 +52,7 @@ def source(folder: Path) -> Source:
     return source_of(study.row, dict(trial.arch), str(SPACE))
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", ("onnx", "torch-export", "executorch"))
 def test_an_exported_model_runs_by_its_own_program(
     name: str, source: Source, folder: Path, tmp_path: Path
 ) -> None:
@@ -59,7 +61,12 @@ def test_an_exported_model_runs_by_its_own_program(
     except NasError as error:
         pytest.skip(str(error))
     done = export(source, form, tmp_path, {}, images=70)
-    assert done.check.images == 70 and done.check.agreement == 1.0 and done.check.difference < 1e-3
+    assert (
+        done.check is not None
+        and done.check.images == 70
+        and done.check.agreement == 1.0
+        and done.check.difference < 1e-3
+    )
     assert name in done.card.read_text() and done.weights.stat().st_size > 0
     bare = {**os.environ, "PYTHONPATH": ""}
     told = subprocess.run(
@@ -109,9 +116,25 @@ def test_int8_keeps_the_answers_and_is_8_bits(source: Source, tmp_path: Path) ->
     assert "% before" in small.card.read_text()
 
 
+def test_a_core_ml_package_is_whole_and_says_that_it_was_not_run(source: Source, tmp_path: Path) -> None:
+    coremltools = pytest.importorskip("coremltools")
+    done = export(source, format_of("coreml"), tmp_path, {}, 4)
+    assert done.check is None and "**Not run**" in done.card.read_text()
+    with zipfile.ZipFile(done.model) as packed:
+        packed.extractall(tmp_path)
+    spec = coremltools.models.MLModel(str(tmp_path / "model.mlpackage"), skip_model_load=True).get_spec()
+    (images,), (scores,) = spec.description.input, spec.description.output
+    assert (images.name, scores.name) == ("images", "scores")
+    assert list(images.type.multiArrayType.shape) == [1, 3, source.side, source.side]
+    stored = (tmp_path / "model.mlpackage" / "Data" / "com.apple.CoreML" / "weights" / "weight.bin").stat()
+    parameters = sum(tensor.numel() for tensor in deployed(source.network).parameters())
+    assert stored.st_size > parameters  # bytes; weights are stored with 16 bits
+    compile(done.usage.read_text(), "usage", "exec")
+
+
 def test_int8_of_another_format_is_refused(source: Source, tmp_path: Path) -> None:
     with pytest.raises(NasError, match="onnx alone"):
-        export(source, FORMATS["torch-export"], tmp_path / "none", {}, 4, quantize=True)
+        export(source, format_of("torch-export"), tmp_path / "none", {}, 4, quantize=True)
     assert not (tmp_path / "none").exists()
 
 
