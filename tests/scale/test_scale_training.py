@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 
 import nas
 from nas.errors import NasError
+from nas.pipeline.progress import Interrupt, Silent
+from nas.pipeline.retraining import prepare, retrain
 from nas.pipeline.run import run
 from nas.scale.cluster import connected
 from nas.scale.workers import Workers
@@ -54,6 +56,19 @@ def test_two_processes_train_what_one_trains(folder: Path) -> None:
     assert len(series[0]) == len(series[1]) == 6
     for (step, macs, losses), (other, theirs, others) in zip(*series, strict=True):
         assert (step, macs) == (other, theirs) and others == pytest.approx(losses, rel=1e-3)
+
+
+def test_two_processes_retrain_what_one_retrains(folder: Path) -> None:
+    row = nas.load_study("alone").row
+    arch = dict(nas.load_study("alone").storage.trials(row.id)[0].arch)
+    job, data = prepare(row, arch, "inherited", ["train.mix=0.2"], str(SPACE))
+    found = []
+    for workers in (None, Workers("local", 1, training=2)):
+        retrain(job, data, Silent(), Interrupt(), workers, overwrite=True)
+        weights = load_file(job.folder / "retrained.safetensors")
+        found.append(torch.cat([weights[name].flatten().double() for name in sorted(weights)]))
+    assert not torch.equal(*found)
+    assert torch.linalg.vector_norm(found[0] - found[1]) < 1e-3 * torch.linalg.vector_norm(found[0])
 
 
 def test_what_ends_a_process_is_told(folder: Path) -> None:
