@@ -70,7 +70,7 @@ A network of space `{source.plan.space.name}` (hash {source.plan.space.hash}), s
 
 * **File**: `{model}` ({form.name}); `{usage}` loads and runs it. Weights of the network before its
   batch norms were folded: `{source.arch.id}.safetensors`; decisions: `arch.json`.
-* **Input**: images in 0..1, {source.side} × {source.side} pixels (bicubic), channels first,
+* **Input**: images in 0..1, {_pixels(source)}, channels first,
   {"any number at once" if form.dynamic else "one at a time"}; normalisation is part of the file.
 * **Output**: scores of {data.classes} classes: {labels}{" …" if data.classes > 50 else ""}.
 {_compared(form, check)}
@@ -87,6 +87,15 @@ A network of space `{source.plan.space.name}` (hash {source.plan.space.hash}), s
 
 Decisions: {decisions}.
 """
+
+
+def _pixels(source: Source) -> str:
+    """The size of the input, and how images were brought to it."""
+    side, first = source.side, source.data.side
+    steps = (
+        "" if first == side else f", after {first} × {first} (bicubic): resize twice for the accuracy below"
+    )
+    return f"{side} × {side} pixels (the middle square of an image, bicubic{steps})"
 
 
 def _compared(form: type[ExportFormat], check: Check | None) -> str:

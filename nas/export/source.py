@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nas.data.batches import MEAN, STD
 from nas.errors import NasError
-from nas.pipeline.load_data import LoadedData, load_run_data
+from nas.pipeline.load_data import LoadedData, load_network_data, load_run_data
 from nas.pipeline.plan import RunPlan, study_folder
 from nas.pipeline.retrained import RetrainFolder, folder_of
 from nas.pipeline.study_plan import plan_of
@@ -123,7 +123,7 @@ def _retrained(study: StudyRow, arch: Arch) -> Source:
     card = found.card
     plan = plan_of(study, arch.space, RunSettings.model_validate(card["settings"]))
     set_threads(plan.settings)
-    data = load_run_data(plan)
+    data = load_network_data(plan, arch)
     for key, now in (("space_hash", arch.space.hash), ("data", data.name), ("classes", data.classes)):
         if card[key] != now:
             raise NasError(f"{found.weights}: trained with {key} {card[key]!r}, which is {now!r} now.")

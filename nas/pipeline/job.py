@@ -11,6 +11,7 @@ from typing import Any, Self
 from torch import Tensor
 
 from nas.pipeline.data import RunData
+from nas.pipeline.load_data import load_run_data
 from nas.pipeline.plan import RunPlan
 from nas.pipeline.progress import Interrupt, Reporter
 from nas.store import SeriesPoint
@@ -48,6 +49,10 @@ class Job(ABC):
     @abstractmethod
     def folder(self) -> Path:
         """Where its checkpoints go."""
+
+    def data(self) -> RunData:
+        """What it is trained on, loaded by the process that asks."""
+        return load_run_data(self.plan)
 
     def steps(self, data: RunData) -> int:
         """Steps of the whole training."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -13,6 +13,7 @@ from nas.data.bundle import SPLITS, DataBundle
 from nas.data.load import load_data
 from nas.errors import NasError
 from nas.pipeline.plan import RunPlan
+from nas.space.batch import Arch
 
 IMAGE_SIDE = 224
 
@@ -70,6 +71,18 @@ def load_run_data(plan: RunPlan) -> LoadedData:
             raise NasError(f"data {bundle.name}: the {name} split is empty.")
     augment = make_augment(settings.train.augment, side, mirrored=bundle.mirrored, seed=settings.seed)
     return LoadedData(bundle, side, settings.seed, augment)
+
+
+def load_network_data(plan: RunPlan, arch: Arch) -> LoadedData:
+    """Data at the resolution of one architecture, so that its images are resized once: from the file.
+
+    Raises:
+        NasError: the data cannot be loaded, or a split is empty.
+    """
+    from nas.supernet.network import layers_of
+
+    layers = layers_of(plan.space.lower(arch, scale=plan.settings.train.resolution_scale))
+    return replace(load_run_data(plan), side=layers[0].sizes["h"])
 
 
 def _largest_side(plan: RunPlan) -> int:

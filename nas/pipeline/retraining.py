@@ -14,7 +14,7 @@ from nas.accuracy.inherited import Evaluation, classify, recalibrate
 from nas.errors import NasError
 from nas.pipeline.data import RunData
 from nas.pipeline.job import Job, Outcome, train_here
-from nas.pipeline.load_data import LoadedData, load_run_data
+from nas.pipeline.load_data import LoadedData, load_network_data
 from nas.pipeline.plan import RunPlan, study_folder
 from nas.pipeline.progress import Interrupt, Reporter
 from nas.pipeline.retrained import Retrained, RetrainFolder, folder_of
@@ -59,6 +59,10 @@ class RetrainJob(Job):
 
     def portable(self) -> RetrainJob:
         return replace(self, plan=self.plan.bare())
+
+    def data(self) -> LoadedData:
+        """At the resolution of the architecture."""
+        return load_network_data(self.plan, self.arch)
 
     def trainer(self, data: RunData, group: Group | None = None) -> Trainer[Single]:
         settings = self.plan.settings
@@ -155,10 +159,12 @@ def prepare(
         raise NasError(f"space {space.name!r} has no network behind it; there is nothing to train.")
     plan = plan_of(study, space, retraining_settings(study, assignments))
     set_threads(plan.settings)
-    data = load_run_data(plan)
     arch = space.encode([values])[0]
-    initial = inherited_weights(plan, arch, data) if start == "inherited" else None
-    return RetrainJob(plan, arch, start, initial), data
+    job = RetrainJob(plan, arch, start, None)
+    data = job.data()
+    if start == "inherited":
+        job = replace(job, initial=inherited_weights(plan, arch, data))
+    return job, data
 
 
 def inherited_weights(plan: RunPlan, arch: Arch, data: RunData) -> Mapping[str, Tensor]:

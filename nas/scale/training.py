@@ -130,7 +130,6 @@ def _process(config: dict[str, Any]) -> None:
     import ray
     from ray import train
 
-    from nas.pipeline.load_data import load_run_data
     from nas.pipeline.training import set_threads
     from nas.supernet.parallel import Group
 
@@ -140,7 +139,7 @@ def _process(config: dict[str, Any]) -> None:
     group = Group(context.get_world_rank(), context.get_world_size())
     settings = job.plan.settings
     set_threads(settings)
-    data = load_run_data(job.plan)
+    data = job.data()
     trainer = job.trainer(data, group)
 
     def tell(kind: str, content: Any) -> None:
