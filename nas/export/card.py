@@ -91,11 +91,14 @@ Decisions: {decisions}.
 
 def _pixels(source: Source) -> str:
     """The size of the input, and how images were brought to it."""
-    side, first = source.side, source.data.side
-    steps = (
-        "" if first == side else f", after {first} × {first} (bicubic): resize twice for the accuracy below"
+    side, first, spec = source.side, source.data.side, source.plan.settings.data.spec
+    crop = (
+        "the middle square, 7/8 of an image's shorter side, "
+        if spec.startswith(("imagefolder", "hf"))
+        else ""
     )
-    return f"{side} × {side} pixels (the middle square of an image, bicubic{steps})"
+    steps = "" if first == side else f" to {first} × {first} and once more"
+    return f"{side} × {side} pixels ({crop}resized bicubically{steps})"
 
 
 def _compared(form: type[ExportFormat], check: Check | None) -> str:
