@@ -96,6 +96,16 @@ def run(
     from nas.pipeline.run import run as run_study
     from nas.scale.workers import Workers
 
+    spread = {
+        "--n-workers": n_workers > 1,
+        "--train-workers": train_workers > 1,
+        "--synchronous": synchronous,
+    }
+    given = [option for option, used in {**spread, "--max-failures": max_failures != 3}.items() if used]
+    if given and ray is None:
+        raise NasError(
+            f"{' and '.join(given)}: only Ray's workers heed that; give --ray local (or an address)."
+        )
     if via and not measure:
         raise NasError("--via says how to reach the device that --measure times; give --measure too.")
     reporter = Silent() if quiet else ConsoleReporter()

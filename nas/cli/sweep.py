@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from nas.cli.output import StorageOption
 if TYPE_CHECKING:
     from nas.report.overlay import Overlay
     from nas.scale.sweep import Outcome
+    from nas.store import Storage
 
 
 def sweep(
@@ -39,7 +41,7 @@ def sweep(
     if outcome.finished:
         _tell(loaded.name, outcome, storage)
     if outcome.unfinished:
-        again = f"nas sweep {file}" + (f" --storage {storage}" if storage else "")
+        again = _again(file, address, concurrent, storage)
         typer.echo(f"{len(outcome.unfinished)} studies are not finished. Continue with:\n  {again}", err=True)
         raise typer.Exit(130)
     if outcome.failed:
@@ -47,15 +49,43 @@ def sweep(
         raise typer.Exit(1)
 
 
+def _again(file: Path, address: str, concurrent: int | None, storage: str | None) -> str:
+    """The command that goes on, without the storage's password."""
+    from sqlalchemy import make_url
+
+    words = ["nas", "sweep", str(file)]
+    words += ["--address", address] if address != "local" else []
+    words += ["--concurrent", str(concurrent)] if concurrent else []
+    words += ["--storage", make_url(storage).render_as_string(hide_password=True)] if storage else []
+    return shlex.join(words)
+
+
 def _tell(name: str, outcome: Outcome, storage: str | None) -> None:
-    from nas.cli.output import echo_table, new_table, open_storage
+    """Compare what can be compared: studies with the same objectives."""
+    from nas.cli.output import open_storage
+
+    opened = open_storage(storage)
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    for member in outcome.finished:
+        objectives = opened.study(member.name).objectives
+        kinds.setdefault(tuple(f"{o.name}:{o.direction}" for o in objectives), []).append(member.name)
+    for sought, names in kinds.items():
+        if len(kinds) > 1:
+            typer.echo(" ".join(sought))
+        suffix = "" if len(kinds) == 1 else "-" + "-".join(sought).replace(":", "-")
+        _compare(f"{name}{suffix}", opened, names, outcome)
+
+
+def _compare(name: str, storage: Storage, names: list[str], outcome: Outcome) -> None:
+    from nas.cli.output import echo_table, new_table
     from nas.pipeline.plan import study_folder
     from nas.report.overlay import by_group, overlay
     from nas.report.overlay_page import write_overlay
 
-    found = overlay(open_storage(storage), [member.name for member in outcome.finished])
+    found = overlay(storage, names)
+    groups = {group: [one for one in each if one in names] for group, each in outcome.groups.items()}
+    volumes = by_group({group: each for group, each in groups.items() if each}, found)
     table = new_table("studies", "seeds", "hypervolume: mean", "least", "largest", right=(1, 2, 3, 4))
-    volumes = by_group(outcome.groups, found)
     for group, each in volumes.items():
         cells = [sum(each) / len(each), min(each), max(each)]
         table.add_row(group, str(len(each)), *[f"{value:.6g}" for value in cells])

@@ -16,12 +16,16 @@ def of_study(study: str, storage: str | None) -> list[str]:
         _line(["nas", "study", "show"], [study], storage),
         _line(["nas", "front"], [study], storage),
         _line(["nas", "report"], [study], storage),
+        _line(["nas", "measure", f"--study={study}"], [], storage),
+        _line(["nas", "reproduce"], [study], storage),
     ]
 
 
 def of_arch(arch_id: str, storage: str | None) -> list[str]:
     """What there is to do with one architecture."""
-    return [_line(["nas", "show"], [arch_id], storage)]
+    return [
+        _line(["nas", command], [arch_id], storage) for command in ("show", "measure", "retrain", "export")
+    ]
 
 
 def _line(command: Sequence[str], names: Sequence[str], storage: str | None) -> str:

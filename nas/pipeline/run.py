@@ -161,7 +161,7 @@ def execute(
         except Interrupted:
             store.set_state(study.id, "interrupted")
             raise KeyboardInterrupt from None
-        except NasError:
+        except Exception:
             store.set_state(study.id, "failed")
             raise
         if measured is not None:

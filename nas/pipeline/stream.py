@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class Stream:
     """One asynchronous search.
 
+    Candidates are asked for a batch at a time, because asking one of some strategies (a predictor's search) takes
+    as long as asking many, and so early that every worker still has one to do and one to go on with.
     Results are told and stored as many at a time as there are workers. Candidates without a stored result are
     written down with each checkpoint, and evaluated first when the search is resumed, so that none is lost.
     """
@@ -47,7 +49,7 @@ class Stream:
             free = self._free()
             late = late or (free > 0 and self.search.late(reporter))
             if free > 0 and not exhausted and not late:
-                batch = self.search.strategy.ask(free)
+                batch = self.search.strategy.ask(min(free, self.search.plan.settings.search.batch))
                 exhausted = not len(batch) and not self._flying
                 self._submit(batch)
             if not self._flying:
@@ -66,7 +68,8 @@ class Stream:
     def _free(self) -> int:
         search = self.search
         left = search.plan.settings.search.n_trials - search.progress.trials - len(self.waiting)
-        return min(search.pool.capacity - self._flying, left)
+        wanted = search.plan.settings.search.batch if self._flying < 2 * search.pool.capacity else 0
+        return min(max(wanted, 0), left)
 
     def _submit(self, batch: ArchBatch) -> None:
         if not len(batch):

@@ -83,9 +83,18 @@ def sweep(
         total = ray.cluster_resources().get("CPU", 0)
         reporter.say(f"{each} for each study; the cluster has {total:g} CPU on {len(ray.nodes())} machine(s)")
         failed = _tune(file, todo, store, reporter, concurrent)
+    _close(store, todo)
     finished = {study.name for study in store.studies() if study.state == "finished"}
     unfinished = [m.name for m in every if m.name not in finished and m.name not in failed]
     return Outcome(every, skipped, failed, unfinished)
+
+
+def _close(store: Storage, members: list[Member]) -> None:
+    """Studies whose process was stopped with the sweep could not say so themselves."""
+    names = {member.name for member in members}
+    for study in store.studies():
+        if study.name in names and study.state == "running":
+            store.set_state(study.id, "interrupted")
 
 
 def _check_same(file: SweepFile, every: list[Member], known: Mapping[str, StudyRow]) -> None:

@@ -120,8 +120,13 @@ class Member:
 
     @property
     def digest(self) -> str:
-        """12 hexadecimal digits over the arguments."""
-        return hashlib.sha256(json.dumps(self.arguments, sort_keys=True).encode()).hexdigest()[:12]
+        """12 hexadecimal digits over the arguments and the contents of the space and tables they name."""
+        digest = hashlib.sha256(json.dumps(self.arguments, sort_keys=True).encode())
+        for name in (self.arguments["space"], self.arguments.get("accuracy"), self.arguments.get("latency")):
+            path = Path(str(name).removeprefix("table:").partition("#")[0])
+            if path.is_file():
+                digest.update(path.read_bytes())
+        return digest.hexdigest()[:12]
 
 
 def load_sweep(path: str | Path) -> SweepFile:
@@ -154,10 +159,13 @@ def members(file: SweepFile) -> list[Member]:
     names = [member.name for member in found]
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice:
-        raise NasError(f"sweep {file.name!r}: the study {twice!r} stands twice in the grid.")
+        raise NasError(
+            f"sweep {file.name!r}: two combinations would be named {twice!r}; leave one out, or give files of "
+            "spaces names of their own."
+        )
     if file.sample is None or file.sample >= len(found):
         return found
-    drawn = np.random.default_rng(file.sample_seed).choice(len(found), file.sample, replace=False)
+    drawn = np.random.default_rng(file.sample_seed).permutation(len(found))[: file.sample]
     return [found[index] for index in sorted(drawn.tolist())]
 
 

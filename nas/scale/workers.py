@@ -108,10 +108,12 @@ class RayPool:
         self._check_room()
         self.actors = [self._new() for _ in range(workers.count)]
         self._wait_until_ready()
-        self._idle = list(self.actors)
+        # Two each: the second waits in the worker's own queue while the driver is busy asking the strategy.
+        self._idle = [*self.actors, *self.actors]
         self._queue: list[Arch] = []
         self._running: dict[Any, tuple[Arch, Any]] = {}
         self._failures: dict[str, int] = {}
+        self._turns: dict[str, int] = {}
 
     def submit(self, arch: Arch) -> None:
         """Hand an architecture to a worker, or queue it until one is free."""
@@ -125,13 +127,13 @@ class RayPool:
             arch, actor = self._running.pop(done[0])
             try:
                 metrics, wall_s = self._ray.get(done[0])
-            except self._ray.exceptions.RayActorError:
+            except self._ray.exceptions.RayTaskError as error:
+                raise NasError(f"a worker could not evaluate {arch.id}: {error.cause}") from None
+            except self._ray.exceptions.RayError:
                 lost = self._replace(arch, actor)
                 if lost is not None:
                     return lost
                 continue
-            except self._ray.exceptions.RayTaskError as error:
-                raise NasError(f"a worker could not evaluate {arch.id}: {error.cause}") from None
             self._idle.append(actor)
             self._dispatch()
             return Evaluated(arch.id, metrics, wall_s)
@@ -139,24 +141,35 @@ class RayPool:
     def _dispatch(self) -> None:
         while self._idle and self._queue:
             arch, actor = self._queue.pop(0), self._idle.pop(0)
+            self._turns[arch.id] = len(self._turns)
             self._running[actor.evaluate.remote(dict(arch.values))] = (arch, actor)
 
     def _replace(self, arch: Arch, actor: Any) -> Evaluated | None:
-        """A new worker for a lost one, and its candidate queued again unless it failed too often."""
+        """A new worker for a lost one (killed, out of memory, out of reach), and its candidates queued again.
+
+        Of those it had, the oldest was being evaluated; that one has failed if it did so too often.
+        """
+        mine = {task: one for task, (one, of) in self._running.items() if of is actor}
+        for task in mine:
+            del self._running[task]
+        first, *rest = sorted([arch, *mine.values()], key=lambda one: self._turns[one.id])
         self.actors.remove(actor)
-        self._ray.kill(actor)  # its machine may only be out of reach
+        self._idle = [one for one in self._idle if one is not actor]
+        self._ray.kill(actor)
         fresh = self._new()
         self.actors.append(fresh)
-        self._idle.append(fresh)
-        failures = self._failures[arch.id] = self._failures.get(arch.id, 0) + 1
-        if failures > self._workers.max_failures:
-            self._reporter.warn(f"{arch.id}: {failures} workers died evaluating it; it counts as failed")
-            self._dispatch()
-            return Evaluated(arch.id, {}, 0.0)
-        self._reporter.warn(f"a worker died evaluating {arch.id}; it is replaced, the candidate tried again")
-        self._queue.insert(0, arch)
+        self._idle += [fresh, fresh]
+        failures = self._failures[first.id] = self._failures.get(first.id, 0) + 1
+        given_up = failures > self._workers.max_failures
+        if given_up:
+            self._reporter.warn(f"{first.id}: {failures} workers died evaluating it; it counts as failed")
+        else:
+            self._reporter.warn(
+                f"a worker died evaluating {first.id}; it is replaced, the candidate tried again"
+            )
+        self._queue = [*([] if given_up else [first]), *rest, *self._queue]
         self._dispatch()
-        return None
+        return Evaluated(first.id, {}, 0.0) if given_up else None
 
     def _new(self) -> Any:
         return self._actor.remote(*self._parts)
@@ -175,7 +188,7 @@ class RayPool:
             raise NasError(
                 f"the workers did not start within {READY_S:g} s; is the cluster busy with something else?"
             ) from None
-        except (self._ray.exceptions.RayActorError, self._ray.exceptions.RayTaskError) as error:
+        except self._ray.exceptions.RayError as error:
             raise NasError(f"a worker could not start: {str(error).strip().splitlines()[-1]}") from None
 
 

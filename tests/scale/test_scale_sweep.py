@@ -99,7 +99,7 @@ def test_a_wrong_file_is_explained(old: str, new: str, words: str, tmp_path: Pat
 
 
 def test_the_same_study_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NasError, match="stands twice"):
+    with pytest.raises(NasError, match="would be named"):
         members(load_sweep(write(tmp_path, SWEEP.replace("seed: [0, 1]", "seed: [0, 0]"))))
 
 
@@ -161,6 +161,26 @@ def test_studies_with_other_objectives_cannot_be_compared(
             objectives=["latency:min"], strategy="random", n_trials=3)  # fmt: skip
     with pytest.raises(NasError, match="cannot be compared"):
         overlay(storage, ["demo-toy-nsga2-s0", "one"])
+
+
+def test_a_changed_table_is_another_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = load_sweep(write(tmp_path))
+    before = [member.digest for member in members(file)]
+    assert [member.digest for member in members(file)] == before
+    table = tmp_path / "measured.csv"
+    table.write_text(table.read_text().replace("0.15,", "0.16,"))
+    assert all(a != b for a, b in zip(before, [member.digest for member in members(file)]))
+
+
+def test_a_larger_sample_holds_the_smaller_one(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    whole = path.read_text().replace("seed: [0, 1]", "seed: [0, 1, 2, 3, 4]")
+    drawn = []
+    for count in (3, 7):
+        path.write_text(whole + f"sample: {count}\n")
+        drawn.append({member.name for member in members(load_sweep(path))})
+    assert drawn[0] < drawn[1] and len(drawn[1]) == 7
 
 
 @pytest.fixture
