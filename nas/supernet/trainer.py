@@ -124,15 +124,19 @@ class Trainer(Generic[Trained]):
         self.warnings: list[str] = []
 
     def steps(self) -> Iterator[StepReport]:
-        """Train to the end, a report per step; checkpoints are written on the way and at the end."""
+        """Train to the end, a report per step; checkpoints are written on the way and at the end.
+
+        A checkpoint is written when the next report is asked for: what the caller keeps of a report is kept before
+        a checkpoint says that the step is done.
+        """
         self.supernet.train()
         while self.step < self.total:
             report = self._step()
             self.step += 1
+            yield report
             due = self.step % self.settings.checkpoint_every == 0 and not self.guard.offences
             if due or self.step == self.total:
                 self.save()
-            yield report
 
     def _step(self) -> StepReport:
         whole = self._batch()

@@ -198,6 +198,16 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
         assert bool((state["x"] == state["step"]).all())
 
 
+def test_a_step_is_reported_before_a_checkpoint_holds_it(tmp_path: Path) -> None:
+    run = trainer(tiny(tmp_path), tmp_path / "a", Images())
+    saved = []
+    for report in run.steps():
+        kept = run.checkpoints.load()
+        saved.append(kept[0]["step"] if kept else 0)
+        assert saved[-1] <= report.step
+    assert max(saved) > 0
+
+
 def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path: Path) -> None:
     space = tiny(tmp_path)
     whole = trainer(space, tmp_path / "a", Images())
