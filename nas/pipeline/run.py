@@ -291,6 +291,7 @@ def _work(
     with _pool(plan, trained, evaluator, workers, reporter) as pool:
         search = Search(plan, pool, store, study.id, deadline)
         search.strategy.hear(trained.importance if trained is not None else {})
+        search.strategy.equip(plan.metrics.values, None)
         progress = search.run(reporter, interrupt)
     phases["search"] = progress.wall_s
     search.check_found()

@@ -214,7 +214,7 @@ class Search:
             ]
             self.storage.add_series(self.study_id, points)
         taken = self.strategy.course()
-        steps = [SeriesPoint("course", n, taken[n]) for n in range(self._kept, len(taken))]
+        steps = [SeriesPoint(self.strategy.series, n, taken[n]) for n in range(self._kept, len(taken))]
         if steps:
             self.storage.add_series(self.study_id, steps)
         self._kept = len(taken)

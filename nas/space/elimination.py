@@ -8,7 +8,7 @@ tables backwards draws uniformly from it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 Codes = NDArray[np.int16]
 Counts = NDArray[np.object_]
+Chances = Callable[[int, Codes], NDArray[np.float64]]
 MAX_CELLS = 2_000_000
 
 
@@ -125,6 +126,27 @@ class Elimination:
             )
             pick = (rng.random(n) * open_.sum(axis=1)).astype(np.int64)
             codes[:, step.variable] = (np.cumsum(open_, axis=1) > pick[:, None]).argmax(axis=1)
+        return codes
+
+    @property
+    def drawing_order(self) -> tuple[int, ...]:
+        """The variables in the order in which they are drawn."""
+        return tuple(step.variable for step in reversed(self._steps))
+
+    def sample_by(self, n: int, rng: np.random.Generator, chances: Chances) -> Codes:
+        """`n` draws, each variable in proportion to `chances` among its values that can still be completed.
+
+        Args:
+            chances: positive weights `(n, values)` or `(values,)` of a variable, given what was drawn before it.
+        """
+        codes = np.zeros((n, len(self.sizes)), dtype=np.int16)
+        for step in reversed(self._steps):
+            open_ = np.broadcast_to(
+                step.possible[tuple(codes[:, v] for v in step.given)], (n, self.sizes[step.variable])
+            )
+            total = np.cumsum(open_ * chances(step.variable, codes), axis=1)
+            pick = rng.random(n) * total[:, -1]
+            codes[:, step.variable] = ((total > pick[:, None]) & open_).argmax(axis=1)
         return codes
 
     def nearest(self, wanted: Codes) -> Codes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nas.errors import NasError, unknown
 from nas.space.batch import Arch, ArchBatch, Codes, concatenate, value_hash
 from nas.space.decision import Decision, Value
-from nas.space.elimination import Elimination, Factor, TooCoupledError
+from nas.space.elimination import Chances, Elimination, Factor, TooCoupledError
 from nas.space.expression import Expression, as_mask, parse
 from nas.space.lowering import Blueprint, Slot, lower
 from nas.space.rules import FactorBuilder, Resolver, Rule
@@ -147,13 +147,47 @@ class Space:
         if distribution not in ("uniform", "per-decision"):
             raise NasError(unknown("distribution", distribution, ("uniform", "per-decision")))
         rng = rng if rng is not None else np.random.default_rng(seed)
-        per_decision = distribution == "per-decision"
+        if distribution == "per-decision":
+            return self._accepted(n, lambda count: self._ordered.sample_each(count, rng))
+        return self._accepted(n, lambda count: self._elimination.sample(count, rng))
+
+    def sample_by(self, n: int, chances: Chances, rng: np.random.Generator) -> ArchBatch:
+        """Draw `n` valid archs, independently, from a distribution of one's own.
+
+        Decisions are drawn in `drawing_order`, each in proportion to `chances` among its values that can still be
+        completed, so that nothing needs repair.
+
+        Args:
+            chances: positive weights `(n, values)` or `(values,)` of the decision of an index, given the codes
+                `(n, …)` drawn before it.
+
+        Raises:
+            NasError: as `sample`.
+        """
+
+        def weigh(variable: int, codes: Codes) -> NDArray[np.float64]:
+            return chances(variable, codes) if variable < len(self.decisions) else np.ones(1)
+
+        return self._accepted(n, lambda count: self._ordered.sample_by(count, rng, weigh))
+
+    @cached_property
+    def drawing_order(self) -> tuple[int, ...]:
+        """Indices of the decisions in the order in which `sample_by` draws them."""
+        return tuple(v for v in self._ordered.drawing_order if v < len(self.decisions))
+
+    @cached_property
+    def ties(self) -> tuple[tuple[int, ...], ...]:
+        """Decisions that rules, or conditions under which they have an effect, tie together, by index."""
+        conditions = [(*self._resolver.scope(expression), index) for index, expression in self._conditions]
+        return tuple(tuple(sorted({*scope})) for scope in [*(rule.scope for rule in self.rules), *conditions])
+
+    def _accepted(self, n: int, source: Callable[[int], Codes]) -> ArchBatch:
+        """`n` draws from a source, those that the `global` rules refuse drawn again."""
         found: list[Codes] = []
         missing = n
         for _ in range(MAX_ROUNDS):
             want = missing if not self._factors[1] else 2 * missing + 16
-            source = self._ordered.sample_each if per_decision else self._elimination.sample
-            codes = source(want, rng)[:, : len(self.decisions)]
+            codes = source(want)[:, : len(self.decisions)]
             codes = codes[self._global_mask(codes)][:missing]
             found.append(codes)
             missing -= len(codes)

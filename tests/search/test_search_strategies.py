@@ -21,6 +21,7 @@ NAMES = (
     "nevergrad:OnePlusOne",
 )
 SMALL = {"nsga2": {"population": 12}, "nsga2:elasticvit": {"first": 16, "kept": 8}, "random": {}}
+SMALL["generative"] = {"utility": "objective"}
 SMALL["predictor"] = {"first": 12, "generations": 3, "population": 16}
 SMALL |= {name: {"first": 8, "vectors": 3} for name in NAMES if name.startswith("nevergrad:")}
 DIRECTIONS = ("max", "min")

@@ -10,6 +10,7 @@ from nas.errors import NasError, unknown
 from nas.metrics import Direction
 from nas.search.strategies.base import Cheap, Strategy
 from nas.search.strategies.elasticvit import ElasticViTEvolution
+from nas.search.strategies.generative import Generative
 from nas.search.strategies.nsga2 import NSGA2
 from nas.search.strategies.predictor import PredictorSearch
 from nas.search.strategies.random import RandomSearch
@@ -23,6 +24,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "nsga2:elasticvit": ElasticViTEvolution,
     "random": RandomSearch,
     "slimming": Slimming,
+    "generative": Generative,
 }
 
 
@@ -39,7 +41,8 @@ def strategy(
     """A search strategy.
 
     Args:
-        name: `predictor`, `nsga2`, `nsga2:elasticvit`, `random`, `slimming` or `nevergrad:OPTIMIZER`.
+        name: `predictor`, `nsga2`, `nsga2:elasticvit`, `random`, `slimming`, `generative` or
+            `nevergrad:OPTIMIZER`.
         directions: `"min"` or `"max"` per objective.
         cheap: see `Strategy`.
         budget: planned evaluations, for strategies that want to know.

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from nas.errors import NasError
 from nas.metrics import Direction
-from nas.space.batch import ArchBatch, concatenate
+from nas.space.batch import Arch, ArchBatch, concatenate
 from nas.space.space import Space
 from nas.state import generator_state, restore_generator
 
 Floats = NDArray[np.float64]
 Cheap = Callable[[ArchBatch], tuple[Floats, Floats]]
+Costs = Callable[[ArchBatch], Mapping[str, Floats]]
+Probe = Callable[[Arch], Mapping[str, float]]
 FIRST_ROUNDS, LAST_ROUNDS, FRESH_ROUNDS = 5, 20, 30
 
 
@@ -35,9 +37,11 @@ class Strategy(ABC):
 
     Attributes:
         observes: metrics that `tell` must be given beside the objectives.
+        series: name under which the study keeps the `course`.
     """
 
     observes: tuple[str, ...] = ()
+    series: str = "course"
 
     def __init__(
         self, space: Space, directions: Sequence[Direction], *, seed: int = 0, cheap: Cheap | None = None
@@ -110,6 +114,14 @@ class Strategy(ABC):
 
     def hear(self, importance: Mapping[str, Sequence[float]]) -> None:
         """Told before the first `ask`: importance of each position by stage, where the supernet was trained relaxed."""
+
+    def equip(self, costs: Costs, probe: Probe | None) -> None:
+        """Told before the first `ask` what else the run can say about architectures.
+
+        Args:
+            costs: every metric that follows from the architecture, `(n,)` by name.
+            probe: responses of a built network to a few stimuli, by name; None where the run builds none.
+        """
 
     def course(self) -> list[dict[str, Any]]:
         """Steps the strategy has taken, where it takes any, as plain data; they are kept with the study."""

@@ -1,0 +1,211 @@
+"""Generative search: a generator and an inquisitor that learn from each other which networks satisfy requirements.
+
+Source: the problem is that of generative synthesis (Wong et al., FermiNets, arXiv 1809.05989), by which TurboViT was
+found: `G* = argmax U(G(s))  s.t.  1_r(G(s)) = 1`, with a generator G, seeds s, a performance function U and the
+indicator 1_r of the operational requirements, solved by iteration from a prototype. How G is parameterised, what the
+inquisitor asks and how G is updated is not published: `nas.search.generator` and `nas.search.inquisitor` are ours.
+
+A round: the generator is sampled; what violates a requirement that follows from the architecture is dropped before
+anything is built; the inquisitor probes some of the rest and picks those worth an evaluation; the elite of all that was
+evaluated, feasible ones first, then by U, and the inquisitor's evidence move the generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nas.errors import NasError
+from nas.metrics import Direction
+from nas.search.generator import Generator, divergence
+from nas.search.prototype import prototype_of
+from nas.search.strategies.base import Cheap, Costs, Floats, Probe, Strategy
+from nas.search.utility import Utility
+from nas.space.batch import ArchBatch, concatenate
+from nas.space.space import Space
+
+ACCURACY = "accuracy"
+POOL = 1_000
+FEWEST_ELITE = 4
+ROUNDS = 40
+
+
+class Generative(Strategy):
+    """Search by a learned generator; see the module.
+
+    Args:
+        prototype: preset to start from, shrunk until it is feasible; "": the middle of the space.
+        utility, cost, target, weight: of the performance function, see `nas.search.utility`.
+        peak: weight of the prototype in the generator's first distribution.
+        floor: share of the generator's tables that stays uniform.
+        elite: share of the evaluated candidates that the generator moves towards.
+        rate: how far it moves, in [0, 1].
+
+    Raises:
+        NasError: no such preset or performance function, or a share outside its range.
+    """
+
+    observes = (ACCURACY,)
+    series = "generator"
+
+    def __init__(
+        self,
+        space: Space,
+        directions: Sequence[Direction],
+        *,
+        seed: int = 0,
+        cheap: Cheap | None = None,
+        prototype: str = "",
+        utility: str = "netscore",
+        cost: str = "macs",
+        target: float = 1.0,
+        weight: float = -0.07,
+        peak: float = 0.5,
+        floor: float = 0.05,
+        elite: float = 0.25,
+        rate: float = 0.5,
+    ) -> None:
+        super().__init__(space, directions, seed=seed, cheap=cheap)
+        for name, value in {"peak": peak, "floor": floor, "elite": elite, "rate": rate}.items():
+            if not 0 < value < 1:
+                raise NasError(f"search.options.{name} is {value}; a number between 0 and 1 is needed.")
+        self.utility = Utility(utility, cost, target, weight)
+        self.elite, self.rate = elite, rate
+        self.prototype = prototype_of(space, prototype, self.violation)
+        self.generator = Generator(space, self.prototype.codes[0], peak=peak, floor=floor)
+        self.costs: Costs = _counted
+        self.utilities: Floats = np.zeros(0)
+        self._start = self._marginals()
+        self._drawn, self._feasible = 0, 0
+        self._course: list[dict[str, Any]] = []
+
+    def equip(self, costs: Costs, probe: Probe | None) -> None:
+        self.costs = costs
+
+    def propose(self, n: int) -> ArchBatch:
+        candidates = self._candidates()
+        if not len(self.archs):
+            candidates = concatenate([self.prototype, candidates]).unique().without(self._asked)
+        return candidates
+
+    def tell(
+        self,
+        batch: ArchBatch,
+        values: Any,
+        violations: Any = None,
+        observations: Mapping[str, Floats] | None = None,
+    ) -> None:
+        before = len(self.archs)
+        super().tell(batch, values, violations)
+        performance = self._performance(self.values[before:], observations or {})
+        self.utilities = np.concatenate([self.utilities, self.utility(performance, self.costs(batch))])
+        self._learn()
+
+    def _performance(self, values: Floats, observations: Mapping[str, Floats]) -> Floats:
+        """What the utility weighs against costs, `(n,)`."""
+        if self.utility.name == "objective":
+            return values[:, 0] if self.directions[0] == "max" else -values[:, 0]
+        if ACCURACY not in observations:
+            raise NasError(
+                f"the utility {self.utility.name!r} needs accuracies, which this run has not. Make accuracy an "
+                "objective, or choose search.options.utility=objective: the first objective alone."
+            )
+        return np.asarray(observations[ACCURACY], dtype=np.float64)
+
+    def generate(self, n: int, rng: np.random.Generator, violation: Any = None) -> ArchBatch:
+        """At most `n` different feasible archs that this search has not asked for, from the learned generator.
+
+        Args:
+            violation: of an arch batch, `(n,)`; None: that of the search's own cheap constraints.
+        """
+        missed = violation or self.violation
+        found = self.prototype[np.arange(0)]
+        for _ in range(ROUNDS):
+            drawn = self.generator.sample(max(2 * n, POOL), rng)
+            fresh = drawn[np.flatnonzero(missed(drawn) == 0)].without(self._asked)
+            found = concatenate([found, fresh]).unique()
+            if len(found) >= n:
+                break
+        return found[np.arange(min(n, len(found)))]
+
+    def course(self) -> list[dict[str, Any]]:
+        """What was learned after each batch: best utility, share of feasible samples, every decision's distribution."""
+        return self._course
+
+    def state(self) -> dict[str, Any]:
+        return {
+            **super().state(),
+            "generator": self.generator.state(),
+            "utilities": self.utilities.tolist(),
+            "drawn": [self._drawn, self._feasible],
+            "course": self._course,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self.generator.restore(state["generator"])
+        self.utilities = np.array(state["utilities"], dtype=np.float64)
+        self._drawn, self._feasible = (int(count) for count in state["drawn"])
+        self._course = [dict(step) for step in state["course"]]
+
+    def _candidates(self) -> ArchBatch:
+        """Feasible samples of the generator that were never asked for."""
+        drawn = self.generator.sample(POOL, self.rng)
+        feasible = np.flatnonzero(self.violation(drawn) == 0)
+        self._drawn, self._feasible = self._drawn + POOL, self._feasible + len(feasible)
+        return drawn[feasible].unique().without(self._asked)
+
+    def _learn(self) -> None:
+        """Move the generator towards the elite, and note where it is."""
+        order = self.ranking()
+        if len(order):
+            kept = order[: max(round(self.elite * len(order)), min(FEWEST_ELITE, len(order)))]
+            self.generator.update(self.archs[kept], rank_weights(len(kept)), self.rate)
+        self._course.append(self._noted(order))
+        self._drawn = self._feasible = 0
+
+    def ranking(self) -> Any:
+        """Rows of what was evaluated, best first: feasible ones by utility, then the others by violation."""
+        known = np.flatnonzero(np.isfinite(self.utilities) & np.isfinite(self.violations))
+        return known[np.lexsort((-self.utilities[known], self.violations[known]))]
+
+    def _noted(self, order: Any) -> dict[str, Any]:
+        shares = self._marginals()
+        best = order[:1]
+        return {
+            "evaluated": len(self.archs),
+            "utility": self.utility.name,
+            "best": float(self.utilities[best[0]]) if len(best) and not self.violations[best[0]] else None,
+            "arch_id": self.archs[best].ids[0] if len(best) else None,
+            "feasible": self._feasible / self._drawn if self._drawn else None,
+            "decisions": {
+                decision.name: {
+                    "values": list(decision.values),
+                    "start": start.tolist(),
+                    "now": now.tolist(),
+                    "moved": divergence(now, start),
+                }
+                for decision, start, now in zip(self.space.decisions, self._start, shares)
+            },
+        }
+
+    def _marginals(self) -> list[Floats]:
+        """Shares of every decision's values among samples drawn with a generator of their own."""
+        return self.generator.marginals(self.generator.sample(POOL, np.random.default_rng(0)))
+
+
+def rank_weights(n: int) -> Floats:
+    """Weights of `n` samples, best first: `log(n + 1/2) − log(rank)`, with sum 1 (CMA-ES; Hansen 2016)."""
+    weights = np.log(n + 0.5) - np.log(np.arange(1, n + 1))
+    shares: Floats = weights / weights.sum()
+    return shares
+
+
+def _counted(batch: ArchBatch) -> dict[str, Floats]:
+    from nas.costs.counts import cost
+
+    if batch.space.blueprint is None:
+        return {}
+    return {name: values.astype(np.float64) for name, values in cost(batch.space, batch).items()}
