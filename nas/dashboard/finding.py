@@ -41,6 +41,7 @@ class Finder:
             return self._spaces[key]
 
     def _load(self, study: StudyRow) -> Space:
+        from nas.pipeline.study_space import space_of
         from nas.space import load_space
 
         given = next(
@@ -49,18 +50,9 @@ class Finder:
         if given is not None:
             return given
         try:
-            space = load_space(study.space)
+            return space_of(study)[0]
         except NasError as error:
-            raise NasError(
-                f"The space {study.space!r} of this study is not found by name, so its networks are not"
-                f" drawn: start the dashboard with --space FILE. ({error})"
-            ) from None
-        if space.hash != study.space_hash:
-            raise NasError(
-                f"The space {study.space!r} found here has the hash {space.hash}, this study searched"
-                f" {study.space_hash}: it has changed since, so its networks are not drawn."
-            )
-        return space
+            raise NasError(f"The networks of this study are not drawn: {error}") from None
 
     def devices(self, study: StudyRow) -> tuple[list[Device], list[str]]:
         """The devices of a study that are found, and why the others are not."""

@@ -19,8 +19,13 @@ PACKAGES = ("nas", "torch", "numpy", "scipy", "scikit-learn", "xgboost", "sqlalc
 DISTRIBUTION_DRAWS = 20_000
 
 
-def run_facts(settings: RunSettings, space: Space, command: Sequence[str]) -> dict[str, Any]:
-    """Seed, versions, git revision, machine, command, and the space's own distribution of values."""
+def run_facts(settings: RunSettings, space: Space, source: str, command: Sequence[str]) -> dict[str, Any]:
+    """Seed, versions, git revision, machine, command, the space's file and its own distribution of values.
+
+    Args:
+        source: name or file the space was read from.
+    """
+    file = Path(source)
     return {
         "seed": settings.seed,
         "threads": settings.threads,
@@ -28,6 +33,7 @@ def run_facts(settings: RunSettings, space: Space, command: Sequence[str]) -> di
         "machine": f"{platform.system()} {platform.machine()}",
         "git": git_revision(),
         "command": " ".join(command) if command else " ".join(sys.argv),
+        "space_file": str(file.resolve()) if file.is_file() else None,
         "space_distribution": distribution(space),
     }
 

@@ -88,6 +88,62 @@ def run(
         NasError: what was wrong and what would be right.
         KeyboardInterrupt: stopped by the user, everything saved.
     """
+    plan, source = planned(
+        space,
+        device=device,
+        recipe=recipe,
+        settings=settings,
+        objectives=objectives,
+        constraints=constraints,
+        requirements=requirements,
+        accuracy=accuracy,
+        latency=latency,
+        supernet=supernet,
+        data=data,
+        strategy=strategy,
+        n_trials=n_trials,
+        seed=seed,
+        study_name=study_name,
+        storage=storage,
+    )
+    return execute(
+        plan,
+        source,
+        resume=resume,
+        timeout=timeout,
+        report=report,
+        command=command,
+        verbose=verbose,
+        reporter=reporter,
+        workers=workers,
+        measured=measured,
+    )
+
+
+def planned(
+    space: str | Path | Space,
+    *,
+    device: str | Device | Sequence[str | Device] = (),
+    recipe: str = "embedded",
+    settings: Sequence[str] = (),
+    objectives: Sequence[str] = (),
+    constraints: Sequence[str] = (),
+    requirements: Sequence[str] = (),
+    accuracy: str = "supernet",
+    latency: str | None = None,
+    supernet: str | None = None,
+    data: str | None = None,
+    strategy: str | None = None,
+    n_trials: int | None = None,
+    seed: int | None = None,
+    study_name: str | None = None,
+    storage: str | None = None,
+) -> tuple[RunPlan, str]:
+    """What `run` with these arguments would do, and the name or file of its space. Nothing is written.
+
+    Raises:
+        NasError: what was wrong and what would be right.
+    """
     loaded = space if isinstance(space, Space) else load_space(space)
     direct = _assignments(
         objectives=list(objectives), constraints=list(constraints), seed=seed, n_trials=n_trials
@@ -110,19 +166,7 @@ def run(
         name=study_name,
         storage=storage,
     )
-    source = loaded.name if isinstance(space, Space) else str(space)
-    return execute(
-        plan,
-        source,
-        resume=resume,
-        timeout=timeout,
-        report=report,
-        command=command,
-        verbose=verbose,
-        reporter=reporter,
-        workers=workers,
-        measured=measured,
-    )
+    return plan, loaded.name if isinstance(space, Space) else str(space)
 
 
 def execute(
@@ -152,13 +196,13 @@ def execute(
     store = Storage(plan.storage)
     deadline = None if timeout is None else started + timeout
     with only_run(plan.folder, plan.name), Interrupt() as interrupt:
-        study = _open(plan, store, resume, command)
+        study = _open(plan, source, store, resume, command)
         _announce(plan, reporter, study)
         if verbose:
             reporter.say(plan.settings.model_dump_json(indent=1))
         try:
             _work(plan, loaded_data, store, study, reporter, interrupt, deadline, started, workers)
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt):
             store.set_state(study.id, "interrupted")
             raise KeyboardInterrupt from None
         except Exception:
@@ -210,7 +254,7 @@ def _assignments(**given: Any) -> dict[str, Any]:
     return layer
 
 
-def _open(plan: RunPlan, store: Storage, resume: bool, command: Sequence[str]) -> StudyRow:
+def _open(plan: RunPlan, source: str, store: Storage, resume: bool, command: Sequence[str]) -> StudyRow:
     known = {study.name: study for study in store.studies()}
     if plan.name in known and resume:
         _check_files(plan, known[plan.name])
@@ -228,7 +272,7 @@ def _open(plan: RunPlan, store: Storage, resume: bool, command: Sequence[str]) -
         objectives=[StoredObjective(o.metric, o.direction, o.unit) for o in plan.objectives],
         config=plan.config(),
         constraints=[{"text": c.text, "metric": c.metric, "bound": c.bound} for c in plan.constraints],
-        facts=run_facts(plan.settings, plan.space, command),
+        facts=run_facts(plan.settings, plan.space, source, command),
     )
     _clear(plan.folder)
     return study

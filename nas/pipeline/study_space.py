@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from nas.errors import NasError
 from nas.space.load import load_space
 from nas.space.space import Space
@@ -11,14 +13,25 @@ from nas.store import StudyRow
 def space_of(study: StudyRow, file: str | None = None) -> tuple[Space, str]:
     """The space a study searched, and the name or file it was read from.
 
+    Args:
+        file: to read it from; else the file that the study names, where it is still there, else the space's name.
+
     Raises:
-        NasError: it is not found by its name, or is no longer the one that was searched.
+        NasError: it is not found, or is no longer the one that was searched.
     """
-    source = file or study.space
-    space = load_space(source)
+    noted = str(study.facts.get("space_file") or "")
+    source = file or (noted if noted and Path(noted).is_file() else study.space)
+    try:
+        space = load_space(source)
+    except NasError as error:
+        if file is not None:
+            raise
+        raise NasError(
+            f"the space {study.space!r} of study {study.name!r} is not found: give its file with --space. ({error})"
+        ) from None
     if space.hash != study.space_hash:
         raise NasError(
-            f"space {space.name!r} is no longer the one study {study.name!r} searched "
+            f"space {space.name!r} in {source} is no longer the one study {study.name!r} searched "
             f"(hash {space.hash}, then {study.space_hash}). Give the file it searched with --space."
         )
     return space, source

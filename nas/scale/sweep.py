@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import NasError
+from nas.pipeline.plan import study_folder
 from nas.pipeline.progress import Reporter
 from nas.scale.cluster import LOCAL, connected
 from nas.scale.sweep_file import Member, SweepFile, members
@@ -77,6 +78,7 @@ def sweep(
     reporter.say(f"sweep {file.name}: {len(every)} studies, {len(skipped)} of them finished before")
     if not todo:
         return Outcome(every, skipped)
+    _check_plans(todo)
     with connected(address) as ray:
         _check_reach(ray, store, file, address)
         each = f"{file.resources.cpu:g} CPU" + (f", {file.resources.gpu:g} GPU" if file.resources.gpu else "")
@@ -87,6 +89,17 @@ def sweep(
     finished = {study.name for study in store.studies() if study.state == "finished"}
     unfinished = [m.name for m in every if m.name not in finished and m.name not in failed]
     return Outcome(every, skipped, failed, unfinished)
+
+
+def _check_plans(todo: list[Member]) -> None:
+    """Plan one study of each kind, so that a wrong value of the grid is told here and before anything runs."""
+    from nas.pipeline.run import planned
+
+    for member in {member.group: member for member in reversed(todo)}.values():
+        try:
+            planned(**member.arguments, study_name=member.name)
+        except NasError as error:
+            raise NasError(f"study {member.name!r} of the sweep: {error}") from None
 
 
 def _close(store: Storage, members: list[Member]) -> None:
@@ -150,7 +163,7 @@ def _tune(
         param_space={"name": tune.grid_search([member.name for member in todo])},
         tune_config=tune.TuneConfig(max_concurrent_trials=concurrent, reuse_actors=False),
         run_config=tune.RunConfig(
-            name=file.name,
+            name=study_folder(file.name).name,
             storage_path=str(TUNE_FOLDER.resolve()),
             verbose=0,
             callbacks=[Told(reporter, len(todo))],

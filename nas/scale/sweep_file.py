@@ -150,11 +150,10 @@ def members(file: SweepFile) -> list[Member]:
         grid.strategy
     )
     axes += list(grid.set.items())
-    varied = {name for name, values in axes if len(values) > 1 or name == "space"}
     found = []
     for values in itertools.product(*[values for _, values in axes]):
         chosen = {name: value for (name, _), value in zip(axes, values)}
-        group = "-".join(_shown(name, value) for name, value in chosen.items() if name in varied)
+        group = "-".join(_shown(name, value) for name, value in chosen.items())
         found += [_member(file, group, chosen, seed) for seed in grid.seed]
     names = [member.name for member in found]
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)

@@ -230,7 +230,7 @@ def test_trials_of_another_process_appear(page: Page, finished: Path) -> None:
     page.until(lambda: page.js("return graph('volume').data[0].x.length ?? 0") != 1)
     # a toy space is not to be found, which is said where the network would be
     page.drag(*[page.at_point("front", "trial:5")] * 2)
-    page.until(lambda: "'toy' of this study is not found by name" in page.text("#about"))
+    page.until(lambda: "the space 'toy' of study" in page.text("#about"))
     assert record(5, 0.95, 0.5).arch_id in page.text("#about")
     assert page.console() == []
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
+import queue
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from dashboard_small import five, opened
@@ -31,6 +35,25 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(NasError, match=f"127.0.0.1 port {port}: .*--port 0"):
             serve(storage, port=port)
+
+
+def test_a_page_of_another_name_is_not_served(tmp_path: Path) -> None:
+    """As when a site has its own name point to 127.0.0.1 to read what is served there."""
+    five(opened(tmp_path))
+    storage, addresses = Storage(f"sqlite:///{tmp_path}/nas.db", read_only=True), queue.SimpleQueue[str]()
+    threading.Thread(
+        target=serve, args=(storage,), kwargs={"port": 0, "ready": addresses.put}, daemon=True
+    ).start()
+    port = urlsplit(addresses.get(timeout=60)).port
+    for name, status in (
+        (f"evil.example:{port}", 403),
+        (f"localhost:{port}", 200),
+        (f"127.0.0.1:{port}", 200),
+    ):
+        asked = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        asked.request("GET", "/", headers={"Host": name})
+        assert asked.getresponse().status == status, name
+        asked.close()
 
 
 def test_nobody_else_loads_it() -> None:

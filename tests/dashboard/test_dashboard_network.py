@@ -140,11 +140,13 @@ def test_a_finished_studys_trials_are_found_and_drawn(real: Snapshot) -> None:
 
 def test_what_cannot_be_drawn_says_why(real: Snapshot, tmp_path: Path) -> None:
     candidate = of_front(real)[0]
-    network, told = look_up(Finder(), real.study, candidate)
+    elsewhere = {**real.study.facts, "space_file": str(tmp_path / "gone.yaml")}
+    network, told = look_up(Finder(), replace(real.study, facts=elsewhere), candidate)
     assert network is None
-    assert "'small' of this study is not found by name" in told[0]
-    assert "--space FILE" in told[0]
-    changed = replace(real.study, space="elasticvit")
+    assert "the space 'small' of study" in told[0]
+    assert "with --space" in told[0]
+    assert look_up(Finder(), real.study, candidate)[0] is not None
+    changed = replace(real.study, space="elasticvit", facts=elsewhere)
     network, told = look_up(Finder(), changed, candidate)
     assert network is None
     assert real.study.space_hash in told[0]

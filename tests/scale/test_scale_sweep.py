@@ -105,12 +105,16 @@ def test_the_same_study_twice_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished sweep, whose first attempt had one study that could not run."""
+    """A finished sweep, whose first attempt could not run and whose second was a part of the grid."""
     folder = tmp_path_factory.mktemp("swept")
     path = write(folder)
     path.write_text(SWEEP.replace("random]", "randum]"))
     broken = launch(folder)
     assert broken.returncode == 1 and "Did you mean 'random'" in broken.stderr, broken.stderr
+    assert "demo-toy-randum-s0" in broken.stderr and not (folder / "nas-runs").exists()
+    path.write_text(SWEEP + "sample: 2\n")
+    part = launch(folder)
+    assert part.returncode == 0, part.stderr
     path.write_text(SWEEP)
     whole = launch(folder)
     assert whole.returncode == 0, whole.stderr
