@@ -133,19 +133,22 @@ class EvaluateSettings(_Strict):
         final_recalibrate: and for the final numbers (paper: 64 · (256 // batch)).
         batch: images per batch.
         images: largest number of search images to evaluate on; 0: all.
+        stimuli: search images that a strategy which probes networks shows them.
     """
 
     recalibrate: int = Field(default=64, ge=1)
     final_recalibrate: int = Field(default=128, ge=1)
     batch: int = Field(default=96, ge=1)
     images: int = Field(default=0, ge=0)
+    stimuli: int = Field(default=32, ge=2)
 
 
 class SearchSettings(_Strict):
     """The search.
 
     Attributes:
-        strategy: `predictor`, `nsga2`, `nsga2:elasticvit`, `random`, `slimming` or `nevergrad:OPTIMIZER`.
+        strategy: `predictor`, `nsga2`, `nsga2:elasticvit`, `random`, `slimming`, `generative` or
+            `nevergrad:OPTIMIZER`.
         n_trials: real evaluations, the presets' not counted.
         batch: archs asked for at once.
         options: of the strategy, by name.

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from nas.accuracy.inherited import InheritedAccuracy
+from nas.accuracy.probing import Probing
 from nas.metrics import Metric
 from nas.pipeline.data import RunData
 from nas.pipeline.plan import RunPlan
@@ -92,6 +93,15 @@ def supernet_evaluator(plan: RunPlan, trained: TrainedSupernet, data: RunData) -
         evaluator("search", settings.recalibrate, settings.images),
         evaluator("test", settings.final_recalibrate, 0),
         data.name,
+    )
+
+
+def supernet_probing(plan: RunPlan, trained: TrainedSupernet, data: RunData) -> Probing:
+    """Probes of a run with a supernet; the stimuli are search images, spread evenly over the split."""
+    device, stimuli = compute_device(), plan.settings.evaluate.stimuli
+    return Probing(
+        trained.supernet.to(device),
+        lambda: ((x.to(device), y.to(device)) for x, y in data.evaluation("search", stimuli, stimuli)),
     )
 
 

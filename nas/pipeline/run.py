@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from nas.errors import NasError
 from nas.latency.device import Device
-from nas.pipeline.evaluating import Evaluator, NoEvaluator, TableEvaluator, supernet_evaluator
+from nas.pipeline.evaluating import (
+    Evaluator,
+    NoEvaluator,
+    TableEvaluator,
+    supernet_evaluator,
+    supernet_probing,
+)
 from nas.pipeline.facts import deviations, run_facts
 from nas.pipeline.finishing import finish
 from nas.pipeline.lock import LOCK, only_run
@@ -335,7 +341,8 @@ def _work(
     with _pool(plan, trained, evaluator, workers, reporter) as pool:
         search = Search(plan, pool, store, study.id, deadline)
         search.strategy.hear(trained.importance if trained is not None else {})
-        search.strategy.equip(plan.metrics.values, None)
+        probing = None if trained is None or data is None else supernet_probing(plan, trained, data)
+        search.strategy.equip(plan.metrics.values, probing)
         progress = search.run(reporter, interrupt)
     phases["search"] = progress.wall_s
     search.check_found()

@@ -20,6 +20,7 @@ import numpy as np
 from nas.errors import NasError
 from nas.metrics import Direction
 from nas.search.generator import Generator, divergence
+from nas.search.inquisitor import Inquisitor, Insight
 from nas.search.prototype import prototype_of
 from nas.search.strategies.base import Cheap, Costs, Floats, Probe, Strategy
 from nas.search.utility import Utility
@@ -30,6 +31,7 @@ ACCURACY = "accuracy"
 POOL = 1_000
 FEWEST_ELITE = 4
 ROUNDS = 40
+SAMPLES, BOUND = 128, 4.0
 
 
 class Generative(Strategy):
@@ -42,6 +44,10 @@ class Generative(Strategy):
         floor: share of the generator's tables that stays uniform.
         elite: share of the evaluated candidates that the generator moves towards.
         rate: how far it moves, in [0, 1].
+        probes: candidates the inquisitor probes for each that is evaluated, where the run builds networks; 0: it is
+            not asked.
+        evidence: logits that its evidence adds, for an effect as large as the scatter of the utilities so far.
+        explore: share of each batch, and of what is probed, that is not chosen by the inquisitor.
 
     Raises:
         NasError: no such preset or performance function, or a share outside its range.
@@ -66,13 +72,22 @@ class Generative(Strategy):
         floor: float = 0.05,
         elite: float = 0.25,
         rate: float = 0.5,
+        probes: int = 2,
+        evidence: float = 0.5,
+        explore: float = 0.2,
     ) -> None:
         super().__init__(space, directions, seed=seed, cheap=cheap)
-        for name, value in {"peak": peak, "floor": floor, "elite": elite, "rate": rate}.items():
+        shares = {"peak": peak, "floor": floor, "elite": elite, "rate": rate, "explore": explore}
+        for name, value in shares.items():
             if not 0 < value < 1:
                 raise NasError(f"search.options.{name} is {value}; a number between 0 and 1 is needed.")
+        if probes < 0 or evidence < 0:
+            raise NasError("search.options.probes and evidence are numbers from 0 on.")
         self.utility = Utility(utility, cost, target, weight)
-        self.elite, self.rate = elite, rate
+        self.elite, self.rate, self.explore = elite, rate, explore
+        self.probes, self.evidence = probes, evidence
+        self.inquisitor = Inquisitor(space)
+        self._probe: Probe | None = None
         self.prototype = prototype_of(space, prototype, self.violation)
         self.generator = Generator(space, self.prototype.codes[0], peak=peak, floor=floor)
         self.costs: Costs = _counted
@@ -82,13 +97,13 @@ class Generative(Strategy):
         self._course: list[dict[str, Any]] = []
 
     def equip(self, costs: Costs, probe: Probe | None) -> None:
-        self.costs = costs
+        self.costs, self._probe = costs, probe if self.probes else None
 
     def propose(self, n: int) -> ArchBatch:
         candidates = self._candidates()
         if not len(self.archs):
             candidates = concatenate([self.prototype, candidates]).unique().without(self._asked)
-        return candidates
+        return candidates if self._probe is None else self._picked(candidates, n)
 
     def tell(
         self,
@@ -101,6 +116,8 @@ class Generative(Strategy):
         super().tell(batch, values, violations)
         performance = self._performance(self.values[before:], observations or {})
         self.utilities = np.concatenate([self.utilities, self.utility(performance, self.costs(batch))])
+        if self._probe is not None:
+            self.inquisitor.learn(batch, performance)
         self._learn()
 
     def _performance(self, values: Floats, observations: Mapping[str, Floats]) -> Floats:
@@ -138,6 +155,7 @@ class Generative(Strategy):
         return {
             **super().state(),
             "generator": self.generator.state(),
+            "inquisitor": self.inquisitor.state(),
             "utilities": self.utilities.tolist(),
             "drawn": [self._drawn, self._feasible],
             "course": self._course,
@@ -146,6 +164,7 @@ class Generative(Strategy):
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
         self.generator.restore(state["generator"])
+        self.inquisitor.restore(state["inquisitor"])
         self.utilities = np.array(state["utilities"], dtype=np.float64)
         self._drawn, self._feasible = (int(count) for count in state["drawn"])
         self._course = [dict(step) for step in state["course"]]
@@ -157,24 +176,62 @@ class Generative(Strategy):
         self._drawn, self._feasible = self._drawn + POOL, self._feasible + len(feasible)
         return drawn[feasible].unique().without(self._asked)
 
+    def _picked(self, candidates: ArchBatch, n: int) -> ArchBatch:
+        """Candidates the inquisitor thinks best after it has probed some; a few are left to chance."""
+        assert self._probe is not None
+        expected = self.inquisitor.expected(candidates)
+        few = self._ordered(candidates, expected, self.probes * n)
+        few = few[np.arange(min(self.probes * n, len(few)))]
+        unknown = few.without(self.inquisitor.archs.hashes)
+        self.inquisitor.hear(unknown, [self._probe(arch) for arch in unknown])
+        return self._ordered(few, self.inquisitor.judged(few), n)
+
+    def _ordered(self, candidates: ArchBatch, performance: Floats | None, n: int) -> ArchBatch:
+        """Those of the highest utility first, then as drawn; of the first `n` a share is drawn whatever its utility."""
+        if performance is None:
+            return candidates
+        best = np.argsort(-self.utility(performance, self.costs(candidates)), kind="stable")
+        best = best[: n - round(self.explore * n)]
+        rest = np.setdiff1d(np.arange(len(candidates)), best)
+        return candidates[np.concatenate([best, rest])]
+
     def _learn(self) -> None:
-        """Move the generator towards the elite, and note where it is."""
+        """Move the generator towards the elite and by the evidence, and note where it is."""
         order = self.ranking()
+        insight = self._insight() if self._probe is not None else None
         if len(order):
             kept = order[: max(round(self.elite * len(order)), min(FEWEST_ELITE, len(order)))]
-            self.generator.update(self.archs[kept], rank_weights(len(kept)), self.rate)
-        self._course.append(self._noted(order))
+            logits = None if insight is None else self._logits(insight, order)
+            self.generator.update(self.archs[kept], rank_weights(len(kept)), self.rate, logits)
+        self._course.append(self._noted(order, insight))
         self._drawn = self._feasible = 0
+
+    def _insight(self) -> Insight | None:
+        def worth(performance: Floats, archs: ArchBatch) -> Floats:
+            utility = self.utility(performance, self.costs(archs))
+            return np.asarray(np.where(self.violation(archs) > 0, np.nan, utility))
+
+        return self.inquisitor.insight(self.generator.sample(SAMPLES, self.rng), worth)
+
+    def _logits(self, insight: Insight, order: Any) -> list[Floats] | None:
+        """The evidence in units of the scatter of utilities, bounded."""
+        scatter = float(self.utilities[order].std())
+        if not scatter > 0:
+            return None
+        return [self.evidence * np.clip(effect / scatter, -BOUND, BOUND) for effect in insight.effects]
 
     def ranking(self) -> Any:
         """Rows of what was evaluated, best first: feasible ones by utility, then the others by violation."""
         known = np.flatnonzero(np.isfinite(self.utilities) & np.isfinite(self.violations))
         return known[np.lexsort((-self.utilities[known], self.violations[known]))]
 
-    def _noted(self, order: Any) -> dict[str, Any]:
+    def _noted(self, order: Any, insight: Insight | None) -> dict[str, Any]:
         shares = self._marginals()
         best = order[:1]
+        found = {} if insight is None else {"skill": insight.skill, "responses": insight.responses}
         return {
+            **found,
+            "probed": len(self.inquisitor.archs),
             "evaluated": len(self.archs),
             "utility": self.utility.name,
             "best": float(self.utilities[best[0]]) if len(best) and not self.violations[best[0]] else None,
@@ -186,8 +243,9 @@ class Generative(Strategy):
                     "start": start.tolist(),
                     "now": now.tolist(),
                     "moved": divergence(now, start),
+                    "effects": None if insight is None else insight.effects[index].tolist(),
                 }
-                for decision, start, now in zip(self.space.decisions, self._start, shares)
+                for index, (decision, start, now) in enumerate(zip(self.space.decisions, self._start, shares))
             },
         }
 
