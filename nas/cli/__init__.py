@@ -14,6 +14,7 @@ from nas.cli import (
     doctor,
     export,
     front,
+    generate,
     measure,
     predictor,
     report,
@@ -45,6 +46,7 @@ app.command("show")(show.show)
 app.command("sweep")(sweep.sweep)
 app.command("retrain")(retrain.retrain)
 app.command("export")(export.export)
+app.command("generate")(generate.generate)
 app.command("measure")(measure.measure)
 app.command("report")(report.report)
 app.command("reproduce")(reproduce.reproduce)

@@ -37,7 +37,9 @@ def run(
     ] = None,
     strategy: Annotated[
         str | None,
-        typer.Option(help="predictor, nsga2, nsga2:elasticvit, random or nevergrad:OPTIMIZER."),
+        typer.Option(
+            help="predictor, nsga2, nsga2:elasticvit, random, slimming, generative or nevergrad:OPTIMIZER."
+        ),
     ] = None,
     n_trials: Annotated[int | None, typer.Option(help="Real evaluations of the search.", min=1)] = None,
     accuracy: Annotated[str, typer.Option(help="supernet, or table:FILE.csv#COLUMN.")] = "supernet",

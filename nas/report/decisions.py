@@ -46,12 +46,14 @@ class Decisions:
         left_out: number of those not shown.
         n: size of the front.
         against: what the front is compared with, in words.
+        mine: what the front's shares are called.
     """
 
     shown: list[Decision]
     left_out: int
     n: int
     against: str
+    mine: str = "On the front"
 
 
 def decision_data(snapshot: Snapshot) -> Decisions:
@@ -118,24 +120,24 @@ def draw_decisions(data: Decisions, *, narrow: bool = False) -> go.Figure:
     height = rows * (_ROW + _GAP) + 40
     figure = style.figure(height)
     for index, decision in enumerate(data.shown):
-        _multiple(figure, decision, index, columns, height, data.against)
+        _multiple(figure, decision, index, columns, height, (f"In {data.against}", data.mine))
     figure.update_layout(barmode="overlay", bargap=0.1, margin={"l": 40, "r": 8, "t": 36, "b": 4})
     return figure
 
 
 def _multiple(
-    figure: go.Figure, decision: Decision, index: int, columns: int, height: int, against: str
+    figure: go.Figure, decision: Decision, index: int, columns: int, height: int, names: tuple[str, str]
 ) -> None:
     row, column = divmod(index, columns)
     suffix = "" if index == 0 else str(index + 1)
     inner = height - 40
     top = 1 - (row * (_ROW + _GAP) + 20) / inner
     left = column / columns
-    names = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
+    axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
     labels = [plain(value) for value in decision.values]
     for shares, name, width, colour in (
-        (decision.whole, f"In {against}", 0.86, style.WHOLE),
-        (decision.front, "On the front", 0.46, style.FRONT),
+        (decision.whole, names[0], 0.86, style.WHOLE),
+        (decision.front, names[1], 0.46, style.FRONT),
     ):
         figure.add_trace(
             go.Bar(
@@ -146,16 +148,16 @@ def _multiple(
                 name=name,
                 legendgroup=name,
                 showlegend=index == 0,
-                hovertext=_hovers(decision),
+                hovertext=_hovers(decision, names),
                 hoverinfo="text",
-                **names,
+                **axes,
             )
         )
     figure.update_layout(
         {
             f"xaxis{suffix}": {
                 "domain": [left, left + 0.86 / columns],
-                "anchor": names["yaxis"],
+                "anchor": axes["yaxis"],
                 "type": "category",
                 "tickfont": {"size": 10},
                 "ticks": "",
@@ -164,7 +166,7 @@ def _multiple(
             },
             f"yaxis{suffix}": {
                 "domain": [max(0.0, top - _ROW / inner), max(0.0, top)],
-                "anchor": names["xaxis"],
+                "anchor": axes["xaxis"],
                 "range": [0, 100],
                 "tickvals": [0, 50, 100],
                 "ticktext": ["0 %", "50 %", "100 %"],
@@ -187,8 +189,9 @@ def _multiple(
     )
 
 
-def _hovers(decision: Decision) -> list[str]:
+def _hovers(decision: Decision, names: tuple[str, str]) -> list[str]:
+    rest, mine = (name[:1].lower() + name[1:] for name in names)
     return [
-        f"{plain(decision.name)} = {plain(value)}<br>front {100 * mine:.0f} %, otherwise {100 * rest:.1f} %"
-        for value, mine, rest in zip(decision.values, decision.front, decision.whole)
+        f"{plain(decision.name)} = {plain(value)}<br>{mine} {100 * share:.0f} %, {rest} {100 * other:.1f} %"
+        for value, share, other in zip(decision.values, decision.front, decision.whole)
     ]

@@ -15,6 +15,16 @@ from nas.report.course import course_data, course_table, draw_course
 from nas.report.decisions import decision_data, draw_decisions
 from nas.report.front import Panel, View, panels
 from nas.report.front_figure import draw_view
+from nas.report.generator import (
+    draw_feasible,
+    draw_matters,
+    draw_moved,
+    draw_progress,
+    draw_shift,
+    generator_data,
+    ranked,
+    responses_table,
+)
 from nas.report.hypervolume import draw_hypervolume, hypervolume_data
 from nas.report.measured import draw_measured, measured_data
 from nas.report.predictor import draw_error, draw_predictor, predictor_data
@@ -62,6 +72,7 @@ def sections(snapshot: Snapshot) -> list[Section]:
         members_section,
         hypervolume_section,
         *([course_section] if snapshot.series["course"] else []),
+        *([generator_section] if snapshot.series["generator"] else []),
         decisions_section,
         breakdown_section,
         *([measured_section] if measured_data(snapshot) else []),
@@ -168,6 +179,35 @@ def course_section(snapshot: Snapshot) -> Section:
     )
     plot = _plot(partial(draw_course, course), "Cross-entropy against cost along the walk", wide=True)
     return Section("course", name, lead, [plot], course_table(course))
+
+
+def generator_section(snapshot: Snapshot) -> Section:
+    """The inquisitor's view: which decision matters, and how the generator's distribution moved."""
+    view = generator_data(snapshot)
+    name = "What the generator learned"
+    if view is None:
+        return Section("generator", name, "This study has no generator.")
+    told = listed([f"<code>{escaped(one.name)}</code>" for one in ranked(view)[:3]])
+    lead = (
+        "The generator is a distribution over decisions. It starts around a prototype and moves towards what is worth"
+        " most."
+    )
+    plots = []
+    if view.skill is None:
+        lead += f" No network was probed, so it had no inquisitor. It moved most in {told}."
+    else:
+        lead += (
+            f" The inquisitor probed {view.probed:,} networks. It finds that most depends on {told}. Its errors on"
+            f" candidates left out are {percent(1 - view.skill)} of those of guessing their mean."
+        )
+        plots.append(_plot(partial(draw_matters, view), "How much utility depends on each decision"))
+    plots += [
+        _plot(partial(draw_moved, view), "How far the distribution of each decision moved"),
+        _plot(partial(draw_shift, view), "Shares of each value at first and at last", wide=True),
+        _plot(partial(draw_progress, view), "Best utility by evaluations"),
+        _plot(partial(draw_feasible, view), "Feasible share of the generator's samples by evaluations"),
+    ]
+    return Section("generator", name, lead, plots, responses_table(view))
 
 
 def decisions_section(snapshot: Snapshot) -> Section:

@@ -15,7 +15,7 @@ from nas.store import GenerationRow, Preset, Storage, StudyRow, TrialRow
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-SERIES = ("train", "conflict", "predictor", "course")
+SERIES = ("train", "conflict", "predictor", "course", "generator")
 FINAL, RETRAINED, MEASURED = "final", "retrained", "measured"
 LATER = (RETRAINED, MEASURED)
 """Stages of what is found out about a trial after its run."""

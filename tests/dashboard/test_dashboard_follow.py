@@ -176,4 +176,4 @@ def test_a_study_that_is_not_there(tmp_path: Path) -> None:
     feed = Feed(opened(tmp_path))
     with pytest.raises(NasError, match="unknown study 'nothing'"):
         feed.study("nothing")
-    assert set(SERIES) == {"train", "conflict", "predictor", "course"}
+    assert set(SERIES) == {"train", "conflict", "predictor", "course", "generator"}

@@ -1,0 +1,110 @@
+"""New architectures from the generator that a finished or stopped search has learned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nas.errors import NasError
+from nas.metrics import Metric
+from nas.pipeline.plan import PROBE, RunPlan
+from nas.pipeline.reproduce import plan_of
+from nas.pipeline.searching import CHECKPOINT
+from nas.search.objective import explain_empty
+from nas.search.strategies import strategy
+from nas.search.strategies.generative import Generative
+from nas.space.batch import ArchBatch
+from nas.store import StudyRow
+
+NAME = "generative"
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Architectures from a generator.
+
+    Attributes:
+        archs: different ones, none of which the study asked for; feasible.
+        metrics: what follows from each architecture, by name.
+        unchecked: constraints of the study that need an evaluation, as text.
+    """
+
+    archs: ArchBatch
+    metrics: list[dict[str, Metric]]
+    unchecked: tuple[str, ...]
+
+
+def generate(
+    study: StudyRow,
+    url: str,
+    n: int,
+    *,
+    constraints: Sequence[str] = (),
+    seed: int = 0,
+    space_file: str | None = None,
+) -> Generated:
+    """At most `n` architectures; fewer where the generator finds no more.
+
+    Args:
+        url: of the study's storage.
+        constraints: in place of the study's; names of the space's requirements too.
+        space_file: where the space lies, if it is not found by its name.
+
+    Raises:
+        NasError: the study has no generator here, a constraint needs an evaluation, or nothing feasible was found.
+    """
+    plan = _plan(study, url, constraints, space_file)
+    unchecked = tuple(constraint.text for constraint in plan.constraints if not constraint.cheap)
+    if constraints and unchecked:
+        raise NasError(
+            f"the constraint {unchecked[0]!r} needs an evaluation; architectures that are generated are not evaluated."
+        )
+    search = _restored(study, plan)
+    archs = search.generate(n, np.random.default_rng(seed))
+    if not len(archs):
+        raise NasError(_why_none(plan, search, seed))
+    return Generated(archs, plan.metrics.metrics(archs), unchecked)
+
+
+def _plan(study: StudyRow, url: str, constraints: Sequence[str], space_file: str | None) -> RunPlan:
+    changed = {**study.config, "constraints": list(constraints) or study.config["constraints"]}
+    return plan_of(replace(study, config=changed), url, study.name, space_file)[0]
+
+
+def _restored(study: StudyRow, plan: RunPlan) -> Generative:
+    settings = plan.settings.search
+    if settings.strategy != NAME:
+        raise NasError(
+            f"study {study.name!r} was searched by {settings.strategy!r}, which learns no generator: "
+            f"nas run {study.space} --strategy {NAME}."
+        )
+    file = plan.folder / CHECKPOINT
+    if not file.exists():
+        raise NasError(
+            f"study {study.name!r} has no learned generator here: {file} is missing. It lies in the folder where the "
+            "study ran."
+        )
+    made = strategy(
+        settings.strategy,
+        plan.space,
+        [objective.direction for objective in plan.objectives],
+        seed=plan.settings.seed,
+        cheap=plan.cheap,
+        **settings.options,
+    )
+    assert isinstance(made, Generative)
+    state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    made.restore(state["strategy"])
+    return made
+
+
+def _why_none(plan: RunPlan, search: Generative, seed: int) -> str:
+    drawn = search.generator.sample(PROBE, np.random.default_rng(seed))
+    cheap = [constraint for constraint in plan.constraints if constraint.cheap]
+    if not cheap or (plan.cheap(drawn)[1] == 0).any():
+        return "every feasible architecture that the generator makes was asked for by its study already."
+    return f"of the generator's samples {explain_empty(cheap, plan.metrics.values(drawn), drawn.ids)}"
