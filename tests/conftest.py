@@ -13,6 +13,11 @@ import pytest
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # as many workers as cores: what they start shall not wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 _FASTER = ("fsync", "synchronous_commit", "full_page_writes")  # nobody pulls the plug of a test
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nas.dashboard.follow import Follower
 from nas.report.snapshot import Snapshot
-from nas.store import Storage, StudyRow
+from nas.store import Storage, StudyRow, TrialRow
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,38 @@ class Listed:
     hypervolume: float | None
 
 
+class KeptFronts:
+    """Fronts of studies, each read again only when its study has changed; safe to share between threads.
+
+    Args:
+        storage: to read from.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._marks: dict[int, tuple[int, int]] = {}
+        self._kept: dict[tuple[int, int, int], list[TrialRow]] = {}
+
+    def study(self, name: str) -> StudyRow:
+        """The study of that name as it is now.
+
+        Raises:
+            NasError: no such study, or a storage that cannot be read.
+        """
+        row = self._storage.study(name)
+        self._marks[row.id] = (row.epoch, row.revision)
+        return row
+
+    def front(self, study_id: int) -> list[TrialRow]:
+        """Trials on a study's front when `study` was last asked for it."""
+        key = (study_id, *self._marks[study_id])
+        front = self._kept.get(key)
+        if front is None:
+            front = self._storage.front(study_id)
+            self._kept = {old: kept for old, kept in self._kept.items() if old[0] != study_id} | {key: front}
+        return front
+
+
 class Feed:
     """The studies of a storage, each read once and then followed.
 
@@ -33,6 +65,7 @@ class Feed:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
+        self.fronts = KeptFronts(storage)
         self._lock = threading.Lock()
         self._followers: dict[str, Follower] = {}
         self._listed: dict[int, Listed] = {}

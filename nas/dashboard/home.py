@@ -69,7 +69,7 @@ def register(app: Dash, feed: Feed) -> None:
         if not names:
             return None, "Choose studies to compare.", []
         try:
-            found = overlay(feed.storage, names)
+            found = overlay(feed.fronts, names)
         except NasError as error:
             return None, str(error), []
         drawn = payload(lambda narrow: draw_overlay(found), keep="|".join(sorted(names)))

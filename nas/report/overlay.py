@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -11,7 +12,17 @@ from nas.errors import NasError
 from nas.report.points import Floats
 from nas.report.units import Scale, scale_for, title
 from nas.search.pareto import hypervolume
-from nas.store import Objective, Storage, StudyRow
+from nas.store import Objective, StudyRow, TrialRow
+
+
+class Fronts(Protocol):
+    """What fronts are read from: a storage, or what keeps its answers."""
+
+    def study(self, name: str) -> StudyRow:
+        """The study of that name, or an error."""
+
+    def front(self, study_id: int) -> list[TrialRow]:
+        """Trials on a study's front."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,7 @@ class Overlay:
         return [title(objective.name) for objective in self.objectives]
 
 
-def overlay(storage: Storage, names: Sequence[str]) -> Overlay:
+def overlay(storage: Fronts, names: Sequence[str]) -> Overlay:
     """The fronts of the named studies together.
 
     Raises:
@@ -110,7 +121,7 @@ def _reference(studies: Sequence[StudyRow], directions: Sequence[str]) -> Floats
     return np.array(worst)
 
 
-def _outline(storage: Storage, study: StudyRow, reference: Floats, directions: Sequence[str]) -> Outline:
+def _outline(storage: Fronts, study: StudyRow, reference: Floats, directions: Sequence[str]) -> Outline:
     front = storage.front(study.id)
     names = [objective.name for objective in study.objectives]
     values = np.array([[trial.metrics[name].value for name in names] for trial in front])

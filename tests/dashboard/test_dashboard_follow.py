@@ -177,3 +177,25 @@ def test_a_study_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(NasError, match="unknown study 'nothing'"):
         feed.study("nothing")
     assert set(SERIES) == {"train", "conflict", "predictor", "course", "generator"}
+
+
+def test_only_fronts_of_changed_studies_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Storage("sqlite://")
+    studies = [make(storage, name) for name in ("one", "two")]
+    for study in studies:
+        storage.add_trials(study, [record(0, 0.5, 1.0)])
+        storage.record_front(study, 0, wall_s=1.0)
+    read: list[int] = []
+    whole = storage.front
+    monkeypatch.setattr(storage, "front", lambda study_id: [read.append(study_id), whole(study_id)][1])
+    fronts = Feed(storage).fronts
+
+    def look() -> list[Any]:
+        return [fronts.front(fronts.study(name).id) for name in ("one", "two")]
+
+    assert look() == look() == [whole(study) for study in studies]
+    assert read == studies
+    storage.add_trials(studies[1], [record(1, 0.9, 2.0)])
+    storage.record_front(studies[1], 1, wall_s=1.0)
+    assert look() == [whole(study) for study in studies]
+    assert read == [*studies, studies[1]]
