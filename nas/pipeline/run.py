@@ -19,6 +19,7 @@ from nas.pipeline.evaluating import (
 )
 from nas.pipeline.facts import deviations, run_facts
 from nas.pipeline.finishing import finish
+from nas.pipeline.ladder import climb
 from nas.pipeline.lock import LOCK, only_run
 from nas.pipeline.plan import RunPlan, check_feasible, make_plan, study_folder
 from nas.pipeline.pool import LocalPool, Pool
@@ -350,6 +351,8 @@ def _work(
     begun = time.monotonic()
     finish(plan, evaluator, store, study.id, reporter)
     phases["final"] = time.monotonic() - begun
+    if trained is not None:
+        climb(plan, search.strategy, store, reporter, interrupt)
     lines = [device.describe() for device in plan.metrics.devices]
     store.add_facts(study.id, {"wall_s": phases, "devices": lines})
     store.set_state(study.id, "finished")

@@ -114,6 +114,22 @@ def test_without_the_inquisitor_nothing_is_probed() -> None:
     assert "it had no inquisitor" in Path("nas-runs/blind/report.html").read_text()
 
 
+def test_the_last_rung_trains_the_best_alone() -> None:
+    study = run(
+        SPACE, settings=[*SMALL, "search.options.trained=2", "search.options.trained_steps=3"], study_name="climbed",
+        strategy="generative", n_trials=8, supernet="whole", report=False,
+    )  # fmt: skip
+    rows = {row.arch_id: row for row in study.storage.trials(study.row.id)}
+    trained = {
+        arch_id: row.at("retrained")["accuracy"] for arch_id, row in rows.items() if row.at("retrained")
+    }
+    score = nas_log10(study.trials().set_index("arch_id"))
+    assert set(trained) == set(score.nlargest(2).index)
+    assert all(
+        "retrained" in metric.detail and metric.provenance == "measured" for metric in trained.values()
+    )
+
+
 def test_new_architectures_come_from_the_learned_generator() -> None:
     study = nas.load_study("whole")
     made = generate(study.row, study.storage.address, 40, constraints=["macs<=6M"], seed=1)

@@ -167,5 +167,5 @@ def test_what_it_needs(tmp_path: Path) -> None:
         _make(space, 0, rate=2.0)
     with pytest.raises(NasError, match="unknown preset 'T9'"):
         _make(space, 0, prototype="T9")
-    with pytest.raises(NasError, match="numbers from 0 on"):
+    with pytest.raises(NasError, match="are numbers from 0 on"):
         _make(space, 0, probes=-1)

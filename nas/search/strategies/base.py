@@ -123,6 +123,10 @@ class Strategy(ABC):
             probe: responses of a built network to a few stimuli, by name; None where the run builds none.
         """
 
+    def finalists(self) -> tuple[ArchBatch, int]:
+        """At the end: evaluated candidates that are to be trained alone, best first, and for how many steps."""
+        return self.archs[np.arange(0)], 0
+
     def course(self) -> list[dict[str, Any]]:
         """Steps the strategy has taken, where it takes any, as plain data; they are kept with the study."""
         return []

@@ -48,6 +48,8 @@ class Generative(Strategy):
             not asked.
         evidence: logits that its evidence adds, for an effect as large as the scatter of the utilities so far.
         explore: share of each batch, and of what is probed, that is not chosen by the inquisitor.
+        trained: how many of the best are trained alone in the end, where the run has a supernet.
+        trained_steps: for how many steps, from inherited weights.
 
     Raises:
         NasError: no such preset or performance function, or a share outside its range.
@@ -75,17 +77,22 @@ class Generative(Strategy):
         probes: int = 2,
         evidence: float = 0.5,
         explore: float = 0.2,
+        trained: int = 0,
+        trained_steps: int = 100,
     ) -> None:
         super().__init__(space, directions, seed=seed, cheap=cheap)
         shares = {"peak": peak, "floor": floor, "elite": elite, "rate": rate, "explore": explore}
         for name, value in shares.items():
             if not 0 < value < 1:
                 raise NasError(f"search.options.{name} is {value}; a number between 0 and 1 is needed.")
-        if probes < 0 or evidence < 0:
-            raise NasError("search.options.probes and evidence are numbers from 0 on.")
+        if probes < 0 or evidence < 0 or trained < 0 or trained_steps < 1:
+            raise NasError(
+                "search.options: probes, evidence and trained are numbers from 0 on, trained_steps from 1 on."
+            )
         self.utility = Utility(utility, cost, target, weight)
         self.elite, self.rate, self.explore = elite, rate, explore
         self.probes, self.evidence = probes, evidence
+        self.trained, self.trained_steps = trained, trained_steps
         self.inquisitor = Inquisitor(space)
         self._probe: Probe | None = None
         self.prototype = prototype_of(space, prototype, self.violation)
@@ -146,6 +153,11 @@ class Generative(Strategy):
             if len(found) >= n:
                 break
         return found[np.arange(min(n, len(found)))]
+
+    def finalists(self) -> tuple[ArchBatch, int]:
+        order = self.ranking()
+        feasible = order[self.violations[order] == 0]
+        return self.archs[feasible[: self.trained]], self.trained_steps
 
     def course(self) -> list[dict[str, Any]]:
         """What was learned after each batch: best utility, share of feasible samples, every decision's distribution."""
