@@ -37,14 +37,18 @@ def main() -> None:
     parser.add_argument("devices", nargs="+", help="profiled devices: folders or names")
     parser.add_argument("--space", default="elasticvit", help="space of the networks (default elasticvit)")
     parser.add_argument("--networks", type=int, default=100, help="networks, presets included (default 100)")
+    parser.add_argument("--again", type=int, default=10, help="profiled networks timed again (default 10)")
     options = parser.parse_args()
     space, rows, panels = nas.load_space(options.space), [], []
     for name in options.devices:
         device = load_device(name)
         archs = fresh(space, device, options.networks)
-        first, second = timed_twice(device, options.space, archs, options.output)
+        known, then = profiled(space, device, options.again)
+        first, second = timed_twice(device, options.space, [*archs, *known], options.output)
+        change = float(np.median(then / first[len(archs) :])) if known else float("nan")
+        first, second = first[: len(archs)], second[: len(archs)]
         say(device.describe())
-        found = report(device, space, archs, first, second)
+        found = report(device, space, archs, first, second, change)
         rows += found
         for row in found:
             say("  " + " ".join(str(cell) for cell in row.values()))
@@ -60,6 +64,14 @@ def fresh(space: Space, device: Device, count: int) -> list[Arch]:
     every = {arch.id: arch for arch in (*space.presets.values(), *drawn)}
     new = [arch for arch_id, arch in every.items() if (space.name, arch_id) not in device.networks]
     return new[:count]
+
+
+def profiled(space: Space, device: Device, count: int) -> tuple[list[Arch], FloatArray]:
+    """Networks that the device was profiled with, of all sizes, and their times then in ms."""
+    archs, times = device.networks.of(space)
+    order = np.argsort(times.ms)
+    chosen = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)]
+    return [archs[at] for at in chosen], times.ms[chosen]
 
 
 def timed_twice(
@@ -95,9 +107,13 @@ def predicted(device: Device, space: Space, archs: list[Arch]) -> MetricArray:
 
 
 def report(
-    device: Device, space: Space, archs: list[Arch], first: FloatArray, second: FloatArray
+    device: Device, space: Space, archs: list[Arch], first: FloatArray, second: FloatArray, change: float
 ) -> list[Row]:
-    """Predictions and second times against the first times: presets, random networks, and all."""
+    """Predictions and second times against the first times: presets, random networks, and all.
+
+    Args:
+        change: times of profiled networks when they were profiled over their times now.
+    """
     presets = np.isin([arch.id for arch in archs], [arch.id for arch in space.presets.values()])
     groups = {"presets": presets, "random": ~presets, "all": np.ones(len(archs), dtype=bool)}
     guess, rows = predicted(device, space, archs), []
@@ -106,7 +122,7 @@ def report(
             continue
         at = np.flatnonzero(mask)
         scores, floor = score(first[at], guess[at]), Errors.of(first[at], second[at])
-        common = float(np.median(np.asarray(guess)[at] / first[at]))
+        bias = float(np.median(np.asarray(guess)[at] / first[at]))
         rows.append(
             {
                 "device": device.name,
@@ -120,8 +136,9 @@ def report(
                 "timed again within 10 %": floor.within_10,
                 "timed again mean error": floor.mean,
                 "error over noise": scores.errors.mean / floor.mean,
-                "median predicted over timed": common,
-                "mean error without it": Errors.of(first[at], np.asarray(guess)[at] / common).mean,
+                "median predicted over timed": bias,
+                "profiled networks, then over now": change,
+                "mean error without that change": Errors.of(first[at], np.asarray(guess)[at] / change).mean,
             }
         )
     return rows
