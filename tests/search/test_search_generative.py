@@ -125,6 +125,19 @@ def test_the_course_tells_how_the_distribution_moved(tmp_path: Path) -> None:
     json.dumps(steps)
 
 
+def test_results_told_one_by_one_move_it_as_far_as_told_together(tmp_path: Path) -> None:
+    """Workers tell in parts; many small steps must not freeze the generator early."""
+    moved = []
+    for size in (8, 1):
+        search = _make(_space(tmp_path), 0)
+        for _ in range(4):
+            batch = search.ask(8)
+            for start in range(0, 8, size):
+                _tell(search, batch[np.arange(start, start + size)])
+        moved.append(sum(found["moved"] for found in search.course()[-1]["decisions"].values()))
+    assert 0.4 < moved[1] / moved[0] < 1.6
+
+
 @pytest.mark.parametrize("probed", [False, True])
 def test_resumed_it_goes_on_bit_for_bit(probed: bool, tmp_path: Path) -> None:
     space = _space(tmp_path)

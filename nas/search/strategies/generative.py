@@ -31,7 +31,7 @@ ACCURACY = "accuracy"
 POOL = 1_000
 FEWEST_ELITE = 4
 ROUNDS = 40
-SAMPLES, BOUND = 128, 4.0
+SAMPLES, BOUND, STEP = 128, 4.0, 8
 
 
 class Generative(Strategy):
@@ -43,10 +43,11 @@ class Generative(Strategy):
         peak: weight of the prototype in the generator's first distribution.
         floor: share of the generator's tables that stays uniform.
         elite: share of the evaluated candidates that the generator moves towards.
-        rate: how far it moves, in [0, 1].
+        rate: how far it moves after eight evaluations or more, in [0, 1]; after fewer, less in proportion.
         probes: candidates the inquisitor probes for each that is evaluated, where the run builds networks; 0: it is
             not asked.
-        evidence: logits that its evidence adds, for an effect as large as the scatter of the utilities so far.
+        evidence: logits that its evidence adds, as often as `rate`, for an effect as large as the scatter of the
+            utilities so far.
         explore: share of each batch, and of what is probed, that is not chosen by the inquisitor.
         trained: how many of the best are trained alone in the end, where the run has a supernet.
         trained_steps: for how many steps, from inherited weights.
@@ -125,7 +126,7 @@ class Generative(Strategy):
         self.utilities = np.concatenate([self.utilities, self.utility(performance, self.costs(batch))])
         if self._probe is not None:
             self.inquisitor.learn(batch, performance)
-        self._learn()
+        self._learn(min(len(batch) / STEP, 1.0))
 
     def _performance(self, values: Floats, observations: Mapping[str, Floats]) -> Floats:
         """What the utility weighs against costs, `(n,)`."""
@@ -207,14 +208,14 @@ class Generative(Strategy):
         rest = np.setdiff1d(np.arange(len(candidates)), best)
         return candidates[np.concatenate([best, rest])]
 
-    def _learn(self) -> None:
-        """Move the generator towards the elite and by the evidence, and note where it is."""
+    def _learn(self, share: float) -> None:
+        """Move the generator a share of a step towards the elite and by the evidence, and note where it is."""
         order = self.ranking()
         insight = self._insight() if self._probe is not None else None
         if len(order):
             kept = order[: max(round(self.elite * len(order)), min(FEWEST_ELITE, len(order)))]
-            logits = None if insight is None else self._logits(insight, order)
-            self.generator.update(self.archs[kept], rank_weights(len(kept)), self.rate, logits)
+            logits = None if insight is None else self._logits(insight, order, share)
+            self.generator.update(self.archs[kept], rank_weights(len(kept)), share * self.rate, logits)
         self._course.append(self._noted(order, insight))
         self._drawn = self._feasible = 0
 
@@ -225,12 +226,14 @@ class Generative(Strategy):
 
         return self.inquisitor.insight(self.generator.sample(SAMPLES, self.rng), worth)
 
-    def _logits(self, insight: Insight, order: Any) -> list[Floats] | None:
-        """The evidence in units of the scatter of utilities, bounded."""
+    def _logits(self, insight: Insight, order: Any, share: float) -> list[Floats] | None:
+        """A share of the evidence in units of the scatter of utilities, bounded."""
         scatter = float(self.utilities[order].std())
         if not scatter > 0:
             return None
-        return [self.evidence * np.clip(effect / scatter, -BOUND, BOUND) for effect in insight.effects]
+        return [
+            share * self.evidence * np.clip(effect / scatter, -BOUND, BOUND) for effect in insight.effects
+        ]
 
     def ranking(self) -> Any:
         """Rows of what was evaluated, best first: feasible ones by utility, then the others by violation."""
