@@ -1,0 +1,263 @@
+"""The numbers of the study's figures and tables, from its rows. Nothing is drawn here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+
+import numpy as np
+from numpy.typing import NDArray
+from tables import Cells
+
+Floats = NDArray[np.float64]
+
+GROUPS = ("smallest", "small", "medium", "large")
+PARTS = (*GROUPS, "medium, inside", "medium, outside")
+BASE = "uniform"
+LEVEL = 0.95
+TOP = 5
+BINS = 6
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Test accuracies of the same architectures under several seeds.
+
+    Attributes:
+        archs: `(n,)` ids.
+        groups, inside, macs: of each architecture, `(n,)`.
+        seeds: `(s,)`.
+        accuracy: top-1 in 0..1, `(s, n)`.
+        loss: mean cross-entropy in nats, `(s, n)`.
+    """
+
+    archs: tuple[str, ...]
+    groups: NDArray[np.str_]
+    inside: NDArray[np.bool_]
+    macs: Floats
+    seeds: tuple[int, ...]
+    accuracy: Floats
+    loss: Floats
+
+
+def scores_of(rows: Sequence[Cells]) -> Scores:
+    """Rows of one sampler, or of the networks alone. Seeds that lack an architecture are left out."""
+    archs = list(dict.fromkeys(row["arch"] for row in rows))
+    found = {(int(row["seed"]), row["arch"]): row for row in rows}
+    every = sorted({seed for seed, _ in found})
+    seeds = tuple(seed for seed in every if all((seed, arch) in found for arch in archs))
+    first = [next(row for row in rows if row["arch"] == arch) for arch in archs]
+    shape = (len(seeds), len(archs))
+    cells = [found[seed, arch] for seed, arch in product(seeds, archs)]
+    return Scores(
+        tuple(archs),
+        np.array([row["group"] for row in first]),
+        np.array([row["inside"] == "1" for row in first]),
+        np.array([float(row["macs"]) for row in first]),
+        seeds,
+        np.array([int(c["correct"]) / int(c["images"]) for c in cells]).reshape(shape),
+        np.array([float(c["loss"]) for c in cells]).reshape(shape),
+    )
+
+
+def by_sampler(rows: Sequence[Cells]) -> dict[str, Scores]:
+    """Scores of each sampler, in the order of the rows."""
+    names = dict.fromkeys(row["sampler"] for row in rows)
+    return {name: scores_of([row for row in rows if row["sampler"] == name]) for name in names}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over `n` seeds and its 95 % interval (Student's t); NaN ends for one seed."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def interval(values: Floats) -> Interval:
+    """Of the mean of `(n,)` values that are independent."""
+    from scipy.stats import t
+
+    n, mean = len(values), float(values.mean())
+    if n < 2:
+        return Interval(mean, float("nan"), float("nan"), n)
+    half = float(t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def members(scores: Scores, group: str) -> NDArray[np.bool_]:
+    """Which architectures are in a group, `(n,)`; `GROUP, inside` and `GROUP, outside` are parts of one."""
+    name, _, part = group.partition(", ")
+    found = scores.groups == name
+    return np.asarray(found & (scores.inside == (part == "inside")) if part else found)
+
+
+def group_means(scores: Scores, group: str) -> Floats:
+    """Mean accuracy of a group's architectures, `(s,)`."""
+    return np.asarray(scores.accuracy[:, members(scores, group)].mean(axis=1))
+
+
+def gains(scores: Scores, base: Scores, group: str) -> Interval:
+    """Mean accuracy of a group minus that of the base with the same seed: initial weights and images are the same."""
+    seeds = [seed for seed in scores.seeds if seed in base.seeds]
+    ours, theirs = group_means(scores, group), group_means(base, group)
+    pairs = [ours[scores.seeds.index(s)] - theirs[base.seeds.index(s)] for s in seeds]
+    return interval(np.array(pairs))
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """How inherited accuracies rank architectures, against accuracies trained alone.
+
+    Attributes:
+        kendall: τ-b over all of them.
+        within: mean of the groups' own τ-b, in which size says little.
+        regret: accuracy alone of the best architecture minus that of the best among the `TOP` that inherited
+            accuracy puts first.
+    """
+
+    kendall: float
+    within: float
+    regret: float
+
+
+def fidelity(inherited: Floats, alone: Floats, groups: NDArray[np.str_]) -> Fidelity:
+    """All `(n,)`, of the same architectures."""
+    first = np.argsort(-inherited, kind="stable")[:TOP]
+    several = [group for group in np.unique(groups) if (groups == group).sum() > 1]
+    return Fidelity(
+        _kendall(inherited, alone),
+        float(np.mean([_kendall(inherited[groups == g], alone[groups == g]) for g in several])),
+        float(alone.max() - alone[first].max()),
+    )
+
+
+def _kendall(a: Floats, b: Floats) -> float:
+    from scipy.stats import kendalltau
+
+    return float(kendalltau(a, b).statistic)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Means of groups of pairs with neighbouring differences, `(b,)` each."""
+
+    centres: Floats
+    means: Floats
+    low: Floats
+    high: Floats
+
+
+def cosine_curve(rows: Sequence[Cells]) -> Curve:
+    """Mean cosine over the ratio of MACs, in six groups of equally many pairs, with intervals over seeds."""
+    ratio, cosine = ratios(rows), np.array([float(row["cosine"]) for row in rows])
+    seeds = np.array([int(row["seed"]) for row in rows])
+    parts = np.array_split(np.argsort(ratio, kind="stable"), BINS)
+    found = [
+        interval(np.array([cosine[part][seeds[part] == s].mean() for s in np.unique(seeds[part])]))
+        for part in parts
+    ]
+    return Curve(
+        np.array([np.exp(np.log(ratio[part]).mean()) for part in parts]),
+        np.array([each.mean for each in found]),
+        np.array([each.low for each in found]),
+        np.array([each.high for each in found]),
+    )
+
+
+def ratios(rows: Sequence[Cells]) -> Floats:
+    """MACs of the larger over MACs of the smaller subnet of each pair, `(n,)`, at least 1."""
+    a, b = (np.array([float(row[key]) for row in rows]) for key in ("macs_a", "macs_b"))
+    return np.asarray(np.maximum(a, b) / np.minimum(a, b))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Subnets that one step trains together.
+
+    Attributes:
+        cosine: mean over their pairs, over seeds.
+        opposed: share of pairs whose cosine is negative.
+        ratio: geometric mean of the pairs' ratios of MACs.
+    """
+
+    cosine: Interval
+    opposed: float
+    ratio: float
+
+
+def drawn_together(rows: Sequence[Cells]) -> Drawn:
+    """Of pairs that a sampler drew for the same step; the smallest subnet, which is the last drawn, included."""
+    cosine = np.array([float(row["cosine"]) for row in rows])
+    seeds = np.array([int(row["seed"]) for row in rows])
+    means = np.array([cosine[seeds == seed].mean() for seed in np.unique(seeds)])
+    return Drawn(interval(means), float((cosine < 0).mean()), float(np.exp(np.log(ratios(rows)).mean())))
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a performance-aware sampler went, per point: steps `(p,)`, the rest means over seeds `(p,)`.
+
+    Attributes:
+        exploited: share of the draws since the point before.
+        beta: the share that the schedule asks for.
+        filled: entries of all banks over their capacity.
+        best, mean: score of the banks' best entries and of all entries (minus cross-entropy in nats), mean over levels.
+    """
+
+    steps: Floats
+    exploited: Floats
+    beta: Floats
+    filled: Floats
+    best: Floats
+    mean: Floats
+
+
+def course_of(rows: Sequence[Cells]) -> Course:
+    """Of the rows of one sampler with banks; seeds that are not finished are left out."""
+    steps = sorted({int(row["step"]) for row in rows})
+    every = sorted({int(row["seed"]) for row in rows})
+    seeds = [seed for seed in every if all(_at(rows, seed, step) for step in steps)]
+    cells = {(seed, step): _at(rows, seed, step) for seed in seeds for step in steps}
+    shares = [
+        [_share(cells[seed, before], cells[seed, now]) for before, now in pairwise(steps)] for seed in seeds
+    ]
+    later = steps[1:]
+
+    def mean(value: str) -> Floats:
+        table = np.array([[_mean(cells[seed, step], value) for step in later] for seed in seeds])
+        known = ~np.isnan(table)
+        return np.asarray(
+            np.where(known, table, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)
+        )
+
+    filled = [[_filled(cells[seed, step]) for step in later] for seed in seeds]
+    return Course(
+        np.array(later, dtype=np.float64),
+        np.array(shares).mean(axis=0),
+        mean("beta"),
+        np.array(filled).mean(axis=0),
+        mean("best"),
+        mean("mean"),
+    )
+
+
+def _at(rows: Sequence[Cells], seed: int, step: int) -> list[Cells]:
+    return [row for row in rows if int(row["seed"]) == seed and int(row["step"]) == step]
+
+
+def _share(before: Sequence[Cells], now: Sequence[Cells]) -> float:
+    draws = int(now[0]["draws"]) - int(before[0]["draws"])
+    return (int(now[0]["exploited"]) - int(before[0]["exploited"])) / max(draws, 1)
+
+
+def _filled(rows: Sequence[Cells]) -> float:
+    return sum(int(row["entries"]) for row in rows) / sum(int(row["capacity"]) for row in rows)
+
+
+def _mean(rows: Sequence[Cells], key: str) -> float:
+    values = [float(row[key]) for row in rows if row[key]]
+    return float(np.mean(values)) if values else float("nan")

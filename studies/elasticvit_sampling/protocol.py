@@ -1,0 +1,179 @@
+"""What the study of sampling trains: scales, samplers, settings of a run, the architectures it judges by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.costs.counts import cost
+from nas.pipeline.plan import RunPlan, make_plan
+from nas.pipeline.training import make_sampler
+from nas.settings import RunSettings, make_settings
+from nas.space.batch import Arch
+from nas.space.load import load_space
+from nas.space.space import Space
+from nas.supernet.sampling.base import Subnet, SubnetSampler
+from nas.supernet.sampling.levels import levels_of
+from nas.supernet.sampling.simple import UniformSampler, extremes
+from nas.supernet.sampling.window import WindowSampler
+
+HERE = Path(__file__).resolve().parent
+SAMPLERS = ("uniform", "sandwich", "complexity", "performance")
+CONTROLS = ("uniform+smallest",)
+GROUPS = ("small", "medium", "large")
+PER_GROUP = 8
+COMPARED = 2
+LAST_REACH = 1.5
+SUBNETS = 4
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the study is.
+
+    Attributes:
+        space: name or file.
+        steps, alone_steps: optimizer steps of a supernet, and of a network trained alone.
+        points: how often a supernet's banks are looked at while it trains.
+        gradient_points: and how often, evenly spread, gradients are compared.
+        gradient_images: held-out images a gradient is taken of.
+        capacity, big_capacity: of the banks.
+    """
+
+    space: str
+    data: str
+    resolution_scale: float
+    steps: int
+    alone_steps: int
+    batch: int
+    lr: float
+    points: int = 10
+    gradient_points: int = 2
+    gradient_images: int = 64
+    capacity: int = 8
+    big_capacity: int = 4
+
+
+SCALES = {
+    "cpu": Scale(
+        space=str(HERE / "space.yaml"),
+        data="shapes:size=6000,test=1000,difficulty=easy",
+        resolution_scale=1.0,
+        steps=250,
+        alone_steps=250,
+        batch=32,
+        lr=3e-3,
+    ),
+    "gpu": Scale(
+        space="elasticvit",
+        data="shapes:size=60000,test=5000,classes=20,difficulty=hard",
+        resolution_scale=0.5,
+        steps=20_000,
+        alone_steps=20_000,
+        batch=128,
+        lr=1e-3,
+        capacity=150,
+        big_capacity=50,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Judge:
+    """An architecture whose accuracy is compared.
+
+    Attributes:
+        group: `small`, `medium` or `large`; `smallest` for the smallest of the space.
+        inside: whether complexity-aware sampling can draw it, were there a level at its MACs.
+        macs: multiply-accumulates at the deployment resolution.
+    """
+
+    arch: Arch
+    group: str
+    inside: bool
+    macs: int
+
+
+class UniformAndSmallest(SubnetSampler):
+    """Uniform draws and the smallest subnet, which learns from them: what is new in the paper left out."""
+
+    def __init__(self, space: Space, subnets: int, rng: np.random.Generator) -> None:
+        super().__init__(rng)
+        self.uniform = UniformSampler(space, subnets - 1, rng)
+        self.smallest, _ = extremes(space)
+
+    def draw(self, step: int, total: int) -> list[Subnet]:
+        """Three uniform draws, then the smallest."""
+        return [*self.uniform.draw(step, total), Subnet(self.smallest, "minimum")]
+
+
+def settings_of(scale: Scale, sampler: str, seed: int, *, steps: int) -> RunSettings:
+    """Settings of one training: the embedded recipe but for what the scale says."""
+    name = sampler if sampler in SAMPLERS else "uniform"
+    changes = {
+        "seed": seed,
+        "threads": 1,
+        "data.spec": scale.data,
+        "train.resolution_scale": scale.resolution_scale,
+        "train.steps": steps,
+        "train.batch": scale.batch,
+        "train.augment": "none",
+        "train.lr": scale.lr,
+        "train.min_lr": scale.lr / 100,
+        "train.checkpoint_every": 2 * steps,
+        "train.conflict_every": 0,
+        "evaluate.final_recalibrate": 4,
+        "train.sampler.name": name,
+        "train.sampler.subnets": SUBNETS,
+        "train.sampler.banks.capacity": scale.capacity,
+        "train.sampler.banks.big_capacity": scale.big_capacity,
+    }
+    return make_settings("embedded", (), [f"{key}={value}" for key, value in changes.items()])
+
+
+def plan_of(scale: Scale, sampler: str, seed: int) -> RunPlan:
+    """The plan of a supernet's training."""
+    settings = settings_of(scale, sampler, seed, steps=scale.steps)
+    return make_plan(load_space(scale.space), settings, name=f"{sampler}-{seed}")
+
+
+def sampler_of(plan: RunPlan, sampler: str, seed: int) -> SubnetSampler:
+    """A sampler by the study's name of it, its generator seeded by `seed`."""
+    if sampler == "uniform+smallest":
+        return UniformAndSmallest(plan.space, SUBNETS, np.random.default_rng([seed, 2]))
+    return make_sampler(plan.space, plan.settings.train, seed, 0)
+
+
+def judges(space: Space) -> list[Judge]:
+    """The smallest architecture, and eight from each of three ranges of MACs; always the same.
+
+    Half of the eight are drawn uniformly from the space, half from what complexity-aware sampling trains: no decision
+    is below the one of the level's smallest subnet.
+    """
+    levels, rng = levels_of(space), np.random.default_rng(0)
+    ranges = ((0, 1), (3, 4), (6, 7))
+    smallest, _ = extremes(space)
+    found = [Judge(smallest, "smallest", True, _macs(space, smallest))]
+    for group, (first, last) in zip(GROUPS, ranges):
+        low, high = levels.macs[first], levels.macs[last] * (LAST_REACH if group == GROUPS[-1] else 1.0)
+        bound = _bound(space, levels.minimum[last])
+        drawn = [
+            *WindowSampler(space, 0 * bound, high, high - low).sample(PER_GROUP // 2, low, high, rng),
+            *WindowSampler(space, bound, high, high - low).sample(PER_GROUP // 2, low, high, rng),
+        ]
+        inside = [bool((codes >= bound).all()) for codes in space.encode(drawn).codes]
+        found += [Judge(arch, group, within, _macs(space, arch)) for arch, within in zip(drawn, inside)]
+    return found
+
+
+def _bound(space: Space, smallest: Arch) -> NDArray[np.int16]:
+    """Least code of each decision at levels with that smallest subnet."""
+    ordinal = np.array([d.kind == "ordinal" for d in space.decisions])
+    return np.where(ordinal, space.encode([smallest]).codes[0], 0).astype(np.int16)
+
+
+def _macs(space: Space, arch: Arch) -> int:
+    return int(cost(space, arch)["macs"][0])

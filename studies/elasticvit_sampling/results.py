@@ -1,0 +1,150 @@
+"""Tables and figures of the study from its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from analysis import (
+    BASE,
+    PARTS,
+    Drawn,
+    Fidelity,
+    Scores,
+    by_sampler,
+    cosine_curve,
+    course_of,
+    drawn_together,
+    fidelity,
+    gains,
+    group_means,
+    interval,
+    scores_of,
+)
+from figures import draw_accuracy, draw_conflict, draw_course, draw_fidelity, write_page, write_pngs
+from tables import Cells, Row, read_rows, write_table
+
+PERCENT = 100.0
+
+
+def write_results(output: Path, page: Path) -> None:
+    """Tables and PNG figures beside the rows in `output`, all figures in the file `page`."""
+    scores = by_sampler(read_rows(output / "accuracy.csv"))
+    alone = scores_of(read_rows(output / "alone.csv"))
+    cosines = _by_sampler(read_rows(output / "cosines.csv"))
+    course = _by_sampler(read_rows(output / "course.csv"))
+    found = fidelities(scores, alone)
+    ceiling = _ceiling(alone)
+    curves = {name: cosine_curve(_fixed(rows)) for name, rows in cosines.items()}
+    together = {name: drawn_together(_together(rows)) for name, rows in cosines.items()}
+    figures = {
+        "accuracy": draw_accuracy(scores, alone),
+        "fidelity": draw_fidelity(found, ceiling.kendall if ceiling else None),
+        "conflict": draw_conflict(curves, together),
+        "banks": draw_course(course_of(course["performance"])),
+    }
+    write_table(output, "groups", group_rows({**scores, "alone": alone}))
+    write_table(output, "ranks", rank_rows(found, ceiling))
+    write_table(output, "gradients", gradient_rows(together, cosines))
+    write_page(figures, page)
+    write_pngs(figures, output)
+
+
+def fidelities(scores: Mapping[str, Scores], alone: Scores) -> dict[str, list[Fidelity]]:
+    """Of every sampler's supernets, one for each seed, against the mean accuracy alone."""
+    truth = alone.accuracy.mean(axis=0)
+    places = {arch: i for i, arch in enumerate(alone.archs)}
+    found = {}
+    for name, each in scores.items():
+        order = [places[arch] for arch in each.archs]
+        found[name] = [fidelity(row, truth[order], each.groups) for row in each.accuracy]
+    return found
+
+
+def _ceiling(alone: Scores) -> Fidelity | None:
+    if len(alone.seeds) < 2:
+        return None
+    return fidelity(alone.accuracy[1], alone.accuracy[0], alone.groups)
+
+
+def group_rows(scores: Mapping[str, Scores]) -> list[Row]:
+    """Mean top-1 of each group in percent, and what it is above uniform sampling, with 95 % intervals over seeds."""
+    rows: list[Row] = []
+    for name, each in scores.items():
+        for group in PARTS:
+            mean, gain = interval(group_means(each, group)), gains(each, scores[BASE], group)
+            rows.append(
+                {
+                    "sampler": name,
+                    "group": group,
+                    "seeds": mean.n,
+                    "top-1 %": _percent(mean.mean),
+                    "95 % from": _percent(mean.low),
+                    "to": _percent(mean.high),
+                    "above uniform": _percent(gain.mean),
+                    "from": _percent(gain.low),
+                    "to ": _percent(gain.high),
+                }
+            )
+    return rows
+
+
+def rank_rows(found: Mapping[str, list[Fidelity]], ceiling: Fidelity | None) -> list[Row]:
+    """Kendall τ and regret of each sampler, means over seeds with intervals."""
+    every = {**found, **({"a second training alone": [ceiling]} if ceiling else {})}
+    rows: list[Row] = []
+    for name, each in every.items():
+        tau, within = (interval(np.array([getattr(f, key) for f in each])) for key in ("kendall", "within"))
+        regret = interval(np.array([f.regret for f in each]))
+        rows.append(
+            {
+                "ranked by": name,
+                "seeds": tau.n,
+                "Kendall τ": round(tau.mean, 3),
+                "95 % from": round(tau.low, 3),
+                "to": round(tau.high, 3),
+                "τ within groups": round(within.mean, 3),
+                "from": round(within.low, 3),
+                "to ": round(within.high, 3),
+                "regret of top 5, points": _percent(regret.mean),
+            }
+        )
+    return rows
+
+
+def gradient_rows(together: Mapping[str, Drawn], cosines: Mapping[str, list[Cells]]) -> list[Row]:
+    """Conflict among the subnets of one step, and among the same pairs of architectures in all supernets."""
+    rows: list[Row] = []
+    for name, drawn in together.items():
+        fixed = np.array([float(row["cosine"]) for row in _fixed(cosines[name])])
+        rows.append(
+            {
+                "sampler": name,
+                "cosine within a step": round(drawn.cosine.mean, 3),
+                "95 % from": round(drawn.cosine.low, 3),
+                "to": round(drawn.cosine.high, 3),
+                "negative within a step %": _percent(drawn.opposed),
+                "ratio of MACs within a step": round(drawn.ratio, 2),
+                "cosine of fixed pairs": round(float(fixed.mean()), 3),
+                "negative of fixed pairs %": _percent(float((fixed < 0).mean())),
+            }
+        )
+    return rows
+
+
+def _by_sampler(rows: list[Cells]) -> dict[str, list[Cells]]:
+    names = dict.fromkeys(row["sampler"] for row in rows)
+    return {name: [row for row in rows if row["sampler"] == name] for name in names}
+
+
+def _fixed(rows: list[Cells]) -> list[Cells]:
+    return [row for row in rows if row["pairs"] == "fixed"]
+
+
+def _together(rows: list[Cells]) -> list[Cells]:
+    return [row for row in rows if row["pairs"] != "fixed"]
+
+
+def _percent(share: float) -> float:
+    return round(PERCENT * share, 2)
