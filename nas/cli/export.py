@@ -36,7 +36,9 @@ def export(
     weights: Annotated[
         Origin, typer.Option(help="The supernet's, or those of nas retrain.")
     ] = Origin.inherited,
-    quantize: Annotated[Bits | None, typer.Option(help="Weights and activations of 8 bits (onnx).")] = None,
+    quantize: Annotated[
+        Bits | None, typer.Option(help="Weights and activations of 8 bits (onnx, executorch).")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder; by default nas-runs/STUDY/export/ARCH.")
     ] = None,

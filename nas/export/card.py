@@ -75,6 +75,7 @@ A network of space `{source.plan.space.name}` (hash {source.plan.space.hash}), s
 * **Output**: scores of {data.classes} classes: {labels}{" …" if data.classes > 50 else ""}.
 {_compared(form, check)}
 * **Weights**: {source.told}.
+* **Recipe**: {source.recipe}.
 {_about_int8(check)}* **Data**: {data.name}. Weights follow the licence of the data they were trained on; check it
   before you publish them.
 * **Resolution**: trained and exported at {scale:g} times the deployment resolution of the space. MACs, parameters,

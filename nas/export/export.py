@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,34 +65,38 @@ def export(
     shown, labels = source.test_images(images)
     whole = FromImages(source.network).eval()
     bare = FromImages(deployed(source.network)).eval()
-    example = (shown[:2] if form.dynamic else shown[:1]).contiguous()
+    # No image of the data: torch.export keeps its example in the file.
+    example = torch.zeros(2 if form.dynamic else 1, *shown.shape[1:])
     with torch.no_grad():
         bare(example)  # what it remembers of its sizes must not be made while it is traced
         expected = np.concatenate([whole(part).numpy() for part in shown.split(64)])
     seen, answers = shown.numpy(), labels.numpy()
     if quantize:
         calibrating = source.training_images(CALIBRATION)
-        data = _converted(form, source, lambda: form.int8(bare, example, calibrating))
-        check = measured(form.runner(data), seen, expected, answers, form.name)
+        with _explained(f"{form.name} cannot express {source.arch.id} with 8 bits"):
+            data = form.int8(bare, example, calibrating)
+            check = measured(form.runner(data), seen, expected, answers, form.name)
         before = float((expected.argmax(1) == answers).mean())
         return _write(source, form, folder, metrics, data, replace(check, before=before))
-    data = _converted(form, source, lambda: form.export(bare, example))
+    with _explained(f"{form.name} cannot express {source.arch.id}"):
+        data = form.export(bare, example)
     if not form.runs_here:
         return _write(source, form, folder, metrics, data, None)
-    return _write(
-        source, form, folder, metrics, data, compare(form.runner(data), seen, expected, answers, form.name)
-    )
+    with _explained(f"{form.name} cannot run the file of {source.arch.id}"):
+        check = compare(form.runner(data), seen, expected, answers, form.name)
+    return _write(source, form, folder, metrics, data, check)
 
 
-def _converted(form: type[ExportFormat], source: Source, convert: Callable[[], bytes]) -> bytes:
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Converters and runtimes fail with errors of all kinds; who exports needs to know which and why, not the stack."""
     try:
-        return convert()
+        yield
     except NasError:
         raise
     except Exception as error:
-        # Converters fail with errors of all kinds; whoever exports needs to know which and why, not the stack.
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise NasError(f"{form.name} cannot express {source.arch.id}: {reason[0]}") from None
+        raise NasError(f"{what}: {reason[0]} Nothing was written.") from None
 
 
 def compare(

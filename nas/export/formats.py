@@ -69,7 +69,7 @@ class ExportFormat(ABC):
         Raises:
             NasError: this format has none here.
         """
-        raise NasError(f"--quantize int8 is there for onnx alone, not for {cls.name}.")
+        raise NasError(f"--quantize int8 is there for onnx and executorch, not for {cls.name}.")
 
     @classmethod
     def check_installed(cls) -> None:
@@ -182,6 +182,12 @@ class ExecuTorch(ExportFormat):
         from nas.latency.profiling.runtimes.executorch_runtime import ExecuTorch as Runtime
 
         return Runtime.export(network, example)
+
+    @classmethod
+    def int8(cls, network: nn.Module, example: Tensor, images: Tensor) -> bytes:
+        from nas.export.quantize import int8_xnnpack
+
+        return cls.export(int8_xnnpack(network, images), example)
 
     @classmethod
     def runner(cls, data: bytes) -> Run:

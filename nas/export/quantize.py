@@ -7,10 +7,13 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 CALIBRATION = 256
 """Training images that the ranges of activations are taken from."""
@@ -48,8 +51,37 @@ def int8_onnx(model: bytes, images: NDArray[np.float32]) -> bytes:
         return done.read_bytes()
 
 
+def int8_xnnpack(network: nn.Module, images: Tensor) -> nn.Module:
+    """A network with weights and activations of 8 bits where XNNPACK has such kernels, by ExecuTorch's quantiser.
+
+    Convolutions, linear layers, sums, products and poolings become 8 bits, weights by channel; attention's matrix
+    products, softmax and layer norms stay as they are.
+
+    Args:
+        network: at eval, of images `(n, C, H, W)`.
+        images: to calibrate on.
+    """
+    import torch
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
+        XNNPACKQuantizer,
+        get_symmetric_quantization_config,
+    )
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+    with torch.no_grad(), warnings.catch_warnings(), _silent():
+        warnings.simplefilter("ignore")
+        any_number = ({0: torch.export.Dim("batch", min=1)},)
+        program = torch.export.export(network, (images[:2],), dynamic_shapes=any_number).module()
+        quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+        observed = prepare_pt2e(program, quantizer)
+        for part in images.split(_AT_ONCE):
+            observed(part)
+        quantised: nn.Module = convert_pt2e(observed)
+        return quantised
+
+
 class _silent:
-    """The quantiser logs advice to the root logger."""
+    """Quantisers log advice to the root logger."""
 
     def __enter__(self) -> None:
         logging.disable(logging.WARNING)

@@ -49,6 +49,7 @@ class Source:
     Attributes:
         network: batch norms recalibrated as for the study's final numbers, at eval.
         told: where its weights come from.
+        recipe: how they were trained.
         side: of its input, in pixels.
     """
 
@@ -57,6 +58,7 @@ class Source:
     plan: RunPlan
     data: LoadedData
     told: str
+    recipe: str
 
     @property
     def side(self) -> int:
@@ -113,7 +115,8 @@ def _inherited(study: StudyRow, arch: Arch) -> Source:
         f"inherited from the supernet of study `{owner}` ({trained.card['steps']} steps, seed "
         f"{trained.card['seed']}), batch norms recalibrated; not retrained"
     )
-    return Source(arch, network.eval(), plan, data, told)
+    recipe = _recipe(plan, data) if owner == study.name else f"that of study `{owner}`"
+    return Source(arch, network.eval(), plan, data, told, recipe)
 
 
 def _retrained(study: StudyRow, arch: Arch) -> Source:
@@ -132,7 +135,18 @@ def _retrained(study: StudyRow, arch: Arch) -> Source:
     network.load_state_dict(load_file(found.weights), assign=True)
     start = f"from the weights of study `{card['supernet']}`" if card["supernet"] else "from scratch"
     told = f"retrained {start} ({card['steps']} steps, seed {plan.settings.seed}), batch norms recalibrated"
-    return Source(arch, network.eval(), plan, data, told)
+    return Source(arch, network.eval(), plan, data, told, _recipe(plan, data))
+
+
+def _recipe(plan: RunPlan, data: LoadedData) -> str:
+    train = plan.settings.train
+    mirrored = "mirrored" if data.augment.recipe.mirror else "not mirrored"
+    return (
+        f"augmentation `{train.augment}`, images {mirrored}; mixup and cutmix {train.mix:g}; label smoothing "
+        f"{train.label_smoothing:g}; batches of {train.batch}; learning rate {train.lr:g} to {train.min_lr:g} "
+        f"(scaling with the batch: {train.lr_scaling}); weight decay {train.weight_decay:g}; average of weights with "
+        f"decay {train.ema:g}; teachers: {', '.join(train.teachers) or 'none'}"
+    )
 
 
 def default_folder(study: str, arch_id: str, weights: Weights = "inherited") -> Path:

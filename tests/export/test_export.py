@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor, nn
 from typer.testing import CliRunner
 
 import nas
 from nas.cli import app
 from nas.errors import NasError
-from nas.export.export import compare, export
-from nas.export.formats import ExportFormat, Onnx, format_of
+from nas.export.export import Exported, compare, export
+from nas.export.formats import ExportFormat, Onnx, Run, TorchExport, format_of
 from nas.export.source import FromImages, Source, source_of
 from nas.pipeline.progress import Interrupt, Silent
 from nas.pipeline.retraining import prepare, retrain
@@ -47,17 +48,32 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def source(folder: Path) -> Source:
-    study = nas.load_study("s")
-    trial = study.storage.front(study.row.id)[0]
-    return source_of(study.row, dict(trial.arch), str(SPACE))
+    """The smallest network of the space: exporting takes seconds for each of its layers."""
+    least = nas.load_space(SPACE).presets["least"]
+    return source_of(nas.load_study("s").row, dict(least.values), str(SPACE))
+
+
+@pytest.fixture(scope="module")
+def onnx_once() -> type[Onnx]:
+    """ONNX of `source` alone: it is converted once for all tests."""
+    made: list[bytes] = []
+
+    class Once(Onnx):
+        @classmethod
+        def export(cls, network: nn.Module, example: Tensor) -> bytes:
+            if not made:
+                made.append(super().export(network, example))
+            return made[0]
+
+    return Once
 
 
 @pytest.mark.parametrize("name", ("onnx", "torch-export", "executorch"))
 def test_an_exported_model_runs_by_its_own_program(
-    name: str, source: Source, folder: Path, tmp_path: Path
+    name: str, source: Source, onnx_once: type[Onnx], tmp_path: Path
 ) -> None:
     try:
-        form = format_of(name)
+        form = format_of(name) if name != "onnx" else onnx_once
     except NasError as error:
         pytest.skip(str(error))
     done = export(source, form, tmp_path, {}, images=70)
@@ -67,7 +83,8 @@ def test_an_exported_model_runs_by_its_own_program(
         and done.check.agreement == 1.0
         and done.check.difference < 1e-3
     )
-    assert name in done.card.read_text() and done.weights.stat().st_size > 0
+    assert name in done.card.read_text() and "embedded`, images not mirrored" in done.card.read_text()
+    assert done.weights.stat().st_size > 0
     bare = {**os.environ, "PYTHONPATH": ""}
     told = subprocess.run(
         [sys.executable, done.usage.name], cwd=tmp_path, capture_output=True, text=True, env=bare, check=False
@@ -76,10 +93,12 @@ def test_an_exported_model_runs_by_its_own_program(
     assert "nas" not in done.usage.read_text() and "[" in told.stdout
 
 
-def test_the_accuracy_of_the_file_is_the_studys(source: Source, folder: Path, tmp_path: Path) -> None:
+def test_the_accuracy_of_the_file_is_the_studys(folder: Path, tmp_path: Path) -> None:
     study = nas.load_study("s")
     trial = study.storage.front(study.row.id)[0]
-    done = export(source, Onnx, tmp_path, {}, images=0)
+    found = source_of(study.row, dict(trial.arch), str(SPACE))
+    done = export(found, TorchExport, tmp_path, {}, images=0)
+    assert done.check is not None
     assert done.check.accuracy == pytest.approx(
         trial.at("final")["accuracy"].value, abs=1 / done.check.images
     )
@@ -93,27 +112,55 @@ def test_retrained_weights_are_exported_with_their_accuracy(folder: Path, tmp_pa
         source_of(study.row, dict(trial.arch), str(SPACE), "retrained")
     done = retrain(job, data, Silent(), Interrupt())
     found = source_of(study.row, dict(trial.arch), str(SPACE), "retrained")
-    exported = export(found, Onnx, tmp_path, {}, images=0)
+    exported = export(found, TorchExport, tmp_path, {}, images=0)
+    assert exported.check is not None
     assert exported.check.accuracy == pytest.approx(done.accuracy.value)
     assert "retrained from scratch (4 steps, seed 5)" in exported.card.read_text()
     assert load_file(exported.weights).keys() == load_file(done.weights).keys()
 
 
-def test_int8_keeps_the_answers_and_is_8_bits(source: Source, tmp_path: Path) -> None:
+def test_int8_keeps_the_answers_and_is_8_bits(source: Source, onnx_once: type[Onnx], tmp_path: Path) -> None:
     import onnx
 
-    small = export(source, Onnx, tmp_path, {}, 200, quantize=True)
-    images, labels = source.test_images(200)
-    with torch.no_grad():
-        right = FromImages(source.network)(images).argmax(1) == labels
-    assert small.check.before == pytest.approx(float(right.float().mean()))
-    assert small.check.agreement > 0.9 and small.check.difference > 0
+    small = export(source, onnx_once, tmp_path, {}, 200, quantize=True)
+    _check_int8(small, source)
     model = onnx.load(small.model)
     kinds = [node.op_type for node in model.graph.node]
     assert "QuantizeLinear" in kinds and kinds.count("DequantizeLinear") > kinds.count("Conv")
     large = [tensor for tensor in model.graph.initializer if len(tensor.dims) > 1 and tensor.dims[0] >= 32]
     assert {tensor.data_type for tensor in large} == {onnx.TensorProto.INT8}
+
+
+def test_int8_for_xnnpack_keeps_the_answers_and_is_8_bits(source: Source, tmp_path: Path) -> None:
+    try:
+        form = format_of("executorch")
+    except NasError as error:
+        pytest.skip(str(error))
+    small = export(source, form, tmp_path, {}, 200, quantize=True)
+    _check_int8(small, source)
+    plain = form.export(
+        FromImages(deployed(source.network)).eval(), torch.zeros(1, 3, source.side, source.side)
+    )
+    matrices = [tensor for tensor in deployed(source.network).parameters() if tensor.dim() > 1]
+    saved = len(plain) - small.model.stat().st_size
+    assert saved > 1.5 * sum(tensor.numel() for tensor in matrices)  # bytes, of 3 less the scales
+
+
+def _check_int8(small: Exported, source: Source) -> None:
+    images, labels = source.test_images(200)
+    with torch.no_grad():
+        right = FromImages(source.network)(images).argmax(1) == labels
+    assert small.check is not None
+    assert small.check.before == pytest.approx(float(right.float().mean()))
+    assert small.check.agreement > 0.9 and small.check.difference > 0
     assert "% before" in small.card.read_text()
+
+
+def test_no_image_of_the_data_is_in_the_file(source: Source, tmp_path: Path) -> None:
+    """PyTorch keeps the example it traced a program with, and all of the memory behind it."""
+    done = export(source, TorchExport, tmp_path, {}, 200)
+    (kept,), _ = torch.export.load(done.model).example_inputs
+    assert kept.shape[0] == 2 and not kept.any() and kept.untyped_storage().nbytes() == kept.nbytes
 
 
 def test_a_core_ml_package_is_whole_and_says_that_it_was_not_run(source: Source, tmp_path: Path) -> None:
@@ -133,7 +180,7 @@ def test_a_core_ml_package_is_whole_and_says_that_it_was_not_run(source: Source,
 
 
 def test_int8_of_another_format_is_refused(source: Source, tmp_path: Path) -> None:
-    with pytest.raises(NasError, match="onnx alone"):
+    with pytest.raises(NasError, match="onnx and executorch"):
         export(source, format_of("torch-export"), tmp_path / "none", {}, 4, quantize=True)
     assert not (tmp_path / "none").exists()
 
@@ -147,15 +194,24 @@ def test_a_study_that_was_searched_for_a_device_is_exported(folder: Path) -> Non
     assert source_of(study.row, dict(trial.arch), str(SPACE)).arch.id == trial.arch_id
 
 
-def test_a_file_that_computes_something_else_is_refused(source: Source, tmp_path: Path) -> None:
-    class Wrong(Onnx):
+def test_a_file_that_computes_something_else_is_refused(
+    source: Source, onnx_once: type[Onnx], tmp_path: Path
+) -> None:
+    class Wrong(onnx_once):  # type: ignore[misc,valid-type]
         @classmethod
-        def runner(cls, data: bytes):  # type: ignore[no-untyped-def]
+        def runner(cls, data: bytes) -> Run:
             true = Onnx.runner(data)
             return lambda images: true(1 - images)
 
+    class Broken(onnx_once):  # type: ignore[misc,valid-type]
+        @classmethod
+        def runner(cls, data: bytes) -> Run:
+            return Onnx.runner(data[:100])
+
     with pytest.raises(NasError, match="something else than PyTorch"):
         export(source, Wrong, tmp_path / "out", {}, images=16)
+    with pytest.raises(NasError, match="onnx cannot run the file"):
+        export(source, Broken, tmp_path / "out", {}, images=16)
     assert not (tmp_path / "out").exists()
 
 
@@ -173,7 +229,7 @@ def test_what_cannot_be_exported_is_explained(folder: Path) -> None:
     for arguments, words in (
         (["export", "s/0", "--format", "onx"], "Did you mean 'onnx'"),
         (["export", "s/99"], "99"),
-        (["export", "s/0"], "unknown space 'small'"),
+        (["export", "s/0", "--space", "nowhere.yaml"], "nowhere.yaml"),
     ):
         result = cli.invoke(app, arguments)
         assert isinstance(result.exception, NasError) and words in str(result.exception), arguments
