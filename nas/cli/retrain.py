@@ -71,17 +71,18 @@ def retrain(
     values = {} if places[0].trial is None else dict(places[0].trial.arch)
     begin: Literal["scratch", "inherited"] = "inherited" if start is Start.inherited else "scratch"
     job, data = prepare(study, values, begin, set_ or (), space)
+    opened = Storage(storage)
     for line in job.told(data):
         reporter.say(line)
     workers = None if ray is None else Workers(ray, 1, training=train_workers)
     try:
         with held(job.folder, f"{job.arch.id} is being retrained by another process."), Interrupt() as stop:
-            done = run(job, data, reporter, stop, workers, resume=resume, overwrite=overwrite)
+            done = run(job, data, reporter, stop, workers, storage=opened, resume=resume, overwrite=overwrite)
     except Interrupted:
         typer.echo(f"stopped; everything is saved. Continue with:\n  {_again()}", err=True)
         raise typer.Exit(130) from None
     numbers = [place.trial.number for place in places if place.trial is not None]
-    store(Storage(storage), study, numbers, done)
+    store(opened, study, numbers, done)
     _print(places[0], done, form, storage)
 
 

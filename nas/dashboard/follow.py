@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from nas.report.snapshot import SERIES, Series, Snapshot
+from nas.report.snapshot import SERIES, Series, Snapshot, read_retrainings
 from nas.store import Storage, StudyRow
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Follower:
             self._storage.presets(study.id),
             self._storage.hypervolume_history(study.id),
             series,
+            read_retrainings(self._storage, study.id),
         )
 
     def _longer(self, study_id: int, name: str, known: Snapshot | None) -> Series:

@@ -14,6 +14,7 @@ from nas.dashboard.feed import Feed
 from nas.report.hypervolume import draw_hypervolume, hypervolume_data
 from nas.report.measured import draw_measured, measured_data
 from nas.report.predictor import draw_error, draw_predictor, predictor_data
+from nas.report.retraining import draw_retraining_loss, draw_retraining_rate, retraining_data
 from nas.report.snapshot import Snapshot
 from nas.report.training import draw_loss, draw_rate, training_data
 from nas.report.units import signed
@@ -51,6 +52,14 @@ def layout() -> list[Any]:
             "Supernet training",
             pieces.plots(("loss", "Training loss by level of MACs"), ("rate", "Learning rate by step")),
         ),
+        pieces.section(
+            "retraining",
+            "Retraining",
+            pieces.plots(
+                ("retraining-loss", "Training loss of retrained networks"),
+                ("retraining-rate", "Learning rate of retrained networks"),
+            ),
+        ),
     ]
 
 
@@ -61,6 +70,7 @@ def register(app: Dash, feed: Feed) -> None:
         ("predictor", ("predicted", "error"), predictions),
         ("measured", ("timed", "timed-other"), measured),
         ("training", ("loss", "rate"), training),
+        ("retraining", ("retraining-loss", "retraining-rate"), retraining),
     ):
         _keep(app, feed, slug, names, make)
 
@@ -133,3 +143,15 @@ def training(snapshot: Snapshot) -> Drawn:
     rate = payload(partial(draw_rate, data), keep=keep) if len(data.rates) else None
     told = f"Loss of each step’s subnets by the level of MACs; {len(snapshot.series['train']):,} steps."
     return payload(partial(draw_loss, data), keep=keep), rate, told
+
+
+def retraining(snapshot: Snapshot) -> Drawn:
+    """Loss and learning rate of the networks trained alone."""
+    data = retraining_data(snapshot)
+    if not data:
+        return None, None, "No network of this study was trained alone; `nas retrain` does."
+    keep = f"{snapshot.study.name} {snapshot.study.epoch}"
+    loss, rate = (
+        payload(partial(draw, data), keep=keep) for draw in (draw_retraining_loss, draw_retraining_rate)
+    )
+    return loss, rate, f"{len(data):,} trained alone, each by its own recipe."

@@ -13,7 +13,7 @@ from torch import Tensor
 from nas.accuracy.inherited import Evaluation, classify, recalibrate
 from nas.errors import NasError
 from nas.pipeline.data import RunData
-from nas.pipeline.job import Job, Outcome, train_here
+from nas.pipeline.job import Job, Keep, Outcome, train_here
 from nas.pipeline.load_data import LoadedData, load_network_data
 from nas.pipeline.plan import RunPlan, study_folder
 from nas.pipeline.progress import Interrupt, Reporter
@@ -22,7 +22,7 @@ from nas.pipeline.study_plan import plan_of, retraining_settings
 from nas.pipeline.study_space import space_of
 from nas.pipeline.training import compute_device, load, set_threads, teachers
 from nas.space.batch import Arch
-from nas.store import SeriesPoint, Storage, StudyRow
+from nas.store import RETRAINING, SeriesPoint, Storage, StudyRow
 from nas.supernet.checkpoint import Checkpointer
 from nas.supernet.network import Network, build, layers_of
 from nas.supernet.parallel import Group
@@ -87,8 +87,14 @@ class RetrainJob(Job):
             network.load_state_dict(dict(weights))
         return network
 
+    @property
+    def series(self) -> str:
+        """Name of its series in the storage."""
+        return RETRAINING + self.arch.id
+
     def points(self, report: StepReport, trainer: Trainer[Single]) -> list[SeriesPoint]:
-        return []
+        data = {"loss": report.loss, "lr": report.lr, "skipped": report.skipped}
+        return [SeriesPoint(self.series, report.step, data)]
 
     def finished(self, data: RunData, trainer: Trainer[Single]) -> Outcome:
         """Averaged weights with batch norms recalibrated as for a study's final numbers; what the training did."""
@@ -185,6 +191,7 @@ def retrain(
     interrupt: Interrupt,
     workers: Workers | None = None,
     *,
+    storage: Storage | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> Retrained:
@@ -192,6 +199,7 @@ def retrain(
 
     Args:
         workers: Ray processes that train together; None: one process, here.
+        storage: of the study, which is told loss and learning rate of every step; None: nobody is.
         resume: go on with a retraining that was interrupted, or take one that is finished.
         overwrite: begin again where there is one already.
 
@@ -204,12 +212,13 @@ def retrain(
     if known is not None:
         reporter.say(f"{job.folder}: this retraining is finished; nothing is left to train")
         return known
+    keep = _keeper(job, storage, afresh=not resume)
     if workers is not None and workers.training > 1:
         from nas.scale.training import train_together
 
-        outcome = train_together(job, workers, reporter, interrupt, job.steps(data), _nothing)
+        outcome = train_together(job, workers, reporter, interrupt, job.steps(data), keep)
     else:
-        outcome = train_here(job, data, reporter, interrupt, _nothing)
+        outcome = train_here(job, data, reporter, interrupt, keep)
     evaluation = _evaluated(job, data, outcome.weights)
     place.finish(outcome.weights, {**outcome.card, **asdict(evaluation)})
     Checkpointer(job.folder).clear()
@@ -234,5 +243,11 @@ def _autocast(plan: RunPlan, device: torch.device) -> torch.autocast:
     return autocast(choose(plan.settings.train.precision, device), device)()
 
 
-def _nothing(points: Sequence[SeriesPoint]) -> None:
-    """A retraining keeps no series."""
+def _keeper(job: RetrainJob, storage: Storage | None, *, afresh: bool) -> Keep:
+    """Stores points of the training; `afresh`: in place of those of an earlier one."""
+    if storage is None:
+        return lambda points: None
+    told, study_id = storage, storage.study(job.plan.name).id
+    if afresh:
+        told.drop_series(study_id, job.series)
+    return lambda points: told.add_series(study_id, points)

@@ -28,6 +28,7 @@ from nas.report.generator import (
 from nas.report.hypervolume import draw_hypervolume, hypervolume_data
 from nas.report.measured import draw_measured, measured_data
 from nas.report.predictor import draw_error, draw_predictor, predictor_data
+from nas.report.retraining import draw_retraining_loss, draw_retraining_rate, retraining_data
 from nas.report.snapshot import Snapshot
 from nas.report.tables import deviations_table, escaped, facts_list, front_table, sampler_list
 from nas.report.training import draw_loss, draw_rate, training_data
@@ -78,6 +79,7 @@ def sections(snapshot: Snapshot) -> list[Section]:
         *([measured_section] if measured_data(snapshot) else []),
         predictor_section,
         training_section,
+        *([retraining_section] if snapshot.retrainings else []),
         conflict_section,
         run_section,
     )
@@ -306,6 +308,17 @@ def training_section(snapshot: Snapshot) -> Section:
     if len(data.rates):
         plots.append(_plot(partial(draw_rate, data), "Learning rate by step", wide=True))
     return Section("training", name, lead, plots, tables)
+
+
+def retraining_section(snapshot: Snapshot) -> Section:
+    """Loss and learning rate of the networks that were retrained."""
+    data = retraining_data(snapshot)
+    lead = f"Loss of {len(data):,} {'network' if len(data) == 1 else 'networks'} trained alone, each by its own recipe."
+    plots = [
+        _plot(partial(draw_retraining_loss, data), "Training loss of retrained networks", wide=True),
+        _plot(partial(draw_retraining_rate, data), "Learning rate of retrained networks", wide=True),
+    ]
+    return Section("retraining", "Retraining", lead, plots)
 
 
 def conflict_section(snapshot: Snapshot) -> Section:

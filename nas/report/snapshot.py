@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import NasError
 from nas.metrics import Metric
 from nas.search.objective import kind_of
-from nas.store import GenerationRow, Preset, Storage, StudyRow, TrialRow
+from nas.store import RETRAINING, GenerationRow, Preset, Storage, StudyRow, TrialRow
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -30,6 +30,7 @@ class Snapshot:
         trials: every trial, with the columns of `nas.store.frames`.
         front: the members of its front, by trial number.
         series: (step, data) of each of `SERIES`; empty where the run recorded none.
+        retrainings: (step, data) of each network that was retrained, by arch id.
     """
 
     study: StudyRow
@@ -38,6 +39,7 @@ class Snapshot:
     presets: Sequence[Preset]
     generations: Sequence[GenerationRow]
     series: Mapping[str, Series]
+    retrainings: Mapping[str, Series] = field(default_factory=dict)
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -89,7 +91,14 @@ def read_snapshot(storage: Storage, name: str) -> Snapshot:
         storage.presets(study.id),
         storage.hypervolume_history(study.id),
         {series: storage.series(study.id, series) for series in SERIES},
+        read_retrainings(storage, study.id),
     )
+
+
+def read_retrainings(storage: Storage, study_id: int) -> dict[str, Series]:
+    """Training series of the networks that were retrained, by arch id."""
+    names = [name for name in storage.series_names(study_id) if name.startswith(RETRAINING)]
+    return {name.removeprefix(RETRAINING): storage.series(study_id, name) for name in names}
 
 
 def metric_names(trials: DataFrame) -> list[str]:

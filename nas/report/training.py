@@ -67,10 +67,10 @@ def training_data(snapshot: Snapshot) -> Training:
         {data.get("level") for _, data in applied}, key=lambda level: -1 if level is None else level
     )
     lines = [
-        _line(level, [(step, _sampled(data)) for step, data in applied if data.get("level") == level])
+        line_of(level, [(step, _sampled(data)) for step, data in applied if data.get("level") == level])
         for level in levels
     ]
-    minimum = _line(None, [(step, _role(data, MINIMUM)) for step, data in applied])
+    minimum = line_of(None, [(step, _role(data, MINIMUM)) for step, data in applied])
     rated = [(step, data["lr"]) for step, data in points if data.get("lr") is not None]
     walls = [data["wall_s"] for _, data in points if data.get("wall_s") is not None]
     return Training(
@@ -94,7 +94,8 @@ def smoothed(values: Floats, span: float) -> Floats:
     return means
 
 
-def _line(level: float | None, points: Sequence[tuple[int, float]]) -> Line:
+def line_of(level: float | None, points: Sequence[tuple[int, float]]) -> Line:
+    """The line through (step, loss); losses that are no numbers are left out."""
     finite = [(step, loss) for step, loss in points if np.isfinite(loss)]
     loss = np.array([loss for _, loss in finite], dtype=np.float64)
     steps = np.array([step for step, _ in finite], dtype=np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nas.store.engine import default_url
 from nas.store.records import (
+    RETRAINING,
     Artefact,
     GenerationRow,
     Objective,
@@ -20,6 +21,7 @@ from nas.store.resume import check_resumable
 from nas.store.storage import Storage
 
 __all__ = [
+    "RETRAINING",
     "Artefact",
     "GenerationRow",
     "Objective",

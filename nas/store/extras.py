@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from nas.errors import NasError
 from nas.metrics import Metric
@@ -55,6 +55,12 @@ def add_series(write: Write, points: Sequence[SeriesPoint]) -> None:
         for point in last.values()
     ]
     replace(write.connection, series, ("study_id", "name", "step"), rows)
+
+
+def drop_series(write: Write, name: str) -> None:
+    """Delete all points of a series."""
+    mine = (series.c.study_id == write.study.id, series.c.name == name)
+    write.connection.execute(delete(series).where(*mine))
 
 
 def read_series(

@@ -13,6 +13,8 @@ StudyState = Literal["running", "finished", "interrupted", "failed"]
 TrialState = Literal["running", "complete", "failed", "infeasible"]
 SEARCH = "search"
 """Stage of the metrics a trial was evaluated with; the only ones a front is made of."""
+RETRAINING = "retraining/"
+"""What the names of series begin with that are of a network trained alone; its arch id follows."""
 
 
 @dataclass(frozen=True)

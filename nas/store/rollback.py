@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, select, update
 from nas.errors import NasError
 from nas.store import studies
 from nas.store.models import front_members, generations, metric_kinds, metrics, series, trials
-from nas.store.records import SEARCH
+from nas.store.records import RETRAINING, SEARCH
 from nas.store.writing import Write
 
 
@@ -21,7 +21,8 @@ def rollback(write: Write, revision: int) -> None:
     _restore_fronts(write, revision)
     for table in (generations, series):
         later = (table.c.study_id == write.study.id, table.c.revision > revision)
-        write.connection.execute(delete(table).where(*later))
+        of_the_run = () if table is generations else (~series.c.name.startswith(RETRAINING, autoescape=True),)
+        write.connection.execute(delete(table).where(*later, *of_the_run))
     later = (trials.c.study_id == write.study.id, trials.c.created_revision > revision)
     write.connection.execute(delete(trials).where(*later))
     _reopen(write, revision)

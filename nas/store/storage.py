@@ -198,6 +198,11 @@ class Storage:
         with self._writing(study_id) as write:
             extras.add_series(write, points)
 
+    def drop_series(self, study_id: int, name: str) -> None:
+        """Forget a series; nothing where there is none."""
+        with self._writing(study_id) as write:
+            extras.drop_series(write, name)
+
     def series(
         self, study_id: int, name: str, *, after: int | None = None
     ) -> list[tuple[int, dict[str, Any]]]:
@@ -235,7 +240,8 @@ class Storage:
 
         For a run that is resumed from a checkpoint: commit, then write the checkpoint with the
         study's revision; on resume go back to it and repeat what was lost. Metrics of later
-        stages stay with the trials that stay; presets, artefacts, facts and state are kept.
+        stages stay with the trials that stay; presets, artefacts, facts, state and the series of
+        retrained networks are kept.
 
         Raises:
             NasError: a revision the study has not reached.

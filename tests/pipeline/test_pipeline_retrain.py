@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +25,9 @@ from nas.pipeline.progress import Interrupt, Silent
 from nas.pipeline.retraining import RetrainJob, prepare, retrain, store
 from nas.pipeline.run import run
 from nas.pipeline.training import load, study_folder
-from nas.store import Storage
+from nas.report.retraining import draw_retraining_loss, draw_retraining_rate, retraining_data
+from nas.report.snapshot import read_snapshot
+from nas.store import RETRAINING, Storage
 from nas.supernet.checkpoint import Checkpointer
 from nas.supernet.single import SingleSampler
 from nas.supernet.supernet import Supernet
@@ -193,7 +198,7 @@ def test_epochs_take_the_place_of_the_studys_steps() -> None:
 def test_commands_that_cannot_be_obeyed_are_explained() -> None:
     cli = CliRunner()
     for arguments, words in (
-        (["s/0"], "unknown space 'small'"),
+        (["s/0", "--space", "nowhere.yaml"], "nowhere.yaml"),
         (["s/0", "--set", "search.n_trials=3", "--space", str(SPACE)], "it reads train"),
         (["s/0", "--set", "train.sampler.name=uniform", "--space", str(SPACE)], "it reads train"),
         (["s/0", "--resume", "--overwrite"], "give one of them"),
@@ -207,6 +212,45 @@ def test_commands_that_cannot_be_obeyed_are_explained() -> None:
     result = cli.invoke(app, ["retrain", preset.arch_id])
     trials = {row.arch_id for row in presets.storage.trials(presets.row.id)}
     assert preset.arch_id in trials or "is a preset" in str(result.exception)
+
+
+def test_ctrl_c_saves_and_prints_the_command_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["retrain", "s/1", "--overwrite", "--set", "train.steps=6", "--space", str(SPACE), "-q"]
+    cli, steps = CliRunner(), Trainer.steps
+
+    def pressed(self: Trainer[Any]) -> Iterator[Any]:
+        for report in steps(self):
+            if self.step == 3:
+                signal.raise_signal(signal.SIGINT)
+            yield report
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "steps", pressed)
+        patch.setattr(sys, "argv", ["nas", *arguments])
+        stopped = cli.invoke(app, arguments)
+    assert stopped.exit_code == 130, stopped.output
+    study = nas.load_study("s")
+    arch_id = next(row.arch_id for row in study.storage.trials(study.row.id) if row.number == 1)
+    assert [step for step, _ in study.storage.series(study.row.id, RETRAINING + arch_id)] == [0, 1, 2]
+    again = shlex.split(stopped.output.strip().splitlines()[-1])
+    assert again[0] == "nas" and "--resume" in again and "--overwrite" not in again
+    went_on = cli.invoke(app, again[1:])
+    assert went_on.exit_code == 0 and "accuracy" in went_on.output, went_on.output
+    points = study.storage.series(study.row.id, RETRAINING + arch_id)
+    assert [step for step, _ in points] == list(range(6))
+    assert all(data["loss"] > 0 and data["lr"] > 0 and not data["skipped"] for _, data in points)
+    data = retraining_data(read_snapshot(study.storage, "s"))
+    shown = next(one for one in data if one.arch_id == arch_id)
+    assert shown.line.loss.tolist() == [point["loss"] for _, point in points]
+    assert len(draw_retraining_loss(data).data) == len(draw_retraining_rate(data).data) == len(data)
+
+
+def test_a_shorter_retraining_leaves_nothing_of_a_longer_ones_series() -> None:
+    study = nas.load_study("s")
+    for steps in (3, 2):
+        job, data = prepared(0, "scratch", f"train.steps={steps}")
+        retrain(job, data, Silent(), Interrupt(), storage=Storage(), overwrite=True)
+        assert [step for step, _ in study.storage.series(study.row.id, job.series)] == list(range(steps))
 
 
 def test_the_command_trains_and_tells() -> None:
