@@ -94,6 +94,9 @@ class TrainSettings(_Strict):
         lr, min_lr: for a batch of 512, scaled linearly with the batch; `lr_scaling: none` takes them as they are.
         warmup: share of the steps.
         ema, ema_warmup: decay, and whether it grows as min(decay, (1 + t) / (10 + t)).
+        mirror: whether augmentation mirrors half of the images: `true`, `false`, or `auto`, which mirrors unless the
+            data are written characters (`digits`, or classes of one character each) or classes that mirroring
+            swaps (`left`, `right`).
         mix: mixup and cutmix strength (each), 0 for none.
         teachers: importable names of functions that return a `torch.nn.Module`.
         conflict_every: steps between measurements of gradient conflict, 0 for none.
@@ -114,6 +117,7 @@ class TrainSettings(_Strict):
     ema: float = Field(default=0.99985, gt=0, lt=1)
     ema_warmup: bool = False
     augment: Literal["paper", "embedded", "none"] = "paper"
+    mirror: bool | Literal["auto"] = "auto"
     mix: float = Field(default=0.01, ge=0)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     teachers: list[str] = []

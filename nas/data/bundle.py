@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,17 @@ class DataBundle:
     def split(self, name: str) -> Images:
         """A split by name."""
         return {"train": self.train, "search": self.search, "test": self.test}[name]
+
+
+def survives_mirroring(class_names: Sequence[str]) -> bool:
+    """Whether mirrored images seem to keep their class, by the classes' names alone.
+
+    They do not where every name is a single character (written digits and letters), and where `left` in one name
+    makes another if it is replaced by `right`.
+    """
+    lower = {name.lower() for name in class_names}
+    swapped = any("left" in name and name.replace("left", "right") in lower for name in lower)
+    return not swapped and any(len(name) > 1 for name in lower)
 
 
 def hold_out(images: Images, share: float, seed: int, name: str) -> tuple[Images, Images]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from nas.data.bundle import DataBundle, hold_out
+from nas.data.bundle import DataBundle, hold_out, survives_mirroring
 from nas.data.images import DecodedImages, Images
 from nas.errors import NasError
 
@@ -46,7 +46,8 @@ def load_folder(text: str, search_share: float, seed: int) -> DataBundle:
     else:
         rest, test = hold_out(everything, TEST_SHARE, TEST_SEED, str(root))
     train, search = hold_out(rest, search_share, seed, str(root))
-    return DataBundle(f"imagefolder:{root.name}", tuple(names), train, search, test, mirrored=True)
+    mirrored = survives_mirroring(names)
+    return DataBundle(f"imagefolder:{root.name}", tuple(names), train, search, test, mirrored)
 
 
 def open_image(path: Path) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas.data.bundle import DataBundle, hold_out
+from nas.data.bundle import DataBundle, hold_out, survives_mirroring
 from nas.data.images import DecodedImages, Images
 from nas.errors import NasError
 
@@ -52,7 +52,7 @@ def load_hub(text: str, search_share: float, seed: int) -> DataBundle:
     if test is None:
         rest, test = hold_out(rest, TEST_SHARE, TEST_SEED, f"hf:{text}")
     train, search = hold_out(rest, search_share, seed, f"hf:{text}")
-    return DataBundle(f"hf:{text}", names, train, search, test, mirrored=True)
+    return DataBundle(f"hf:{text}", names, train, search, test, survives_mirroring(names))
 
 
 def _load(text: str, datasets: Any) -> Mapping[str, Any]:

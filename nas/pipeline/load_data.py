@@ -69,7 +69,8 @@ def load_run_data(plan: RunPlan) -> LoadedData:
     for name in SPLITS:
         if not len(bundle.split(name).labels):
             raise NasError(f"data {bundle.name}: the {name} split is empty.")
-    augment = make_augment(settings.train.augment, side, mirrored=bundle.mirrored, seed=settings.seed)
+    mirrored = bundle.mirrored if settings.train.mirror == "auto" else settings.train.mirror
+    augment = make_augment(settings.train.augment, side, mirrored=mirrored, seed=settings.seed)
     return LoadedData(bundle, side, settings.seed, augment)
 
 

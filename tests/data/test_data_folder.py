@@ -14,6 +14,10 @@ from nas.data.augment import make_augment
 from nas.data.batches import TrainingBatches
 from nas.data.load import load_data
 from nas.errors import NasError
+from nas.pipeline.load_data import load_run_data
+from nas.pipeline.plan import make_plan
+from nas.settings import make_settings
+from nas.space import load_space
 
 COLOURS = {"cat": (200, 30, 30), "ant": (30, 200, 30), "Bee": (30, 30, 200)}
 
@@ -26,6 +30,23 @@ def write(
         for index in range(count):
             colour = (*COLOURS[name][:2], min(COLOURS[name][2] + index, 255))
             Image.new("RGB", size, colour).save(folder / name / f"{index}.{'png' if index % 2 else 'jpg'}")
+
+
+@pytest.mark.parametrize(
+    ("classes", "auto"), [("37", False), (["left-turn", "Right-turn", "stop"], False), (["b", "ant"], True)]
+)
+def test_training_mirrors_what_keeps_its_class_or_as_it_is_told(
+    tmp_path: Path, classes: Iterable[str], auto: bool
+) -> None:
+    for name in classes:
+        (tmp_path / name).mkdir()
+        for index in range(10):
+            Image.new("RGB", (8, 8), (index, 0, 0)).save(tmp_path / name / f"{index}.png")
+    space = load_space(Path(__file__).parents[1] / "pipeline" / "small.yaml")
+    for told, expected in (("auto", auto), ("true", True), ("false", False)):
+        given = [f"data.spec=imagefolder:{tmp_path}", f"train.mirror={told}", "train.resolution_scale=0.25"]
+        data = load_run_data(make_plan(space, make_settings("embedded", (), given)))
+        assert data.augment.recipe.mirror is expected
 
 
 def load(folder: Path, side: int = 8):  # type: ignore[no-untyped-def]
