@@ -18,6 +18,8 @@ BASE = "uniform"
 LEVEL = 0.95
 TOP = 5
 BINS = 6
+ENDS = 2
+LATE = 0.6
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,34 @@ def course_of(rows: Sequence[Cells]) -> Course:
         np.array(filled).mean(axis=0),
         mean("best"),
         mean("mean"),
+    )
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How one supernet's steps fell on the levels.
+
+    Attributes:
+        low, high: share of all steps at the lowest and at the highest `ENDS` levels.
+        low_late, high_late: the same of the steps since `LATE` of the training.
+    """
+
+    low: float
+    high: float
+    low_late: float
+    high_late: float
+
+
+def walk_of(rows: Sequence[Cells], seed: int) -> Walk:
+    """Of the rows of one sampler with levels."""
+    steps = sorted({int(row["step"]) for row in rows if int(row["seed"]) == seed})
+    late = max(step for step in steps if step <= LATE * steps[-1])
+    end, before = (
+        np.array([int(row["visits"]) for row in _at(rows, seed, step)]) for step in (steps[-1], late)
+    )
+    since = end - before
+    return Walk(
+        *(float(v[part].sum() / v.sum()) for v in (end, since) for part in (slice(ENDS), slice(-ENDS, None)))
     )
 
 

@@ -22,6 +22,7 @@ COLOURS = {
     "complexity": style.FRONT,
     "performance": "#0b3565",
     "uniform+smallest": style.INFEASIBLE,
+    "cyclic": style.ORDERED[10],
     "alone": style.TEXT,
 }
 WIDTH, SHIFT = 960, 0.13

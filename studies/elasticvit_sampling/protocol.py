@@ -22,7 +22,7 @@ from nas.supernet.sampling.window import WindowSampler
 
 HERE = Path(__file__).resolve().parent
 SAMPLERS = ("uniform", "sandwich", "complexity", "performance")
-CONTROLS = ("uniform+smallest",)
+CONTROLS = {"cyclic": "complexity", "uniform+smallest": "uniform"}
 GROUPS = ("small", "medium", "large")
 PER_GROUP = 8
 COMPARED = 2
@@ -112,7 +112,7 @@ class UniformAndSmallest(SubnetSampler):
 
 def settings_of(scale: Scale, sampler: str, seed: int, *, steps: int) -> RunSettings:
     """Settings of one training: the embedded recipe but for what the scale says."""
-    name = sampler if sampler in SAMPLERS else "uniform"
+    name = CONTROLS.get(sampler, sampler)
     changes = {
         "seed": seed,
         "threads": 1,
@@ -127,6 +127,7 @@ def settings_of(scale: Scale, sampler: str, seed: int, *, steps: int) -> RunSett
         "train.conflict_every": 0,
         "evaluate.final_recalibrate": 4,
         "train.sampler.name": name,
+        "train.sampler.policy": "cyclic" if sampler == "cyclic" else "adjacent-step",
         "train.sampler.subnets": SUBNETS,
         "train.sampler.banks.capacity": scale.capacity,
         "train.sampler.banks.big_capacity": scale.big_capacity,

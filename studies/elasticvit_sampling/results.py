@@ -21,6 +21,7 @@ from analysis import (
     group_means,
     interval,
     scores_of,
+    walk_of,
 )
 from figures import draw_accuracy, draw_conflict, draw_course, draw_fidelity, write_page, write_pngs
 from tables import Cells, Row, read_rows, write_table
@@ -47,6 +48,7 @@ def write_results(output: Path, page: Path) -> None:
     write_table(output, "groups", group_rows({**scores, "alone": alone}))
     write_table(output, "ranks", rank_rows(found, ceiling))
     write_table(output, "gradients", gradient_rows(together, cosines))
+    write_table(output, "walks", walk_rows(course, scores))
     write_page(figures, page)
     write_pngs(figures, output)
 
@@ -130,6 +132,27 @@ def gradient_rows(together: Mapping[str, Drawn], cosines: Mapping[str, list[Cell
                 "negative of fixed pairs %": _percent(float((fixed < 0).mean())),
             }
         )
+    return rows
+
+
+def walk_rows(course: Mapping[str, list[Cells]], scores: Mapping[str, Scores]) -> list[Row]:
+    """Where each supernet's steps were, beside what its small and large subnets reach."""
+    rows: list[Row] = []
+    for name, each in scores.items():
+        for at, seed in enumerate(each.seeds if course[name][0]["visits"] else ()):
+            walk = walk_of(course[name], seed)
+            rows.append(
+                {
+                    "sampler": name,
+                    "seed": seed,
+                    "steps at the two lowest levels %": _percent(walk.low),
+                    "of the last 40 % of steps": _percent(walk.low_late),
+                    "at the two highest levels %": _percent(walk.high),
+                    "of the last 40 % of steps ": _percent(walk.high_late),
+                    "small, top-1 %": _percent(float(group_means(each, "small")[at])),
+                    "large, top-1 %": _percent(float(group_means(each, "large")[at])),
+                }
+            )
     return rows
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
@@ -84,7 +84,7 @@ def pieces(scale: Scale, seeds: int, work: Path) -> Iterator[Piece]:
             job = partial(run_alone, scale, index, judge, seed, work)
             yield Piece(f"alone-{seed}-{index:02}.alone.csv", job)
 
-    def supernets(samplers: Sequence[str], seed: int) -> Iterator[Piece]:
+    def supernets(samplers: Iterable[str], seed: int) -> Iterator[Piece]:
         for sampler in samplers:
             job = partial(run_supernet, scale, sampler, seed, work)
             yield Piece(f"{sampler}-{seed}.accuracy.csv", job)
@@ -93,8 +93,9 @@ def pieces(scale: Scale, seeds: int, work: Path) -> Iterator[Piece]:
         yield from supernets(SAMPLERS, seed)
         if seed == min(1, seeds - 1):
             yield from alone(0)
-    for seed in range(seeds):
-        yield from supernets(CONTROLS, seed)
+    for control in CONTROLS:
+        for seed in range(seeds):
+            yield from supernets([control], seed)
     yield from alone(1)
 
 

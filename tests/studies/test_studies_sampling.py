@@ -115,6 +115,15 @@ def test_the_course_says_what_was_exploited_since_the_point_before() -> None:
     assert course.mean == pytest.approx([-2.0, -1.5])
 
 
+def test_a_walk_is_where_its_steps_were_and_its_last_ones() -> None:
+    from analysis import walk_of
+
+    visits = {0: [0, 0, 0, 0, 0], 6: [3, 2, 1, 0, 0], 10: [3, 2, 1, 1, 3]}
+    rows = [{"seed": "0", "step": str(s), "visits": str(v)} for s, each in visits.items() for v in each]
+    walk = walk_of([*rows, {"seed": "1", "step": "12", "visits": "9"}], 0)
+    assert (walk.low, walk.high, walk.low_late, walk.high_late) == pytest.approx((0.5, 0.4, 0.0, 1.0))
+
+
 def test_judges_lie_in_their_ranges_and_half_where_the_levels_reach() -> None:
     from protocol import SCALES, judges
 
@@ -133,6 +142,15 @@ def test_judges_lie_in_their_ranges_and_half_where_the_levels_reach() -> None:
         least = all(judge.arch[name] >= third[name] for name in third.values)  # type: ignore[operator]
         assert judge.inside == least
     assert sum(j.inside for j in found if j.group == "medium") >= 4
+
+
+def test_the_cyclic_control_visits_every_level_in_turn() -> None:
+    from protocol import SCALES, plan_of, sampler_of
+
+    sampler = sampler_of(plan_of(SCALES["cpu"], "cyclic", 0), "cyclic", 0)
+    levels = [{subnet.level for subnet in sampler.draw(step, 16)} for step in range(16)]
+    assert levels == [{level} for level in (7, 6, 5, 4, 3, 2, 1, 0) * 2]
+    assert not sampler.wants_score(sampler.draw(16, 17)[0])
 
 
 def test_uniform_draws_with_the_smallest_last() -> None:
@@ -205,7 +223,12 @@ def _rows(folder: Path) -> None:
         for k in range(6)
     ]
     seen = {"sampler": "performance", "seed": 0, "beta": 0.2, "capacity": 4, "best": "", "mean": ""}
-    course = [{**seen, "step": s, "draws": s, "exploited": s // 2, "entries": s // 2} for s in (0, 4, 8)]
+    course = [
+        {**seen, "seed": seed, "step": s, "visits": s, "draws": s, "exploited": s // 2, "entries": s // 2}
+        for seed in (0, 1)
+        for s in (0, 4, 8)
+    ]
+    course += [{**row, "sampler": "uniform", "visits": ""} for row in course]
     for name, rows in (("accuracy", known), ("alone", alone), ("cosines", pairs), ("course", course)):
         write_rows(folder / f"{name}.csv", rows)
 
@@ -228,6 +251,8 @@ def test_tables_and_the_page_are_written_without_a_browser(
     }
     assert float(large["performance"]["above uniform"]) == 40.0
     ranks = {row["ranked by"]: row for row in csv.DictReader((tmp_path / "ranks.csv").open())}
+    walks = list(csv.DictReader((tmp_path / "walks.csv").open()))
+    assert [(row["sampler"], row["seed"]) for row in walks] == [("performance", "0"), ("performance", "1")]
     assert [float(ranks[name]["Kendall τ"]) for name in ("uniform", "performance")] == [-1.0, 1.0]
     assert float(ranks["uniform"]["regret of top 5, points"]) == 20.0
     assert (tmp_path / "figures.html").read_text().count("Plotly.newPlot(") >= 4
