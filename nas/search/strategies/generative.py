@@ -7,8 +7,7 @@ inquisitor asks and how G is updated is not published: `nas.search.generator` an
 
 A round: the generator is sampled; what violates a requirement that follows from the architecture is dropped before
 anything is built; the inquisitor probes some of the rest and picks those worth an evaluation; the elite of all that was
-evaluated, feasible ones first, then by U, the inquisitor's evidence, and the elite that it expects among the
-generator's own samples move the generator.
+evaluated, feasible ones first, then by U, and the inquisitor's evidence move the generator.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from nas.space.space import Space
 
 ACCURACY = "accuracy"
 POOL = 1_000
-FEWEST_ELITE, IMAGINED_ELITE = 4, 0.05
+FEWEST_ELITE = 4
 ROUNDS = 40
 SAMPLES, BOUND, STEP = 128, 4.0, 8
 
@@ -49,8 +48,6 @@ class Generative(Strategy):
             not asked.
         evidence: logits that its evidence adds, as often as `rate`, for an effect as large as the scatter of the
             utilities so far.
-        imagined: steps of the generator after each batch towards samples of its own, which the inquisitor expects to be
-            the elite; none where it was not asked.
         explore: share of each batch, and of what is probed, that is not chosen by the inquisitor.
         trained: how many of the best are trained alone in the end, where the run has a supernet.
         trained_steps: for how many steps, from inherited weights.
@@ -80,7 +77,6 @@ class Generative(Strategy):
         rate: float = 0.5,
         probes: int = 2,
         evidence: float = 0.5,
-        imagined: int = 2,
         explore: float = 0.2,
         trained: int = 0,
         trained_steps: int = 100,
@@ -90,13 +86,13 @@ class Generative(Strategy):
         for name, value in shares.items():
             if not 0 < value < 1:
                 raise NasError(f"search.options.{name} is {value}; a number between 0 and 1 is needed.")
-        if min(probes, evidence, imagined, trained) < 0 or trained_steps < 1:
+        if probes < 0 or evidence < 0 or trained < 0 or trained_steps < 1:
             raise NasError(
-                "search.options: probes, evidence, imagined and trained are numbers from 0 on, trained_steps from 1 on."
+                "search.options: probes, evidence and trained are numbers from 0 on, trained_steps from 1 on."
             )
         self.utility = Utility(utility, cost, target, weight)
         self.elite, self.rate, self.explore = elite, rate, explore
-        self.probes, self.evidence, self.imagined = probes, evidence, imagined
+        self.probes, self.evidence = probes, evidence
         self.trained, self.trained_steps = trained, trained_steps
         self.inquisitor = Inquisitor(space)
         self._probe: Probe | None = None
@@ -220,21 +216,8 @@ class Generative(Strategy):
             kept = order[: max(round(self.elite * len(order)), min(FEWEST_ELITE, len(order)))]
             logits = None if insight is None else self._logits(insight, order, share)
             self.generator.update(self.archs[kept], rank_weights(len(kept)), share * self.rate, logits)
-            for _ in range(self.imagined if insight is not None else 0):
-                self._imagine(share)
         self._course.append(self._noted(order, insight))
         self._drawn = self._feasible = 0
-
-    def _imagine(self, share: float) -> None:
-        """Move the generator a share of a step towards the best of its own samples, as the inquisitor expects."""
-        drawn = self.generator.sample(POOL, self.rng)
-        drawn = drawn[np.flatnonzero(self.violation(drawn) == 0)].unique()
-        performance = self.inquisitor.expected(drawn)
-        if performance is None or not len(drawn):
-            return
-        order = np.argsort(-self.utility(performance, self.costs(drawn)), kind="stable")
-        kept = order[: max(round(IMAGINED_ELITE * len(order)), min(FEWEST_ELITE, len(order)))]
-        self.generator.update(drawn[kept], rank_weights(len(kept)), share * self.rate)
 
     def _insight(self) -> Insight | None:
         def worth(performance: Floats, archs: ArchBatch) -> Floats:
