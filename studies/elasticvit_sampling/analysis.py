@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 GROUPS = ("smallest", "small", "medium", "large")
 PARTS = (*GROUPS, "medium, inside", "medium, outside")
 BASE = "uniform"
+ORDER = (BASE, "sandwich", "complexity", "performance", "cyclic", "uniform+smallest")
 LEVEL = 0.95
 TOP = 5
 BINS = 6
@@ -64,9 +65,14 @@ def scores_of(rows: Sequence[Cells]) -> Scores:
 
 
 def by_sampler(rows: Sequence[Cells]) -> dict[str, Scores]:
-    """Scores of each sampler, in the order of the rows."""
-    names = dict.fromkeys(row["sampler"] for row in rows)
-    return {name: scores_of([row for row in rows if row["sampler"] == name]) for name in names}
+    """Scores of each sampler, in the order of `ORDER`."""
+    return {name: scores_of(each) for name, each in rows_by_sampler(rows).items()}
+
+
+def rows_by_sampler(rows: Sequence[Cells]) -> dict[str, list[Cells]]:
+    """The rows of each sampler that there are rows of, in the order of `ORDER`."""
+    found = {name: [row for row in rows if row["sampler"] == name] for name in ORDER}
+    return {name: each for name, each in found.items() if each}
 
 
 @dataclass(frozen=True)
@@ -145,28 +151,19 @@ def _kendall(a: Floats, b: Floats) -> float:
 
 @dataclass(frozen=True)
 class Curve:
-    """Means of groups of pairs with neighbouring differences, `(b,)` each."""
+    """Geometric mean ratio and mean cosine of groups of pairs with neighbouring ratios, `(b,)` each."""
 
     centres: Floats
     means: Floats
-    low: Floats
-    high: Floats
 
 
 def cosine_curve(rows: Sequence[Cells]) -> Curve:
-    """Mean cosine over the ratio of MACs, in six groups of equally many pairs, with intervals over seeds."""
+    """Cosine over the ratio of MACs, in six groups of equally many pairs."""
     ratio, cosine = ratios(rows), np.array([float(row["cosine"]) for row in rows])
-    seeds = np.array([int(row["seed"]) for row in rows])
     parts = np.array_split(np.argsort(ratio, kind="stable"), BINS)
-    found = [
-        interval(np.array([cosine[part][seeds[part] == s].mean() for s in np.unique(seeds[part])]))
-        for part in parts
-    ]
     return Curve(
         np.array([np.exp(np.log(ratio[part]).mean()) for part in parts]),
-        np.array([each.mean for each in found]),
-        np.array([each.low for each in found]),
-        np.array([each.high for each in found]),
+        np.array([cosine[part].mean() for part in parts]),
     )
 
 

@@ -30,7 +30,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 def draw_accuracy(scores: Mapping[str, Scores], alone: Scores | None) -> go.Figure:
-    """Mean top-1 of each group by sampler: seeds as dots, the mean with its interval beside them."""
+    """Mean top-1 of each group by sampler: seeds as open dots, the mean with its interval, cut at 0 and 100 %."""
     figure = style.figure(420)
     every = {**scores, **({"alone": alone} if alone is not None else {})}
     for number, (name, found) in enumerate(every.items()):
@@ -40,7 +40,7 @@ def draw_accuracy(scores: Mapping[str, Scores], alone: Scores | None) -> go.Figu
         dots = [(x, value) for x, values in zip(at, means) for value in values]
         _add_dots(figure, name, dots)
     figure.update_xaxes(tickvals=list(range(len(GROUPS))), ticktext=list(GROUPS))
-    figure.update_yaxes(title_text="Top-1 on test images, %")
+    figure.update_yaxes(title_text="Top-1 on test images, %", range=[0, 100])
     return figure
 
 
@@ -56,7 +56,7 @@ def draw_fidelity(found: Mapping[str, Sequence[Fidelity]], ceiling: float | None
         line = {"color": style.MUTED, "width": 1.5, "dash": "dash"}
         figure.add_hline(ceiling, line=line, annotation_text="two trainings alone")
     figure.update_xaxes(tickvals=[0, 1], ticktext=["all 25 architectures", "within groups of one size"])
-    figure.update_yaxes(title_text="Kendall τ with accuracy trained alone")
+    figure.update_yaxes(title_text="Kendall τ with accuracy trained alone", range=[-0.4, 1])
     return figure
 
 
@@ -69,7 +69,6 @@ def draw_conflict(curves: Mapping[str, Curve], together: Mapping[str, Drawn]) ->
             go.Scatter(
                 x=curve.centres,
                 y=curve.means,
-                error_y=_errors(curve.means, curve.low, curve.high),
                 mode="lines+markers",
                 name=name,
                 line={"color": COLOURS[name], "width": 2},
@@ -87,7 +86,7 @@ def draw_conflict(curves: Mapping[str, Curve], together: Mapping[str, Drawn]) ->
             )
         )
     figure.update_xaxes(type="log", title_text="MACs of the larger over MACs of the smaller subnet")
-    figure.update_yaxes(title_text="Cosine between gradients")
+    figure.update_yaxes(title_text="Cosine between gradients", range=[-0.2, 1])
     return figure
 
 
@@ -129,7 +128,7 @@ def _add_dots(figure: go.Figure, name: str, points: Sequence[tuple[float, float]
             y=[y for _, y in points],
             mode="markers",
             showlegend=False,
-            marker={"size": 4, "color": COLOURS[name], "opacity": 0.6},
+            marker={"size": 5, "color": COLOURS[name], "symbol": "circle-open"},
         )
     )
 

@@ -20,6 +20,7 @@ from analysis import (
     gains,
     group_means,
     interval,
+    rows_by_sampler,
     scores_of,
     walk_of,
 )
@@ -33,8 +34,8 @@ def write_results(output: Path, page: Path) -> None:
     """Tables and PNG figures beside the rows in `output`, all figures in the file `page`."""
     scores = by_sampler(read_rows(output / "accuracy.csv"))
     alone = scores_of(read_rows(output / "alone.csv"))
-    cosines = _by_sampler(read_rows(output / "cosines.csv"))
-    course = _by_sampler(read_rows(output / "course.csv"))
+    cosines = rows_by_sampler(read_rows(output / "cosines.csv"))
+    course = rows_by_sampler(read_rows(output / "course.csv"))
     found = fidelities(scores, alone)
     ceiling = _ceiling(alone)
     curves = {name: cosine_curve(_fixed(rows)) for name, rows in cosines.items()}
@@ -154,11 +155,6 @@ def walk_rows(course: Mapping[str, list[Cells]], scores: Mapping[str, Scores]) -
                 }
             )
     return rows
-
-
-def _by_sampler(rows: list[Cells]) -> dict[str, list[Cells]]:
-    names = dict.fromkeys(row["sampler"] for row in rows)
-    return {name: [row for row in rows if row["sampler"] == name] for name in names}
 
 
 def _fixed(rows: list[Cells]) -> list[Cells]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ Cells = dict[str, str]
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows that have the same columns; fractions with six digits."""
+    """Write rows that have the same columns; fractions with six digits, NaN as nothing."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(list(rows[0]))
@@ -50,4 +51,6 @@ def joined(folder: Path, kind: str) -> list[Cells]:
 
 
 def _shown(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.6g}"
+    return str(value)

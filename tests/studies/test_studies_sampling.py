@@ -92,7 +92,6 @@ def test_the_cosine_curve_has_groups_of_neighbouring_ratios() -> None:
     curve = cosine_curve(rows)
     assert curve.centres == pytest.approx([2 ** (2 * g + 0.5) for g in range(6)])
     assert curve.means == pytest.approx([1 - (2 * g + 0.5) / 10 + 0.005 for g in range(6)])
-    assert (curve.low < curve.means).all()
     drawn = drawn_together([_pair(0, 1, 4, -0.5), _pair(0, 9, 1, 0.5), _pair(1, 1, 1, 0.2)])
     assert (drawn.cosine.mean, drawn.opposed, drawn.ratio) == pytest.approx((0.1, 1 / 3, 36 ** (1 / 3)))
 
