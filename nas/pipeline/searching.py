@@ -130,8 +130,8 @@ class Search:
         return True
 
     def say_exhausted(self, reporter: Reporter) -> None:
-        """Say that the space has nothing more to ask for."""
-        reporter.say(f"every architecture that can be asked for is evaluated ({self.progress.trials})")
+        """Say why the strategy has nothing more to ask for."""
+        reporter.say(f"{self.strategy.ending()} ({self.progress.trials:,} evaluated)")
 
     def learn(self, batch: ArchBatch, results: list[Evaluated], predicted: Any, started: float) -> None:
         """Tell the strategy what a batch is worth, and store it."""

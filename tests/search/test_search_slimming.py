@@ -118,6 +118,34 @@ def test_larger_steps_are_coarser(tmp_path: Path) -> None:
     assert len(coarse.course()) < len(fine.course())
 
 
+def _run_with(search: Strategy, lost: set[str]) -> None:
+    """Evaluations of the archs `lost` fail."""
+    while len(batch := search.ask(100)):
+        failed = np.array([arch_id in lost for arch_id in batch.ids])
+        loss = np.where(failed, np.nan, _loss(batch))
+        search.tell(batch, np.stack([-loss, _cost(batch)], 1), None, {"loss": loss, "params": _params(batch)})
+
+
+@pytest.mark.parametrize("rule", ["latency", "mes"])
+def test_the_walk_never_goes_through_what_failed(rule: str, tmp_path: Path) -> None:
+    space = _space(tmp_path)
+    search = _make(space, None, rule=rule)
+    first = search.ask(100)
+    _run_with(search := _make(space, None, rule=rule), set(first.ids[1:]))
+    assert [step["arch_id"] for step in search.course()] == first.ids[:1]
+    assert "no evaluation of its next cuts" in search.ending()
+    taken = _by_hand(space, None, rule)[1]
+    _run_with(search := _make(space, None, rule=rule), {taken})
+    walk = [step["arch_id"] for step in search.course()]
+    assert taken not in walk and len(walk) > 2 and "nothing left to cut" in search.ending()
+
+
+def test_it_says_why_it_ended(tmp_path: Path) -> None:
+    met = _make(_space(tmp_path), 12.0)
+    _run(met)
+    assert "met the constraints" in met.ending()
+
+
 def test_a_restored_walk_goes_on_identically(tmp_path: Path) -> None:
     space = _space(tmp_path)
     whole, begun = _make(space, None), _make(space, None)

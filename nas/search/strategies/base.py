@@ -127,6 +127,10 @@ class Strategy(ABC):
         """At the end: evaluated candidates that are to be trained alone, best first, and for how many steps."""
         return self.archs[np.arange(0)], 0
 
+    def ending(self) -> str:
+        """Why there is nothing more to ask for."""
+        return "every architecture that can be asked for is evaluated"
+
     def course(self) -> list[dict[str, Any]]:
         """Steps the strategy has taken, where it takes any, as plain data; they are kept with the study."""
         return []

@@ -35,8 +35,10 @@ ACTIONS = ("all", "importance")
 class Slimming(Strategy):
     """Greedy slimming along one trajectory; every action that was evaluated is a candidate of the front.
 
-    Ends where every cheap constraint holds, or where no action saves anything. Needs a cheap objective to be
-    minimised, the first of which is what actions save, and the evaluator's cross-entropy.
+    Ends where every cheap constraint holds, where no action saves anything, or where every action failed to be
+    evaluated. If the largest architecture satisfies all constraints, or there are none, nothing says where to stop
+    and it goes on to the bottom. Needs a cheap objective to be minimised, the first of which is what actions save,
+    and the evaluator's cross-entropy.
 
     Args:
         start: preset to start from; "" starts from the largest value of each ordinal decision, with the block that
@@ -44,8 +46,8 @@ class Slimming(Strategy):
         step: by how many values an action moves an ordinal decision, or how many positions it takes at once.
         actions: `all` decisions, or `importance`: the three of V1, for supernets that were trained relaxed.
         rule: `latency`: loss per saved cost (V1); `mes`: loss per gain of MES (V2).
-        size_unit, cost_unit, size_power, cost_power: constants of MES; the defaults are the paper's, for
-            parameters and milliseconds.
+        size_unit, cost_unit, size_power, cost_power: constants of MES, for parameters and milliseconds. The defaults
+            are unverified: not read in the paper, though they reproduce the 102.9 of EfficientFormerV2-S0.
 
     Raises:
         NasError: no cheap objective to minimise, an unknown rule or set of actions, or no such preset.
@@ -131,6 +133,13 @@ class Slimming(Strategy):
         while not self._finished and not len(self._wanted().without(self._known)):
             self._advance()
 
+    def ending(self) -> str:
+        if self._constrained and self.violation(self.current)[0] == 0:
+            return "slimming met the constraints"
+        if not len(self._actions()):
+            return "slimming has nothing left to cut that saves anything"
+        return "slimming ended: no evaluation of its next cuts succeeded"
+
     def course(self) -> list[dict[str, Any]]:
         """The trajectory: architecture, action, saved cost, cost and loss of each step, the start first."""
         return self.trajectory
@@ -197,10 +206,13 @@ class Slimming(Strategy):
             self._finished = True
             return
         rows = np.array([self._rows[key] for key in actions.hashes.tolist()])
+        known = np.flatnonzero(np.isfinite(self._loss[rows] - self._loss[here]))
+        if not len(known):
+            self._finished = True
+            return
+        actions, rows = actions[known], rows[known]
         saved = self._cost(self.current)[0] - self._cost(actions)
-        lost = self._loss[rows] - self._loss[here]
-        lost = np.where(np.isnan(lost), np.inf, lost)
-        best = self._best(saved, lost, rows, here, actions)
+        best = self._best(saved, self._loss[rows] - self._loss[here], rows, here, actions)
         what = self._difference(self.current, actions[np.array([best])])
         self.current = actions[np.array([best])]
         self.trajectory.append(self._record(self.current, int(rows[best]), what, float(saved[best])))
