@@ -165,6 +165,28 @@ def test_generating_ends_where_nothing_is_left(tmp_path: Path) -> None:
     assert len(search.generate(10, np.random.default_rng(0), lambda batch: np.ones(len(batch)))) == 0
 
 
+def test_generating_more_than_there_are_ends(tmp_path: Path) -> None:
+    search = _make(_space(tmp_path), 0)
+    space = search.space
+    everything = space.sample(200_000, seed=0).unique()
+    feasible = everything[np.flatnonzero(_cheap(everything)[1] == 0)]
+    made = search.generate(100_000, np.random.default_rng(0))
+    assert len(made) == len(set(made.ids)) and set(made.ids) <= set(feasible.ids)
+    assert len(made) > 0.5 * len(feasible)
+
+
+def test_generating_goes_on_while_samples_are_rarely_feasible_and_stops_in_vain(tmp_path: Path) -> None:
+    search = _make(_space(tmp_path), 0)
+    drawn: list[int] = []
+
+    def only(batch: ArchBatch) -> np.ndarray:
+        drawn.append(len(batch))
+        return (batch.codes[:, :2] != search.prototype.codes[:, :2]).any(axis=1).astype(float)
+
+    made = search.generate(100_000, np.random.default_rng(0), only)
+    assert 1 < len(made) <= 8 * 4 * 2 * 3 and sum(drawn) < 400_000
+
+
 def test_rank_weights_fall_and_sum_to_one() -> None:
     weights = rank_weights(5)
     assert weights.sum() == pytest.approx(1) and (np.diff(weights) < 0).all() and weights[-1] > 0

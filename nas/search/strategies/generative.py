@@ -30,7 +30,9 @@ from nas.space.space import Space
 ACCURACY = "accuracy"
 POOL = 1_000
 FEWEST_ELITE = 4
+LARGEST_POOL = 10_000
 ROUNDS = 40
+IN_VAIN = 1_000
 SAMPLES, BOUND, STEP = 128, 4.0, 8
 
 
@@ -142,16 +144,20 @@ class Generative(Strategy):
     def generate(self, n: int, rng: np.random.Generator, violation: Any = None) -> ArchBatch:
         """At most `n` different feasible archs that this search has not asked for, from the learned generator.
 
+        Fewer where 1,000 feasible samples bring nothing new, or after 400,000 samples (4 n where that is more).
+
         Args:
             violation: of an arch batch, `(n,)`; None: that of the search's own cheap constraints.
         """
         missed = violation or self.violation
         found = self.prototype[np.arange(0)]
-        for _ in range(ROUNDS):
-            drawn = self.generator.sample(max(2 * n, POOL), rng)
-            fresh = drawn[np.flatnonzero(missed(drawn) == 0)].without(self._asked)
-            found = concatenate([found, fresh]).unique()
-            if len(found) >= n:
+        pool, in_vain = min(max(2 * n, POOL), LARGEST_POOL), 0
+        for _ in range(max(ROUNDS, 4 * n // pool)):
+            drawn = self.generator.sample(pool, rng)
+            feasible, before = np.flatnonzero(missed(drawn) == 0), len(found)
+            found = concatenate([found, drawn[feasible].without(self._asked)]).unique()
+            in_vain = in_vain + len(feasible) if len(found) == before else 0
+            if len(found) >= n or in_vain >= IN_VAIN:
                 break
         return found[np.arange(min(n, len(found)))]
 
