@@ -62,7 +62,8 @@ class RelaxedSettings(_Strict):
 
     Attributes:
         noise: on the logits: `gumbel`, or `uniform` in 0..1 as the paper writes it.
-        mode: `soft` mixes blocks; `hard` runs the likeliest, with the gradients of the mixture.
+        mode: `soft` mixes blocks; in `hard` the likeliest alone counts, with the gradients of the mixture;
+            all blocks run in both.
         temperature, final_temperature: of the softmax in the first and the last step; geometric in between.
         lr: of the logits, which have no weight decay.
         warmup: share of the steps in which the logits stand still: a block that has not learned yet looks worse
@@ -209,7 +210,7 @@ EMBEDDED: dict[str, Any] = {
 
 RECIPES: dict[str, dict[str, Any]] = {"paper": PAPER, "embedded": EMBEDDED}
 WHY: dict[str, str] = {
-    "train.steps": "a few hundred steps instead of 600 epochs",
+    "train.steps": "a few hundred steps instead of hundreds of epochs",
     "train.resolution_scale": "training images are a fraction of the deployment resolution",
     "train.sampler.banks.capacity": "banks of 150 would never be half full, so nothing would be exploited",
     "train.sampler.banks.big_capacity": "banks of 50 would never be half full, so nothing would be exploited",
@@ -227,6 +228,7 @@ WHY: dict[str, str] = {
     "train.warmup": "a share of the run that is more than a few steps",
     "train.ema": "an average over 6,700 steps would be the initial weights",
     "train.relaxed.lr": "so few steps need larger ones",
+    "train.warmup_lr": "that of the embedded recipe of every space",
     "train.weight_decay": "that of the embedded recipe of every space",
     "train.clip": "that of the embedded recipe of every space",
     "train.ema_warmup": "the average follows the first steps at once: min(d, (1+t)/(10+t))",

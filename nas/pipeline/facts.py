@@ -51,7 +51,8 @@ def distribution(space: Space) -> dict[str, dict[str, float]]:
 
 
 def deviations(settings: RunSettings, space: Space) -> list[list[Any]]:
-    """Training settings that differ from the recipe of the space's paper: key, paper, here, why."""
+    """Training settings that differ from the space's `paper` recipe, which is ElasticViT's where the space says nothing
+    else: key, paper, here, why."""
     paper = make_settings("paper", [space.recipes.get("paper", {})]).train.model_dump()
     changed = differences(paper, settings.train.model_dump())
     shown = {"steps": f"{paper['epochs']} epochs"}

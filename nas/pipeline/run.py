@@ -403,7 +403,7 @@ def _trained(
     changed = deviations(plan.settings, plan.space)
     for key, paper, here, why in changed:
         reporter.say(
-            f"  differs from the paper's recipe: {key} {paper} -> {here}{f' ({why})' if why else ''}"
+            f"  differs from the recipe 'paper': {key} {paper} -> {here}{f' ({why})' if why else ''}"
         )
     trained = obtain(plan, data, store, study.id, reporter, interrupt, workers)
     facts = {

@@ -290,7 +290,7 @@ def training_section(snapshot: Snapshot) -> Section:
     tables = sampler_list(snapshot)
     deviations = deviations_table(snapshot)
     if deviations:
-        tables += f"<h3>Differences from the paper’s recipe</h3>{deviations}"
+        tables += f"<h3>Differences from the recipe <code>paper</code></h3>{deviations}"
     if not data.lines:
         return Section(
             "training", name, "This study trained no supernet, so there is no loss to show.", after=tables

@@ -146,7 +146,7 @@ def _decisions(member: Candidate) -> Cell:
 
 
 def deviations_table(snapshot: Snapshot) -> str:
-    """Where the run differs from the paper's recipe; empty text if it noted nothing."""
+    """Where the run differs from the recipe `paper`; empty text if it noted nothing."""
     rows = [[Cell(f"<code>{escaped(row[0])}</code>"), *(Cell(_value(value)) for value in row[1:4])]
             for row in snapshot.facts.get("deviations") or []]  # fmt: skip
     return table([Head("Setting"), Head("Paper"), Head("Here"), Head("Why")], rows) if rows else ""

@@ -34,7 +34,8 @@ class Relaxed:
         arch: what is chosen apart from the blocks; its blocks do not matter.
         noise: added to the logits, float64 `(positions, blocks)` by stage.
         temperature: of the softmax; the lower, the nearer to one block.
-        hard: the likeliest block alone runs with weight 1, gradients are the soft weights' (straight-through).
+        hard: the likeliest block alone counts, with weight 1, though all run; gradients are the soft weights'
+            (straight-through).
     """
 
     arch: Arch
