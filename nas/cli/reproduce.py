@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli.output import Format, FormatOption, StorageOption, StudyArgument, echo_json
+from nas.cli.output import Format, FormatOption, StorageOption, StudyArgument, echo_json, open_storage
 
 
 def reproduce(
@@ -26,6 +26,7 @@ def reproduce(
     from nas.pipeline.reproduce import reproduce as run
     from nas.store import Storage
 
+    open_storage(storage).study(study)
     store = Storage(storage)
     try:
         found = run(

@@ -43,7 +43,9 @@ def retrain(
         str | None,
         typer.Option(help="Train by Ray: local, auto, HOST:PORT or ray://HOST:PORT.", metavar="ADDRESS"),
     ] = None,
-    train_workers: Annotated[int, typer.Option(help="With --ray: processes that train together.", min=2)] = 2,
+    train_workers: Annotated[
+        int | None, typer.Option(help="With --ray: processes that train together; by default 2.", min=2)
+    ] = None,
     space: Annotated[
         str | None, typer.Option(help="File of the space, if it is not found by its name.")
     ] = None,
@@ -64,6 +66,8 @@ def retrain(
 
     if resume and overwrite:
         raise NasError("--resume goes on and --overwrite begins again; give one of them.")
+    if train_workers and ray is None:
+        raise NasError("--train-workers: only Ray heeds that; give --ray local (or an address).")
     places = [place for place in in_study(find(storage, trial), trial) if place.trial is not None]
     if not places:
         raise NasError(f"{trial} is a preset, not a trial; retrained accuracies belong to trials.")
@@ -74,7 +78,7 @@ def retrain(
     opened = Storage(storage)
     for line in job.told(data):
         reporter.say(line)
-    workers = None if ray is None else Workers(ray, 1, training=train_workers)
+    workers = None if ray is None else Workers(ray, 1, training=train_workers or 2)
     try:
         with held(job.folder, f"{job.arch.id} is being retrained by another process."), Interrupt() as stop:
             done = run(job, data, reporter, stop, workers, storage=opened, resume=resume, overwrite=overwrite)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -88,6 +89,11 @@ def run(
             help="With --measure: the way to it, ssh://user@host[:port] or adb[:serial].", metavar="WAY"
         ),
     ] = "",
+    binary: Annotated[
+        Path | None,
+        typer.Option(help="With --via adb: the runtime's benchmark program built for the phone."),
+    ] = None,
+    python: Annotated[str, typer.Option(help="With --via ssh: Python on the board.")] = "python3",
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only the front and errors.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print all settings too.")] = False,
 ) -> None:
@@ -108,8 +114,10 @@ def run(
         raise NasError(
             f"{' and '.join(given)}: only Ray's workers heed that; give --ray local (or an address)."
         )
-    if via and not measure:
-        raise NasError("--via says how to reach the device that --measure times; give --measure too.")
+    if (via or binary or python != "python3") and not measure:
+        raise NasError(
+            "--via, --binary and --python say how to reach what --measure times; give --measure too."
+        )
     reporter = Silent() if quiet else ConsoleReporter()
     try:
         study = run_study(
@@ -137,7 +145,7 @@ def run(
             workers=None
             if ray is None
             else Workers(ray, n_workers, max_failures, not synchronous, train_workers),
-            measured=Reach(via) if measure else None,
+            measured=Reach(via, binary, python) if measure else None,
         )
     except KeyboardInterrupt:
         again = shlex.join(["nas", *[a for a in sys.argv[1:] if a != "--resume"], "--resume"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -148,7 +148,7 @@ def make_plan(
     _check_metrics(plan)
     _check_relaxed(plan)
     chosen, directions = settings.search, [objective.direction for objective in plan.objectives]
-    strategy(chosen.strategy, space, directions, **chosen.options)
+    strategy(chosen.strategy, space, directions, **chosen.options).check(_cheap_metrics(plan))
     return plan
 
 
@@ -240,16 +240,28 @@ def _accuracy_table(text: str, space: Space) -> MeasuredTable | None:
 
 def _check_relaxed(plan: RunPlan) -> None:
     trains = plan.supernet is None and plan.accuracy_table is None and plan.wants_accuracy
-    if plan.settings.train.sampler.name != "relaxed" or not trains:
+    if not trains:
+        return
+    train = plan.settings.train
+    if train.sampler.drop_path and train.sampler.name != "sandwich":
+        raise NasError(f"train.sampler.drop_path: the sampler {train.sampler.name!r} has none, sandwich has.")
+    if train.sampler.name != "relaxed":
+        if train.relaxed.latency:
+            raise NasError(
+                f"train.relaxed.latency: the sampler {train.sampler.name!r} does not weigh it, relaxed does."
+            )
         return
     needed_choices(plan.space)
     if plan.settings.train.relaxed.latency and not plan.metrics.devices:
         raise NasError("train.relaxed.latency weighs the latency of a device: name one with --device.")
 
 
+def _cheap_metrics(plan: RunPlan) -> list[str]:
+    return list(plan.metrics.values(plan.space.sample(1, seed=0)))
+
+
 def _check_metrics(plan: RunPlan) -> None:
-    sample: Mapping[str, Any] = plan.metrics.values(plan.space.sample(1, seed=0))
-    known = ["accuracy", *sample]
+    known = ["accuracy", *_cheap_metrics(plan)]
     for name in plan.used_metrics:
         if name not in known:
             hint = " Name a device with --device." if name.startswith("latency") else ""

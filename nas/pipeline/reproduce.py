@@ -14,7 +14,7 @@ from nas.pipeline.progress import Reporter
 from nas.pipeline.run import execute
 from nas.pipeline.study_space import space_of
 from nas.settings import RunSettings
-from nas.store import Storage, StudyRow, TrialRow
+from nas.store import Storage, StudyRow, TrialRow, check_resumable
 
 _FACTS = ("versions", "threads", "machine", "git", "data", "devices")
 
@@ -57,9 +57,19 @@ def reproduce(
     if study.state != "finished":
         raise NasError(f"study {study.name!r} is {study.state}; only a finished one can be compared.")
     plan, source = plan_of(study, storage.address, name or f"{study.name}-reproduced", space_file)
+    if plan.name == study.name:
+        raise NasError(
+            f"a study is not compared with itself: give the new one another name than {plan.name!r}."
+        )
     known = {one.name: one for one in storage.studies()}
     other = known.get(plan.name)
-    if other is None or other.state != "finished":
+    if other is not None and other.state == "finished":
+        check_resumable(other, space_hash=plan.space.hash, config=plan.config())
+        reporter.say(
+            f"study {other.name!r} was run on {other.updated:%Y-%m-%d %H:%M} UTC and is compared as it is; "
+            "--study-name OTHER runs it once more"
+        )
+    else:
         execute(
             plan,
             source,

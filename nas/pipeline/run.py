@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 TRUSTED_TAU = 0.5
 COLLAPSED = 0.8
+_KEPT_APART = ("retrain", "export")
 
 
 def run(
@@ -297,9 +299,17 @@ def _check_files(plan: RunPlan, study: StudyRow) -> None:
 def _clear(folder: Path) -> None:
     """Files of a study that is not in this storage any more must not be taken for this one's."""
     if folder.exists():
-        for file in folder.iterdir():
-            if file.is_file() and file.name != LOCK:
-                file.unlink()
+        for entry in sorted(folder.iterdir()):
+            if entry.is_file() and entry.name != LOCK:
+                entry.unlink()
+            elif entry.name in _KEPT_APART:
+                _set_aside(entry)
+
+
+def _set_aside(folder: Path) -> None:
+    """Rename what took long to make and someone may still want."""
+    taken = (folder.with_name(f"{folder.name}.old-{count}") for count in itertools.count(1))
+    folder.rename(next(path for path in taken if not path.exists()))
 
 
 def _announce(plan: RunPlan, reporter: Reporter, study: StudyRow) -> None:

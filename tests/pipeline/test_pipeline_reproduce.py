@@ -95,3 +95,27 @@ def test_a_study_that_is_not_finished_or_whose_space_changed_is_refused(tabled: 
     storage.set_state(study.id, "interrupted")
     with pytest.raises(NasError, match="only a finished one"):
         reproduce(storage, storage.study("t"), Silent(), space_file="toy.yaml")
+
+
+def test_no_study_that_was_run_otherwise_passes_for_a_reproduction(tabled: Path) -> None:
+    storage = Storage()
+    study = storage.study("t")
+    with pytest.raises(NasError, match="not compared with itself"):
+        reproduce(storage, study, Silent(), name="t", space_file="toy.yaml")
+    settings = {"accuracy": "table:measured.csv#top1", "latency": "table:measured.csv#ms"}
+    nas.run("toy.yaml", strategy="random", n_trials=5, seed=9, study_name="other", **settings)
+    with pytest.raises(NasError, match="seed: began with 9"):
+        reproduce(storage, study, Silent(), name="other", space_file="toy.yaml")
+
+
+def test_what_a_study_of_the_same_name_left_is_set_aside(tabled: Path) -> None:
+    left = Path("nas-runs") / "fresh" / "retrain" / "a" / "card.json"
+    for _ in range(2):
+        left.parent.mkdir(parents=True, exist_ok=True)
+        left.write_text("{}")
+        settings = {"accuracy": "table:measured.csv#top1", "latency": "table:measured.csv#ms"}
+        storage = f"sqlite:///{len(list(left.parents[2].glob('retrain.old-*')))}.db"
+        nas.run("toy.yaml", strategy="random", n_trials=3, study_name="fresh", storage=storage, **settings)
+        assert not left.exists()
+    kept = sorted(path.name for path in left.parents[2].iterdir() if path.is_dir())
+    assert kept == ["retrain.old-1", "retrain.old-2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +12,7 @@ import nas
 from nas.cli import app
 from nas.errors import NasError
 from nas.pipeline.plan import make_plan
+from nas.pipeline.run import planned
 from nas.settings import make_settings
 from nas.space import Space
 
@@ -61,3 +63,24 @@ def test_a_constraint_that_is_none_is_still_explained(space: Space) -> None:
 def test_the_space_shows_its_requirements() -> None:
     shown = CliRunner().invoke(app, ["space", "show", "turbovit"])
     assert "requirement turbovit: params <= 12.7M, macs <= 2.21G" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            {
+                "strategy": "generative",
+                "settings": ["search.options.cost=foo", "search.options.utility=product"],
+            },
+            "foo",
+        ),
+        ({"settings": ["train.relaxed.latency=0.1"]}, "relaxed does"),
+        ({"settings": ["train.sampler.drop_path=0.1"]}, "sandwich has"),
+    ],
+)
+def test_what_a_run_would_not_heed_is_refused_when_it_is_planned(
+    arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(NasError, match=words):
+        planned("elasticvit", **arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -188,3 +189,18 @@ def test_nsga2_and_predictor_beat_random_search(shared_data: Path) -> None:
     }
     assert np.mean(at_300["nsga2"]) > np.mean(at_300["random"])
     assert np.mean(at_300["predictor"]) > np.mean(at_300["random"])
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "words"),
+    [
+        ("nsga2", "population", "many", "population is 'many': input should be a valid integer"),
+        ("nsga2", "population", 0, "population is 0; at least 2"),
+        ("slimming", "step", "two", "step is 'two'"),
+        ("generative", "probes", 1.5, "probes is 1.5: input should be a valid integer"),
+        ("generative", "prototype", 5, "prototype is 5: input should be a valid string"),
+    ],
+)
+def test_an_option_of_another_type_is_explained(name: str, option: str, value: object, words: str) -> None:
+    with pytest.raises(NasError, match=re.escape(words)):
+        strategy(name, load_space("elasticvit"), ("max", "min"), **{option: value})

@@ -33,11 +33,20 @@ class Reach:
         via: `ssh://user@host[:port]` or `adb[:serial]`; empty: it is this machine.
         binary: the runtime's benchmark program for the device, for `adb`.
         python: the interpreter on the device, for `ssh`.
+
+    Raises:
+        NasError: a program or an interpreter that this way does not use.
     """
 
     via: str = ""
     binary: Path | None = None
     python: str = "python3"
+
+    def __post_init__(self) -> None:
+        if self.binary is not None and not self.via.startswith("adb"):
+            raise NasError("--binary is the benchmark program for a phone: give --via adb[:serial] too.")
+        if self.python != "python3" and not self.via.startswith("ssh"):
+            raise NasError("--python is that of a board: give --via ssh://user@host[:port] too.")
 
 
 class NetworkTiming:

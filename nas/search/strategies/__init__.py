@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, get_type_hints
 
 from nas.errors import NasError, unknown
 from nas.metrics import Direction
@@ -49,7 +49,7 @@ def strategy(
         options: the strategy's own, e.g. `population=100` for `nsga2`.
 
     Raises:
-        NasError: unknown strategy or option.
+        NasError: unknown strategy or option, or an option of another type or outside its range.
     """
     kind, fixed = _kind(name)
     own = [p for p in inspect.signature(kind.__init__).parameters if p not in (*_COMMON, *fixed)]
@@ -58,7 +58,25 @@ def strategy(
     for option in options:
         if option not in own:
             raise NasError(f"strategy {name!r}: {unknown('option', option, own)}")
-    return kind(space, directions, seed=seed, cheap=cheap, **fixed, **options)
+    return kind(space, directions, seed=seed, cheap=cheap, **fixed, **_typed(kind, options))
+
+
+def _typed(kind: type[Strategy], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as their strategy's signature wants them.
+
+    Raises:
+        NasError: one of another type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    wanted, found = get_type_hints(kind.__init__), {}
+    for name, value in options.items():
+        try:
+            found[name] = TypeAdapter(wanted[name]).validate_python(value)
+        except ValidationError as error:
+            told = error.errors()[0]["msg"]
+            raise NasError(f"search.options.{name} is {value!r}: {told[0].lower()}{told[1:]}.") from None
+    return found
 
 
 def _kind(name: str) -> tuple[type[Strategy], dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,6 +114,13 @@ class Strategy(ABC):
 
     def hear(self, importance: Mapping[str, Sequence[float]]) -> None:
         """Told before the first `ask`: importance of each position by stage, where the supernet was trained relaxed."""
+
+    def check(self, metrics: Collection[str]) -> None:
+        """Told when a run is planned which metrics follow from its architectures.
+
+        Raises:
+            NasError: one that the strategy needs is not among them.
+        """
 
     def equip(self, costs: Costs, probe: Probe | None) -> None:
         """Told before the first `ask` what else the run can say about architectures.

@@ -12,7 +12,7 @@ evaluated, feasible ones first, then by U, and the inquisitor's evidence move th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,6 +105,14 @@ class Generative(Strategy):
         self._start = self._marginals()
         self._drawn, self._feasible = 0, 0
         self._course: list[dict[str, Any]] = []
+
+    def check(self, metrics: Collection[str]) -> None:
+        missing = [name for name in self.utility.costs if name not in metrics]
+        if missing:
+            raise NasError(
+                f"the utility {self.utility.name!r} needs {' and '.join(missing)}; this run has "
+                f"{', '.join(metrics) or 'no costs'}. Choose another with search.options.utility: objective needs none."
+            )
 
     def equip(self, costs: Costs, probe: Probe | None) -> None:
         self.costs, self._probe = costs, probe if self.probes else None

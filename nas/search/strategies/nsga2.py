@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.errors import NasError
 from nas.metrics import Direction
 from nas.search.pareto import constrained_ranks, crowding_distance
 from nas.search.strategies.base import Cheap, Floats, Strategy
@@ -43,6 +44,8 @@ class NSGA2(Strategy):
         mutation: float | None = None,
     ) -> None:
         super().__init__(space, directions, seed=seed, cheap=cheap)
+        if population < 2:
+            raise NasError(f"search.options.population is {population}; at least 2 are needed.")
         self.population, self.crossover, self.mutation = population, crossover, mutation
         self.survivors: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 
