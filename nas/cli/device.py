@@ -48,7 +48,7 @@ def list_devices(form: FormatOption = Format.table) -> None:
         units = f"{len(device.table):,} units" if device.table else ""
         networks = f"{len(device.networks):,}" if len(device.networks) else ""
         facts = [device.name, device.file.hardware, device.file.runtime.name, units, networks]
-        table.add_row(*facts, *error_cells(device.errors))
+        table.add_row(*facts, *_errors(device))
     echo_table(table)
 
 
@@ -128,6 +128,13 @@ def check(name: NameArgument) -> None:
     typer.echo(f"{device.folder}: good. {device.describe()}")
 
 
+def _errors(device: Device) -> list[str]:
+    """Those of units, else those of whole networks, marked."""
+    if device.errors or not device.network_errors:
+        return error_cells(device.errors)
+    return [f"{cell} (networks)" for cell in error_cells(device.network_errors)]
+
+
 def _facts(device: Device) -> dict[str, Any]:
     return {
         **device.file.model_dump(exclude_none=True),
@@ -136,6 +143,7 @@ def _facts(device: Device) -> dict[str, Any]:
         "measured_networks": len(device.networks),
         "kinds": device.kinds,
         "errors": device.errors.model_dump() if device.errors else None,
+        "network_errors": device.network_errors.model_dump() if device.network_errors else None,
     }
 
 

@@ -134,6 +134,12 @@ class Device:
         """Errors of its predictor for units left out; None if it has none."""
         return self.predictor.report.errors if self.predictor else None
 
+    @property
+    def network_errors(self) -> Errors | None:
+        """Errors of its predictor for whole networks left out; None if none were measured."""
+        residual = self.predictor.report.residual if self.predictor else None
+        return residual.errors if residual else None
+
     def describe(self) -> str:
         """One line that names the device and its error, to print whenever it is used."""
         facts = f"{self.name} ({self.file.hardware}, {self.file.runtime.name}, batch {self.file.batch})"

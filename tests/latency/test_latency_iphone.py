@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import nas
+from nas.cli.device import app
 from nas.latency.predictor import load_predictor
 
 PUBLISHED = {
@@ -29,3 +31,11 @@ def test_no_kernel_is_free_and_the_error_is_said() -> None:
     assert min(predictor.report.kernels.rates.values()) > 0
     assert predictor.describe().startswith("kernel model, no unit timed; 7 measured networks, left out: ")
     assert "mean error 10.9 %" in predictor.describe()
+
+
+def test_the_list_falls_back_to_the_error_of_networks() -> None:
+    device = nas.load_device("iphone12")
+    assert device.errors is None and device.network_errors is not None and device.network_errors.units == 7
+    lines = CliRunner().invoke(app, ["list"]).output.splitlines()
+    listed = {line.split()[0]: line for line in lines if line.split()}
+    assert "10.9 % (networks)" in listed["iphone12"] and "networks" not in listed["pixel6"]
