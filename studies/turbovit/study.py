@@ -28,7 +28,7 @@ from nas.pipeline.progress import ConsoleReporter  # noqa: E402
 from nas.space.batch import Arch  # noqa: E402
 from nas.store import Storage  # noqa: E402
 
-SETTINGS = ("threads=1",)
+SETTINGS = ("threads=1", "train.steps=220", "train.checkpoint_every=110", "train.conflict_every=44")
 
 
 def main() -> None:
