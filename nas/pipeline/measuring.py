@@ -22,7 +22,7 @@ class Measurement:
     """One trial's latency on a device.
 
     Attributes:
-        predicted: by the device's tables and predictors as they are now.
+        predicted: as the study stored it; where it was not searched for this device, by the device as it is now.
         measured: the median of its runs, with the interval that holds 90 % of them.
     """
 
@@ -65,7 +65,12 @@ def measure(
             times = timing.times(list(batch))[0]
             predicted = device.latency(space, batch)
             found = [
-                Measurement(trial.number, arch_id, predicted.metric(row), _metric(times[arch_id], device))
+                Measurement(
+                    trial.number,
+                    arch_id,
+                    trial.metrics.get(name) or predicted.metric(row),
+                    _metric(times[arch_id], device),
+                )
                 for row, (trial, arch_id) in enumerate(zip(some, batch.ids))
             ]
             storage.add_metrics(study.id, MEASURED, {one.number: {name: one.measured} for one in found})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from protocol import Judge, Scale, settings_of
+from protocol import Judge, Scale, judged, settings_of
 from tables import write_rows
 
 from nas.accuracy.inherited import classify
@@ -28,15 +28,5 @@ def run_alone(scale: Scale, index: int, judge: Judge, seed: int, folder: Path) -
     batches = data.evaluation("test", settings.evaluate.batch, 0)
     with torch.no_grad():
         found = classify(network, ((x.to(device), y.to(device)) for x, y in batches))
-    row = {
-        "seed": seed,
-        "arch": judge.arch.id,
-        "group": judge.group,
-        "inside": int(judge.inside),
-        "macs": judge.macs,
-        "correct": found.correct,
-        "images": found.n,
-        "loss": found.loss,
-    }
-    write_rows(folder / f"{plan.name}.alone.csv", [row])
+    write_rows(folder / f"{plan.name}.alone.csv", [judged(judge, seed, found)])
     trainer.checkpoints.clear()

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tables import Row
 
+from nas.accuracy.inherited import Evaluation
 from nas.costs.counts import cost
 from nas.pipeline.plan import RunPlan, make_plan
 from nas.pipeline.training import make_sampler
@@ -95,6 +97,20 @@ class Judge:
     group: str
     inside: bool
     macs: int
+
+
+def judged(judge: Judge, seed: int, found: Evaluation) -> Row:
+    """A table's row: how an architecture did on the test images."""
+    return {
+        "seed": seed,
+        "arch": judge.arch.id,
+        "group": judge.group,
+        "inside": int(judge.inside),
+        "macs": judge.macs,
+        "correct": found.correct,
+        "images": found.n,
+        "loss": found.loss,
+    }
 
 
 class UniformAndSmallest(SubnetSampler):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from protocol import COMPARED, GROUPS, Judge, Scale, judges, plan_of, sampler_of
+from protocol import COMPARED, GROUPS, Judge, Scale, judged, judges, plan_of, sampler_of
 from tables import Cells, Row, read_rows, write_rows
 
 from nas.costs.counts import plan_for
@@ -63,18 +63,7 @@ def accuracies(plan: RunPlan, data: LoadedData, supernet: Supernet, sampler: str
     evaluate = supernet_evaluator(plan, TrainedSupernet(supernet, {}), data).finishing
     supernet.requires_grad_(False)
     for judge in judges(plan.space):
-        found = evaluate(judge.arch)
-        yield {
-            "sampler": sampler,
-            "seed": seed,
-            "arch": judge.arch.id,
-            "group": judge.group,
-            "inside": int(judge.inside),
-            "macs": judge.macs,
-            "correct": found.correct,
-            "images": found.n,
-            "loss": found.loss,
-        }
+        yield {"sampler": sampler, **judged(judge, seed, evaluate(judge.arch))}
 
 
 class Watch:
