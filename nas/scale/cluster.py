@@ -33,6 +33,8 @@ def connected(address: str = LOCAL) -> Iterator[Any]:
         return
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": "nas"}
     options["address"] = address
+    # Processes that share cores must not spin while their threads wait for each other.
+    options["runtime_env"] = {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}}
     if address == LOCAL:
         options["include_dashboard"] = False
     else:

@@ -116,6 +116,13 @@ def test_a_stopped_asynchronous_search_goes_on_with_what_was_in_flight(
     assert after[: len(before)] == before and len(after) == TRIALS == len(set(after))
 
 
+def test_workers_that_share_cores_do_not_spin(folder: Path) -> None:
+    import ray
+
+    policy = ray.remote(num_cpus=0)(lambda: os.environ.get("OMP_WAIT_POLICY"))
+    assert ray.get(policy.remote()) == "PASSIVE"
+
+
 def test_more_workers_than_processors_is_an_error(folder: Path) -> None:
     with pytest.raises(NasError, match="one for each worker"):
         search("many", Workers("local", 4096))
