@@ -22,6 +22,8 @@ class DataBundle:
         class_names: in the order of the labels.
         train, search, test: `search` is taken from the training images; `test` is for final numbers only.
         mirrored: whether a mirrored image keeps its label.
+        licence: of the images, in words; empty where the data set states none.
+        content: fingerprint of the images where they may change under the same name; else empty.
     """
 
     name: str
@@ -30,6 +32,8 @@ class DataBundle:
     search: Images
     test: Images
     mirrored: bool
+    licence: str = ""
+    content: str = ""
 
     @property
     def classes(self) -> int:
@@ -52,8 +56,18 @@ def survives_mirroring(class_names: Sequence[str]) -> bool:
     return not swapped and any(len(name) > 1 for name in lower)
 
 
-def hold_out(images: Images, share: float, seed: int, name: str) -> tuple[Images, Images]:
-    """Split off a share of each class: (the rest, the share).
+def hold_out(
+    images: Images,
+    share: float,
+    seed: int,
+    name: str,
+    class_names: Sequence[str] = (),
+    purpose: str = "the search",
+) -> tuple[Images, Images]:
+    """Split off a share of each class, one image at least: (the rest, the share).
+
+    Args:
+        name: of the data; `class_names` by label, and `purpose` of the share: for errors.
 
     Raises:
         NasError: a class would be left without an image on one side.
@@ -63,9 +77,12 @@ def hold_out(images: Images, share: float, seed: int, name: str) -> tuple[Images
     out: list[int] = []
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
-        count = max(round(share * len(members)), 1)
-        if count >= len(members):
-            raise NasError(f"data {name}: class {label} has {len(members)} images, too few to hold some out.")
+        if len(members) < 2:
+            known = class_names[label] if class_names else label
+            raise NasError(
+                f"data {name}: class {known!s} has 1 image left for training and {purpose}, which need one each."
+            )
+        count = min(max(round(share * len(members)), 1), len(members) - 1)
         out += members[:count].tolist()
     held = np.sort(np.array(out, dtype=np.int64))
     rest = np.setdiff1d(np.arange(len(labels)), held)

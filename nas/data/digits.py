@@ -10,6 +10,10 @@ from nas.data.images import TensorImages
 
 TEST_SHARE = 0.25
 TEST_SEED = 0
+LICENCE = (
+    "the terms of the UCI repository for Optical Recognition of Handwritten Digits (E. Alpaydin, C. Kaynak, 1998), of "
+    "which scikit-learn holds a copy: https://archive.ics.uci.edu/dataset/80"
+)
 
 
 def load_digits(search_share: float, seed: int) -> DataBundle:
@@ -21,4 +25,4 @@ def load_digits(search_share: float, seed: int) -> DataBundle:
     labels = torch.from_numpy(np.asarray(data.target, dtype=np.int64))
     rest, test = hold_out(TensorImages(pixels, labels), TEST_SHARE, TEST_SEED, "digits")
     train, search = hold_out(rest, search_share, seed, "digits")
-    return DataBundle("digits", tuple("0123456789"), train, search, test, mirrored=False)
+    return DataBundle("digits", tuple("0123456789"), train, search, test, False, LICENCE)

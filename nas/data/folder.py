@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import torch
 
 from nas.data.bundle import DataBundle, hold_out, survives_mirroring
 from nas.data.images import DecodedImages, Images
+from nas.data.pictures import as_rgb
 from nas.errors import NasError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 TRAIN, TEST = ("train", "training"), ("test", "val", "valid", "validation")
+LICENCES = ("LICENSE", "LICENCE", "COPYING")
 TEST_SHARE = 0.2
 TEST_SEED = 0
+
+
+@dataclass(frozen=True)
+class _File:
+    """An image's file, its class by position, and its length in bytes."""
+
+    path: Path
+    label: int
+    length: int
 
 
 def load_folder(text: str, search_share: float, seed: int) -> DataBundle:
     """A folder with one subfolder per class.
 
     `test/` (else `val/`) holds the test images; where there is neither, a fixed fifth of each class does. The
-    search split is always taken from the training images.
+    search split is always taken from the training images. Hidden files and folders are passed over.
 
     Raises:
-        NasError: no such folder, no classes, an empty class, or a test class that training lacks.
+        NasError: no such folder, no classes, an empty class or file, a class with too few images, or a test class that
+            training lacks.
     """
     root = Path(text).expanduser()
     if not text:
@@ -36,22 +52,32 @@ def load_folder(text: str, search_share: float, seed: int) -> DataBundle:
     if test_root is not None and train_root is None:
         raise NasError(f"{root}: there is {test_root.name}/, but no train/.")
     names = _classes(train_root or root)
-    everything: Images = _read(train_root or root, names)
+    files = _files(train_root or root, names)
+    rest: Images = _images(files)
+    tested: list[_File] = []
     if test_root is not None:
         extra = sorted(set(_classes(test_root)) - set(names))
         if extra:
             raise NasError(f"{test_root / extra[0]}: the training images have no such class.")
-        rest: Images = everything
-        test: Images = _read(test_root, names)
+        tested = _files(test_root, names)
+        test: Images = _images(tested)
     else:
-        rest, test = hold_out(everything, TEST_SHARE, TEST_SEED, str(root))
-    train, search = hold_out(rest, search_share, seed, str(root))
-    mirrored = survives_mirroring(names)
-    return DataBundle(f"imagefolder:{root.name}", tuple(names), train, search, test, mirrored)
+        rest, test = hold_out(rest, TEST_SHARE, TEST_SEED, str(root), names, "testing")
+    train, search = hold_out(rest, search_share, seed, str(root), names)
+    return DataBundle(
+        f"imagefolder:{root.name}",
+        tuple(names),
+        train,
+        search,
+        test,
+        survives_mirroring(names),
+        licence=_licence(root),
+        content=_fingerprint(root, [*files, *tested]),
+    )
 
 
 def open_image(path: Path) -> Any:
-    """A PIL image in RGB.
+    """A PIL image in RGB, upright; see `as_rgb`.
 
     Raises:
         NasError: the file cannot be read, is not an image, or is broken.
@@ -60,7 +86,7 @@ def open_image(path: Path) -> Any:
 
     try:
         with Image.open(path) as image:
-            return image.convert("RGB")
+            return as_rgb(image)
     except Exception as error:  # decoders of damaged files raise whatever they trip over
         raise NasError(f"{path}: cannot be read as an image ({error}). Remove or replace the file.") from None
 
@@ -72,15 +98,53 @@ def _classes(root: Path) -> list[str]:
     return names
 
 
-def _read(root: Path, names: list[str]) -> DecodedImages:
-    paths: list[Path] = []
-    labels: list[int] = []
+def _files(root: Path, names: list[str]) -> list[_File]:
+    """The images below each class's folder that is there, by class and path."""
+    files: list[_File] = []
     for label, name in enumerate(names):
-        if not (root / name).is_dir():
+        folder = root / name
+        if not folder.is_dir():
             continue
-        found = sorted(path for path in (root / name).rglob("*") if path.suffix.lower() in SUFFIXES)
-        if not found:
-            raise NasError(f"{root / name}: no images ({', '.join(SUFFIXES)}).")
-        paths += found
-        labels += [label] * len(found)
-    return DecodedImages(paths, torch.tensor(labels), open_image)
+        found = sorted(path for path in folder.rglob("*") if _named_as_image(path.relative_to(folder)))
+        read = [file for path in found if (file := _file(path, label)) is not None]
+        if not read:
+            raise NasError(f"{folder}: no images ({', '.join(SUFFIXES)}).")
+        files += read
+    return files
+
+
+def _named_as_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)
+
+
+def _file(path: Path, label: int) -> _File | None:
+    """None for a folder with the name of an image."""
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise NasError(f"{path}: cannot be read ({error.strerror}). Remove or replace the file.") from None
+    if not S_ISREG(facts.st_mode):
+        return None
+    if not facts.st_size:
+        raise NasError(f"{path}: cannot be read as an image (it is empty). Remove or replace the file.")
+    return _File(path, label, facts.st_size)
+
+
+def _images(files: list[_File]) -> DecodedImages:
+    labels = torch.tensor([file.label for file in files])
+    return DecodedImages([file.path for file in files], labels, open_image)
+
+
+def _fingerprint(root: Path, files: Iterable[_File]) -> str:
+    """16 digits that change with the name or the length of any file; their bytes are not read."""
+    known = hashlib.sha256()
+    for file in files:
+        known.update(
+            f"{file.path.relative_to(root).as_posix()}\0{file.length}\n".encode(errors="surrogateescape")
+        )
+    return known.hexdigest()[:16]
+
+
+def _licence(root: Path) -> str:
+    found = sorted(path.name for path in root.iterdir() if path.stem.upper() in LICENCES and path.is_file())
+    return f"stated in {', '.join(found)} of the folder" if found else ""

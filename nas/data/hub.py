@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nas.data.bundle import DataBundle, hold_out, survives_mirroring
 from nas.data.images import DecodedImages, Images
+from nas.data.pictures import as_rgb
 from nas.errors import NasError
 
 BUILDERS = ("imagefolder", "parquet", "arrow", "webdataset")
@@ -50,9 +51,10 @@ def load_hub(text: str, search_share: float, seed: int) -> DataBundle:
     rest: Images = _images(first, image, _labels(first, label, positions), text)
     test = _test_images(splits, train_name, image, label, positions, text)
     if test is None:
-        rest, test = hold_out(rest, TEST_SHARE, TEST_SEED, f"hf:{text}")
-    train, search = hold_out(rest, search_share, seed, f"hf:{text}")
-    return DataBundle(f"hf:{text}", names, train, search, test, survives_mirroring(names))
+        rest, test = hold_out(rest, TEST_SHARE, TEST_SEED, f"hf:{text}", names, "testing")
+    train, search = hold_out(rest, search_share, seed, f"hf:{text}", names)
+    mirrored, licence = survives_mirroring(names), _licence(first, text)
+    return DataBundle(f"hf:{text}", names, train, search, test, mirrored, licence)
 
 
 def _load(text: str, datasets: Any) -> Mapping[str, Any]:
@@ -72,6 +74,13 @@ def _load(text: str, datasets: Any) -> Mapping[str, Any]:
         lines = str(error).splitlines() or [type(error).__name__]
         raise NasError(f"data hf:{text} cannot be loaded: {lines[0]}") from None
     return loaded if isinstance(loaded, Mapping) else {"train": loaded}
+
+
+def _licence(split: Any, text: str) -> str:
+    """What the data set states itself, else where its page is; empty for files without a statement."""
+    name = text.partition(":")[0]
+    page = "" if name in BUILDERS or Path(name).exists() else f"see https://huggingface.co/datasets/{name}"
+    return " ".join(str(split.info.license or page).split())
 
 
 def _columns(split: Any, text: str, datasets: Any) -> tuple[str, str]:
@@ -115,7 +124,7 @@ def _test_images(
 def _images(split: Any, image: str, labels: Tensor, text: str) -> DecodedImages:
     def decode(row: int) -> Any:
         try:
-            return split[row][image].convert("RGB")
+            return as_rgb(split[row][image])
         except Exception as error:  # decoders of damaged files raise whatever they trip over
             raise NasError(f"data hf:{text}: row {row} cannot be read as an image ({error}).") from None
 

@@ -11,6 +11,7 @@ from nas.data.shapes import DIFFICULTIES, MAX_CLASSES, MIN_CLASSES, Difficulty, 
 from nas.errors import NasError, unknown
 
 TRAIN, TEST = 0, 1
+LICENCE = "none is needed: the images are drawn by this package, from numbers alone"
 _SMALLEST = {"size": 1, "test": 1, "classes": MIN_CLASSES, "seed": 0}
 
 
@@ -44,7 +45,7 @@ def load_shapes(text: str, side: int, search_share: float, seed: int) -> DataBun
     rest = _draw(options, options.size, side, TRAIN)
     test = _draw(options, options.test, side, TEST)
     train, search = hold_out(rest, search_share, seed, name)
-    return DataBundle(name, class_names(options.classes), train, search, test, mirrored=True)
+    return DataBundle(name, class_names(options.classes), train, search, test, True, LICENCE)
 
 
 def parse_options(text: str) -> ShapesOptions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from nas.data.augment import make_augment
 from nas.data.batches import TrainingBatches
+from nas.data.folder import open_image
 from nas.data.load import load_data
 from nas.errors import NasError
 from nas.pipeline.load_data import load_run_data
@@ -113,7 +115,7 @@ def test_a_batch_of_random_crops_is_a_function_of_the_step(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"not an image", b"\x89PNG\r\n\x1a\n" + b"\x00" * 40, b"\xff\xd8\xff\xe0" + b"\x11" * 100],
+    [b"not an image", b"\x89PNG\r\n\x1a\n" + b"\x00" * 40, b"\xff\xd8\xff\xe0" + b"\x11" * 100],
 )
 def test_a_broken_image_is_named(content: bytes, tmp_path: Path) -> None:
     write(tmp_path)
@@ -122,6 +124,83 @@ def test_a_broken_image_is_named(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(NasError, match=r"cat/4\.jpg: cannot be read as an image"):
         for split in ("train", "search", "test"):
             data.split(split).get(range(len(data.split(split).labels)), 8)
+
+
+def test_an_empty_file_is_named_before_anything_is_trained(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "cat" / "4.jpg").write_bytes(b"")
+    with pytest.raises(NasError, match=r"cat/4\.jpg: cannot be read as an image \(it is empty\)"):
+        load(tmp_path)
+
+
+def test_hidden_files_and_folders_named_like_images_are_passed_over(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "cat" / "._0.jpg").write_bytes(b"what a Mac leaves beside each file")
+    (tmp_path / "cat" / ".trash").mkdir()
+    (tmp_path / "cat" / ".trash" / "0.jpg").write_bytes(b"x")
+    (tmp_path / "ant" / "album.png").mkdir()
+    assert len(load(tmp_path).train.labels) == 18
+    (tmp_path / "ant" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(NasError, match=r"gone\.png: cannot be read"):
+        load(tmp_path)
+
+
+def test_photographs_are_turned_upright(tmp_path: Path) -> None:
+    upright = Image.new("RGB", (30, 20), (0, 0, 0))
+    upright.paste((255, 255, 255), (0, 0, 30, 8))
+    tag = 0x0112
+    for orientation, turned in ((3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_90)):
+        exif = Image.Exif()
+        exif[tag] = orientation
+        path = tmp_path / f"{orientation}.jpg"
+        upright.transpose(turned).save(path, exif=exif, quality=95)
+        seen = np.asarray(open_image(path), dtype=np.float32)
+        assert seen.shape == (20, 30, 3)
+        assert np.abs(seen - np.asarray(upright, dtype=np.float32)).mean() < 3
+
+
+def test_16_bits_are_scaled_and_numbers_without_a_range_refused(tmp_path: Path) -> None:
+    levels = np.array([[0, 257, 32_896, 65_535]], dtype=np.uint16)
+    for name, kind in (("little.png", np.uint16), ("big.tif", ">u2")):
+        Image.fromarray(levels.astype(kind)).save(tmp_path / name)
+        assert np.asarray(open_image(tmp_path / name))[0, :, 1].tolist() == [0, 1, 128, 255]
+    Image.fromarray(levels.astype(np.int32) * 2).save(tmp_path / "long.tif")
+    Image.fromarray(levels / np.float32(65_535)).save(tmp_path / "float.tif")
+    for name, told in (("long.tif", "more than 16 bits"), ("float.tif", "floating-point")):
+        with pytest.raises(NasError, match=f"{name}.*{told}"):
+            open_image(tmp_path / name)
+
+
+def test_a_palette_with_transparency_is_read_without_a_warning(tmp_path: Path) -> None:
+    picture = Image.new("P", (2, 1))
+    picture.putpalette([10, 20, 30, 200, 100, 50])
+    picture.putdata([0, 1])
+    picture.save(tmp_path / "p.png", transparency=bytes([0, 128]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        seen = np.asarray(open_image(tmp_path / "p.png"))
+    assert seen.tolist() == [[[10, 20, 30], [200, 100, 50]]]
+
+
+def test_other_images_under_the_same_name_are_told_apart(tmp_path: Path) -> None:
+    write(tmp_path / "train", 4)
+    write(tmp_path / "test", 2)
+    first = load(tmp_path)
+    assert load(tmp_path).content == first.content and first.licence == ""
+    changed = tmp_path / "test" / "cat" / "0.jpg"
+    changed.write_bytes(changed.read_bytes() + b"!")
+    (tmp_path / "LICENSE.txt").write_text("CC0")
+    again = load(tmp_path)
+    assert again.content != first.content and "LICENSE.txt" in again.licence
+
+
+def test_names_are_of_any_alphabet(tmp_path: Path) -> None:
+    for name in ("Äpfel", "梨 und ‘Birnen’"):
+        (tmp_path / name).mkdir()
+        for index in range(4):
+            Image.new("RGB", (6, 6), (index, 0, 0)).save(tmp_path / name / f"ß{index}.png")
+    data = load(tmp_path)
+    assert data.class_names == ("Äpfel", "梨 und ‘Birnen’") and len(data.train.get(range(4), 8)) == 4
 
 
 def test_a_truncated_image_is_named(tmp_path: Path) -> None:
@@ -156,5 +235,5 @@ def test_wrong_folders(tmp_path: Path) -> None:
     with pytest.raises(NasError, match="no train/"):
         load(tmp_path / "only")
     write(tmp_path / "one", 1)
-    with pytest.raises(NasError, match="too few to hold some out"):
+    with pytest.raises(NasError, match="class Bee has 1 image left for training and testing"):
         load(tmp_path / "one")

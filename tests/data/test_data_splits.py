@@ -42,8 +42,8 @@ def test_hold_out_takes_the_share_of_each_class(counts: list[int], share: float,
 
 
 def test_hold_out_refuses_a_class_of_one() -> None:
-    with pytest.raises(NasError, match="class 1 has 1 images"):
-        hold_out(numbered([0, 0, 1]), 0.5, 0, "mine")
+    with pytest.raises(NasError, match="class b has 1 image left for training and testing"):
+        hold_out(numbered([0, 0, 1]), 0.5, 0, "mine", ("a", "b"), "testing")
 
 
 def test_digits_are_scikit_learns() -> None:
