@@ -26,6 +26,7 @@ from nas.search.objective import (
     total_violation,
 )
 from nas.search.strategies import strategy
+from nas.search.strategies.base import Outlook
 from nas.settings import RunSettings
 from nas.space.batch import ArchBatch
 from nas.space.choices import needed_choices
@@ -148,7 +149,7 @@ def make_plan(
     _check_metrics(plan)
     _check_relaxed(plan)
     chosen, directions = settings.search, [objective.direction for objective in plan.objectives]
-    strategy(chosen.strategy, space, directions, **chosen.options).check(_cheap_metrics(plan))
+    strategy(chosen.strategy, space, directions, **chosen.options).check(_outlook(plan))
     return plan
 
 
@@ -254,6 +255,16 @@ def _check_relaxed(plan: RunPlan) -> None:
     needed_choices(plan.space)
     if plan.settings.train.relaxed.latency and not plan.metrics.devices:
         raise NasError("train.relaxed.latency weighs the latency of a device: name one with --device.")
+
+
+def _outlook(plan: RunPlan) -> Outlook:
+    evaluated = ("accuracy",) if plan.accuracy_table is not None else ("accuracy", "loss")
+    return Outlook(
+        tuple(objective.metric for objective in plan.objectives),
+        tuple(_cheap_metrics(plan)),
+        evaluated if plan.wants_accuracy else (),
+        plan.supernet is not None or plan.settings.train.sampler.name == "relaxed",
+    )
 
 
 def _cheap_metrics(plan: RunPlan) -> list[str]:

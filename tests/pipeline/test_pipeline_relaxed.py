@@ -12,7 +12,7 @@ import nas
 from nas.errors import NasError
 from nas.pipeline.facts import deviations
 from nas.pipeline.progress import Silent
-from nas.pipeline.run import _sampler_warnings, run
+from nas.pipeline.run import _sampler_warnings, planned, run
 from nas.pipeline.training import Interrupted
 from nas.settings import make_settings
 from nas.supernet.trainer import Trainer
@@ -103,7 +103,7 @@ def test_what_a_relaxed_run_needs(space: Path) -> None:
     with pytest.raises(NasError, match="name one with --device"):
         run(space, settings=["train.relaxed.latency=0.1"])
     with pytest.raises(NasError, match=r"sampler\.name=relaxed"):
-        run(space, settings=[*SMALL, "train.sampler.name=uniform"], study_name="plain")
+        planned(space, settings=[*SMALL, "train.sampler.name=uniform"], study_name="plain")
 
 
 class Heard(Silent):

@@ -9,7 +9,7 @@ import pytest
 
 import nas
 from nas.errors import NasError
-from nas.pipeline.run import run
+from nas.pipeline.run import planned, run
 from nas.pipeline.searching import Search
 
 SPACE = Path(__file__).with_name("small.yaml")
@@ -66,7 +66,11 @@ def test_the_walk_is_kept_drawn_and_resumed(tmp_path: Path, monkeypatch: pytest.
     assert course("resumed") == steps
 
 
-def test_slimming_without_a_supernet_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_what_slimming_needs_is_asked_for_before_any_training(tmp_path: Path) -> None:
     with pytest.raises(NasError, match="cross-entropy"):
-        run(SPACE, strategy="slimming", objectives=["macs:min"], study_name="x")
+        planned(SPACE, strategy="slimming", objectives=["macs:min"])
+    with pytest.raises(NasError, match="needs a cost to save"):
+        planned(SPACE, strategy="slimming", objectives=["accuracy:max"])
+    with pytest.raises(NasError, match=r"sampler\.name=relaxed"):
+        planned(SPACE, strategy="slimming", settings=["search.options.actions=importance"])
+    planned(SPACE, strategy="slimming", settings=["search.options.actions=importance"], supernet="another")

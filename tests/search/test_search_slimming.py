@@ -169,7 +169,7 @@ def test_what_slimming_needs(tmp_path: Path) -> None:
         search = _make(space, None)
         batch = search.ask(1)
         search.tell(batch, np.zeros((1, 2)))
-    with pytest.raises(NasError, match="cost that follows"):
+    with pytest.raises(NasError, match="cost to save that follows"):
         strategy("slimming", space, DIRECTIONS).ask(1)
     with pytest.raises(NasError, match="'latency' or 'mes'"):
         _make(space, None, rule="fast")

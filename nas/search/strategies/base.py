@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,23 @@ Cheap = Callable[[ArchBatch], tuple[Floats, Floats]]
 Costs = Callable[[ArchBatch], Mapping[str, Floats]]
 Probe = Callable[[Arch], Mapping[str, float]]
 FIRST_ROUNDS, LAST_ROUNDS, FRESH_ROUNDS = 5, 20, 30
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a planned run will be able to say about architectures.
+
+    Attributes:
+        objectives: metrics, in the order of the directions.
+        costs: metrics that follow from the architecture.
+        evaluated: metrics of its evaluations.
+        relaxed: whether its supernet is trained relaxed, or comes from a study where it may have been.
+    """
+
+    objectives: tuple[str, ...]
+    costs: tuple[str, ...]
+    evaluated: tuple[str, ...]
+    relaxed: bool
 
 
 class Strategy(ABC):
@@ -115,11 +133,11 @@ class Strategy(ABC):
     def hear(self, importance: Mapping[str, Sequence[float]]) -> None:
         """Told before the first `ask`: importance of each position by stage, where the supernet was trained relaxed."""
 
-    def check(self, metrics: Collection[str]) -> None:
-        """Told when a run is planned which metrics follow from its architectures.
+    def check(self, outlook: Outlook) -> None:
+        """Told when a run is planned, before anything is trained.
 
         Raises:
-            NasError: one that the strategy needs is not among them.
+            NasError: something that the strategy needs will not be there.
         """
 
     def equip(self, costs: Costs, probe: Probe | None) -> None:

@@ -12,7 +12,7 @@ evaluated, feasible ones first, then by U, and the inquisitor's evidence move th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from nas.metrics import Direction
 from nas.search.generator import Generator, divergence
 from nas.search.inquisitor import Inquisitor, Insight
 from nas.search.prototype import prototype_of
-from nas.search.strategies.base import Cheap, Costs, Floats, Probe, Strategy
+from nas.search.strategies.base import Cheap, Costs, Floats, Outlook, Probe, Strategy
 from nas.search.utility import Utility
 from nas.space.batch import ArchBatch, concatenate
 from nas.space.space import Space
@@ -106,13 +106,16 @@ class Generative(Strategy):
         self._drawn, self._feasible = 0, 0
         self._course: list[dict[str, Any]] = []
 
-    def check(self, metrics: Collection[str]) -> None:
-        missing = [name for name in self.utility.costs if name not in metrics]
+    def check(self, outlook: Outlook) -> None:
+        missing = [name for name in self.utility.costs if name not in outlook.costs]
         if missing:
             raise NasError(
                 f"the utility {self.utility.name!r} needs {' and '.join(missing)}; this run has "
-                f"{', '.join(metrics) or 'no costs'}. Choose another with search.options.utility: objective needs none."
+                f"{', '.join(outlook.costs) or 'no costs'}. Choose another with search.options.utility: objective "
+                "needs none."
             )
+        if self.utility.name != "objective" and ACCURACY not in outlook.evaluated:
+            raise NasError(self._needs_accuracy)
 
     def equip(self, costs: Costs, probe: Probe | None) -> None:
         self.costs, self._probe = costs, probe if self.probes else None
@@ -143,11 +146,15 @@ class Generative(Strategy):
         if self.utility.name == "objective":
             return values[:, 0] if self.directions[0] == "max" else -values[:, 0]
         if ACCURACY not in observations:
-            raise NasError(
-                f"the utility {self.utility.name!r} needs accuracies, which this run has not. Make accuracy an "
-                "objective, or choose search.options.utility=objective: the first objective alone."
-            )
+            raise NasError(self._needs_accuracy)
         return np.asarray(observations[ACCURACY], dtype=np.float64)
+
+    @property
+    def _needs_accuracy(self) -> str:
+        return (
+            f"the utility {self.utility.name!r} needs accuracies, which this run has not. Make accuracy an objective, "
+            "or choose search.options.utility=objective: the first objective alone."
+        )
 
     def generate(self, n: int, rng: np.random.Generator, violation: Any = None) -> ArchBatch:
         """At most `n` different feasible archs that this search has not asked for, from the learned generator.

@@ -20,7 +20,7 @@ import numpy as np
 from nas.errors import NasError
 from nas.metrics import Direction
 from nas.search.strategies.actions import ImportantActions, all_actions
-from nas.search.strategies.base import Cheap, Floats, Strategy
+from nas.search.strategies.base import Cheap, Floats, Outlook, Strategy
 from nas.space.batch import ArchBatch, concatenate
 from nas.space.choices import IDENTITY, choices_of, heaviest
 from nas.space.space import Space
@@ -30,6 +30,12 @@ Rule = Literal["latency", "mes"]
 RULES = ("latency", "mes")
 Actions = Literal["all", "importance"]
 ACTIONS = ("all", "importance")
+NEEDS_COST = "slimming needs a cost to save that follows from the architecture, e.g. latency:min or macs:min."
+NEEDS_LOSS = "slimming needs the mean cross-entropy of each architecture; only a supernet has it."
+NEEDS_LOGITS = (
+    "slimming by importance needs a supernet that was trained with train.sampler.name=relaxed; "
+    "search.options.actions=all needs none."
+)
 
 
 class Slimming(Strategy):
@@ -89,6 +95,15 @@ class Slimming(Strategy):
         self._params: Floats = np.zeros(0)
         self._finished = False
 
+    def check(self, outlook: Outlook) -> None:
+        goals = zip(outlook.objectives, self.directions)
+        if not any(direction == "min" and name in outlook.costs for name, direction in goals):
+            raise NasError(NEEDS_COST)
+        if LOSS not in outlook.evaluated:
+            raise NasError(NEEDS_LOSS)
+        if self._of_importance and not outlook.relaxed:
+            raise NasError(NEEDS_LOGITS)
+
     def hear(self, importance: Mapping[str, Sequence[float]]) -> None:
         self._important = ImportantActions(self.space, importance, self.step) if importance else None
 
@@ -103,12 +118,9 @@ class Slimming(Strategy):
         Fewer than `n`, or none, while the step waits for values that were asked for; none at the end.
         """
         if self.cheap is None:
-            raise NasError("slimming needs a cost that follows from the architecture: --device, or macs:min.")
+            raise NasError(NEEDS_COST)
         if self._of_importance and self._important is None:
-            raise NasError(
-                "slimming by importance needs a supernet that was trained with train.sampler.name=relaxed; "
-                "search.options.actions=all needs none."
-            )
+            raise NasError(NEEDS_LOGITS)
         batch = self._wanted().without(self._asked)
         batch = batch[np.arange(min(n, len(batch)))]
         self._asked = np.union1d(self._asked, batch.hashes)
@@ -122,9 +134,7 @@ class Slimming(Strategy):
         observations: Mapping[str, Floats] | None = None,
     ) -> None:
         if observations is None or not all(name in observations for name in self.observes):
-            raise NasError(
-                "slimming needs the mean cross-entropy of each architecture; only a supernet has it."
-            )
+            raise NasError(NEEDS_LOSS)
         for offset, key in enumerate(batch.hashes.tolist()):
             self._rows[key] = len(self.archs) + offset
         super().tell(batch, values, violations)
@@ -190,7 +200,7 @@ class Slimming(Strategy):
         values = self.cheap(batch)[0]
         found = [j for j, d in enumerate(self.directions) if d == "min" and not np.isnan(values[:, j]).any()]
         if not found:
-            raise NasError("slimming needs a cheap objective to minimise, e.g. latency:min or macs:min.")
+            raise NasError(NEEDS_COST)
         return np.asarray(values[:, found[0]])
 
     def _advance(self) -> None:
