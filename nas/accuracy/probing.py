@@ -145,11 +145,13 @@ def places_of(network: Network) -> list[Place]:
 def effective_rank(x: Tensor) -> float:
     """Effective rank of the channels of a map `(B, C, H, W)`, tokens `(B, N, C)` or vectors `(B, C)`, means taken off.
 
-    Over the least of channels and samples, so that it lies in (0, 1].
+    Over the least of channels and samples, so that it lies in (0, 1]; NaN where a value is not finite.
     """
     rows = (x.permute(0, 2, 3, 1) if x.dim() == 4 else x).flatten(0, -2).float()
     rows = rows - rows.mean(0)
     gram = rows.T @ rows if rows.shape[0] >= rows.shape[1] else rows @ rows.T
+    if not gram.isfinite().all():
+        return float("nan")
     values = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
     shares = values / values.sum().clamp_min(TINY)
     entropy = -(shares * shares.clamp_min(TINY).log()).sum()

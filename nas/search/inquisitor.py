@@ -171,20 +171,39 @@ class Inquisitor:
         found, performance = [none], [np.zeros(0)]
         for column, name in enumerate(self.names):
             stage, _, kind = name.rpartition(".")
-            depth = self.space.index.get(f"{stage}.depth")
-            if kind != LAST or depth is None:
+            if kind != LAST or f"{stage}.depth" not in self.space.index:
                 continue
-            codes = self.archs.codes.copy()
-            codes[:, depth] -= 1
-            batch = ArchBatch(self.space, codes)
-            rows = np.flatnonzero(np.isfinite(self.responses[:, column]) & self.space.valid(batch))
+            batch, there = one_less_deep(self.archs, stage)
+            rows = np.flatnonzero(np.isfinite(self.responses[:, column]) & there)
             found.append(batch[rows])
             performance.append(judged[rows] + slope * self.responses[rows, column])
         return concatenate(found), np.concatenate(performance)
 
 
+def one_less_deep(archs: ArchBatch, stage: str) -> tuple[ArchBatch, NDArray[np.bool_]]:
+    """The archs without the last block of a stage whose depth is a decision, and whether the space has each, `(n,)`.
+
+    Where the stage ends in a counted number of another kind of blocks, it is one of these that is missing.
+    """
+    space, codes = archs.space, archs.codes.copy()
+    there = np.ones(len(archs), dtype=bool)
+    for name in (f"{stage}.depth", f"{stage}.count"):
+        if name not in space.index:
+            continue
+        column, values = codes[:, space.index[name]], space.decisions[space.index[name]].array
+        lower = np.maximum(column - 1, 0)
+        some = values[column] > 0
+        there &= ~some | (values[column] - values[lower] == 1)
+        codes[:, space.index[name]] = np.where(some, lower, column)
+    batch = space.decode(codes)
+    return batch, there & space.valid(batch)
+
+
 def _interventions(samples: ArchBatch) -> tuple[ArchBatch, Any, Any, Any]:
-    """Every sample with every decision set to each value, where that is valid; rows, decisions and values of them."""
+    """Every sample with every decision set to each value, where that is valid; rows, decisions and values of them.
+
+    Decisions that have no effect any more (the expansion of a block that is gone) may change with it.
+    """
     space = samples.space
     active = space.active(samples.codes)
     codes, origins, decisions, values = [], [], [], []
@@ -200,7 +219,8 @@ def _interventions(samples: ArchBatch) -> tuple[ArchBatch, Any, Any, Any]:
     origin, decision_of, value = (np.concatenate(parts) for parts in (origins, decisions, values))
     wanted = np.concatenate(codes)
     batch = space.decode(wanted)
-    kept = np.flatnonzero(space.valid(batch) & (batch.codes == wanted).all(axis=1))
+    same = (batch.codes == wanted) | ~space.active(batch.codes)
+    kept = np.flatnonzero(space.valid(batch) & same.all(axis=1))
     return batch[kept], origin[kept], decision_of[kept], value[kept]
 
 

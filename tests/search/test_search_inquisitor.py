@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.search.inquisitor import Inquisitor
-from nas.space import ArchBatch, Space, load_space
+from nas.search.inquisitor import Inquisitor, _interventions, one_less_deep
+from nas.space import Arch, ArchBatch, Space, load_space
 
 TEXT = """\
 version: 1
@@ -126,3 +126,39 @@ def test_a_restored_inquisitor_concludes_the_same(tmp_path: Path) -> None:
     ):
         assert a is not None and b is not None and (a == b).all()
     assert other.state() == inquisitor.state()
+
+
+def test_one_less_deep_is_the_network_without_the_stages_last_block() -> None:
+    """V2's stages end in counted attention blocks, and each block has an expansion of its own."""
+    space = load_space("efficientformer_v2")
+    archs = space.sample(12, seed=3)
+    for stage in ("S1", "S3"):
+        shallower, there = one_less_deep(archs, stage)
+        assert there.any() and space.valid(shallower[np.flatnonzero(there)]).all()
+        for row in np.flatnonzero(there):
+            last = f"{stage}.{archs[int(row)][f'{stage}.depth'] - 1}."
+            rest = [slot for slot in _layers(archs[int(row)]) if not slot[0].startswith(last)]
+            assert _layers(shallower[int(row)]) == rest
+    assert not one_less_deep(archs, "S1")[1][archs.codes[:, space.index["S1.depth"]] == 0].any()
+
+
+def _layers(arch: Arch) -> list[tuple[str, str, dict[str, int]]]:
+    return [(s.name, s.kind, dict(s.sizes)) for s in arch.space.lower(arch) if s.active]
+
+
+def test_depths_with_gaps_have_no_neighbour_one_less_deep(tmp_path: Path) -> None:
+    path = tmp_path / "gaps.yaml"
+    path.write_text(TEXT.replace("{min: 1, max: 6}", "[1, 2, 4]"))
+    space = load_space(path)
+    archs = space.sample(50, seed=0)
+    assert one_less_deep(archs, "S")[1].tolist() == [arch["S.depth"] == 2 for arch in archs]
+
+
+def test_a_depth_is_tried_whatever_the_blocks_that_go_with_it_were() -> None:
+    space = load_space("efficientformer_v2")
+    samples = space.sample(20, seed=0)
+    _, origin, decision, value = _interventions(samples)
+    mine = decision == space.index["S1.depth"]
+    assert sorted(zip(origin[mine].tolist(), value[mine].tolist())) == [
+        (i, v) for i in range(20) for v in range(5)
+    ]

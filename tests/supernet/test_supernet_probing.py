@@ -157,3 +157,9 @@ def test_probing_the_supernet_changes_nothing_and_repeats_itself() -> None:
     first, second = probing(_arch("elasticvit")), probing(_arch("elasticvit"))
     assert first == second
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+
+
+def test_values_that_are_not_finite_have_no_rank() -> None:
+    x = torch.ones(4, 3)
+    x[1, 1] = float("inf")
+    assert np.isnan(effective_rank(x))
