@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -54,6 +54,12 @@ def reproduce(
         for label, told in (("trials", found.trials), ("front", found.front)):
             typer.echo(f"{label}: {f'differ; {told}' if told else 'the same, to the last digit'}")
         for fact, then, now in found.facts:
-            typer.echo(f"  {fact}: then {then}, now {now}")
+            typer.echo(f"  {fact}: then {_shown(then)}, now {_shown(now)}")
     if not found.same:
         raise typer.Exit(1)
+
+
+def _shown(fact: Any) -> str:
+    if isinstance(fact, list):
+        return "; ".join(map(str, fact))
+    return "none" if fact is None else str(fact)

@@ -8,12 +8,15 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nas.settings import WHY, RunSettings, differences, make_settings
 from nas.space.space import Space
+
+if TYPE_CHECKING:
+    from nas.scale.workers import Workers
 
 PACKAGES = ("nas", "torch", "numpy", "scipy", "scikit-learn", "xgboost", "sqlalchemy", "kornia")
 DISTRIBUTION_DRAWS = 20_000
@@ -48,6 +51,13 @@ def distribution(space: Space) -> dict[str, dict[str, float]]:
         counts = np.bincount(used, minlength=len(decision)) / max(len(used), 1)
         found[decision.name] = {str(v): float(c) for v, c in zip(decision.values, counts)}
     return found
+
+
+def spread(workers: Workers) -> str:
+    """How candidates and training were spread; asynchronous searches are told results in an order of chance."""
+    order = "asynchronous" if workers.asynchronous else "synchronous"
+    together = f", training by {workers.training} processes" if workers.training > 1 else ""
+    return f"{workers.count} of Ray, {order}{together}"
 
 
 def deviations(settings: RunSettings, space: Space) -> list[list[Any]]:

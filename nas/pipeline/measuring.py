@@ -13,7 +13,7 @@ from nas.pipeline.progress import Reporter
 from nas.space.space import Space
 from nas.store import Storage, StudyRow, TrialRow
 
-MEASURED = "measured"
+MEASURED, PREDICTED = "measured", "predicted"
 AT_ONCE = 4
 
 
@@ -49,6 +49,8 @@ def measure(
 ) -> list[Measurement]:
     """Time trials' networks and store each as `measured` (stage `measured`); few at a time, each stored at once.
 
+    What a device predicts that the study was not searched for is stored too (stage `predicted`).
+
     Args:
         stop: asked between a few networks whether to end early; what was timed is kept.
 
@@ -73,6 +75,13 @@ def measure(
                 )
                 for row, (trial, arch_id) in enumerate(zip(some, batch.ids))
             ]
+            new = {
+                one.number: {name: one.predicted}
+                for one, trial in zip(found, some)
+                if name not in trial.metrics
+            }
+            if new:
+                storage.add_metrics(study.id, PREDICTED, new)
             storage.add_metrics(study.id, MEASURED, {one.number: {name: one.measured} for one in found})
             done += found
             for _ in found:

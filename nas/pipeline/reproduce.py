@@ -16,7 +16,7 @@ from nas.pipeline.study_space import space_of
 from nas.settings import RunSettings
 from nas.store import Storage, StudyRow, TrialRow, check_resumable
 
-_FACTS = ("versions", "threads", "machine", "git", "data", "devices")
+_FACTS = ("versions", "threads", "machine", "workers", "git", "data", "devices")
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ def reproduce(
 ) -> Reproduction:
     """Run a study again, or go on where that was stopped, and compare.
 
+    Where a timeout ended the study, the new one ends after as many trials.
+
     Args:
         name: of the new study; by default `STUDY-reproduced`.
         space_file: where the space lies, if it is not found by its name.
@@ -76,6 +78,7 @@ def reproduce(
             resume=other is not None,
             reporter=reporter,
             command=["nas", "reproduce", study.name],
+            trials=study.facts.get("ended_early"),
         )
     return compared(storage, study, storage.study(plan.name))
 

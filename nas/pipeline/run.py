@@ -18,14 +18,14 @@ from nas.pipeline.evaluating import (
     supernet_evaluator,
     supernet_probing,
 )
-from nas.pipeline.facts import deviations, run_facts
+from nas.pipeline.facts import deviations, run_facts, spread
 from nas.pipeline.finishing import finish
 from nas.pipeline.ladder import climb
 from nas.pipeline.lock import LOCK, only_run
 from nas.pipeline.plan import RunPlan, check_feasible, make_plan, study_folder
 from nas.pipeline.pool import LocalPool, Pool
 from nas.pipeline.progress import Interrupt, Reporter, Silent
-from nas.pipeline.searching import CHECKPOINT, Search
+from nas.pipeline.searching import CHECKPOINT, End, Search
 from nas.pipeline.training import Interrupted, TrainedSupernet, check_card, obtain, set_threads, trained_on
 from nas.settings import make_settings
 from nas.space.load import load_space
@@ -190,11 +190,13 @@ def execute(
     reporter: Reporter | None = None,
     workers: Workers | None = None,
     measured: Reach | None = None,
+    trials: int | None = None,
 ) -> Study:
     """Do what a plan says; see `run`.
 
     Args:
         source: name or file the plan's space was read from.
+        trials: after which no further batch of trials is begun, where the run repeats one that its timeout ended.
     """
     reporter, started = reporter or Silent(), time.monotonic()
     check_feasible(plan)
@@ -203,14 +205,16 @@ def execute(
     set_threads(plan.settings)
     loaded_data = _data(plan)
     store = Storage(plan.storage)
-    deadline = None if timeout is None else started + timeout
+    end = End(None if timeout is None else started + timeout, trials)
     with only_run(plan.folder, plan.name), Interrupt() as interrupt:
         study = _open(plan, source, store, resume, command)
+        if workers is not None:
+            store.add_facts(study.id, {"workers": spread(workers)})
         _announce(plan, reporter, study)
         if verbose:
             reporter.say(plan.settings.model_dump_json(indent=1))
         try:
-            _work(plan, loaded_data, store, study, reporter, interrupt, deadline, started, workers)
+            _work(plan, loaded_data, store, study, reporter, interrupt, end, started, workers)
         except (Interrupted, KeyboardInterrupt):
             store.set_state(study.id, "interrupted")
             raise KeyboardInterrupt from None
@@ -341,7 +345,7 @@ def _work(
     study: StudyRow,
     reporter: Reporter,
     interrupt: Interrupt,
-    deadline: float | None,
+    end: End,
     started: float,
     workers: Workers | None,
 ) -> None:
@@ -350,7 +354,7 @@ def _work(
     evaluator = _evaluator(plan, data, trained)
     phases["supernet"] = time.monotonic() - started
     with _pool(plan, trained, evaluator, workers, reporter) as pool:
-        search = Search(plan, pool, store, study.id, deadline)
+        search = Search(plan, pool, store, study.id, end)
         search.strategy.hear(trained.importance if trained is not None else {})
         probing = None if trained is None or data is None else supernet_probing(plan, trained, data)
         search.strategy.equip(plan.metrics.values, probing)
@@ -364,7 +368,8 @@ def _work(
     if trained is not None:
         climb(plan, search.strategy, store, reporter, interrupt)
     lines = [device.describe() for device in plan.metrics.devices]
-    store.add_facts(study.id, {"wall_s": phases, "devices": lines})
+    ended = progress.trials if search.ended_early else None
+    store.add_facts(study.id, {"wall_s": phases, "devices": lines, "ended_early": ended})
     store.set_state(study.id, "finished")
 
 
@@ -422,6 +427,7 @@ def _trained(
         "data": {
             "name": data.name,
             "classes": data.classes,
+            "content": data.bundle.content,
             **{s: data.count(s) for s in ("train", "search", "test")},
         },
         "warnings": [*trained.card["warnings"], *_sampler_warnings(trained.card["sampler"], reporter)],

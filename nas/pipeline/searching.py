@@ -50,19 +50,43 @@ class Progress:
     unfinished: list[list[int]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class End:
+    """When a search ends before its last trial.
+
+    Attributes:
+        deadline: `time.monotonic()` after which no further batch is begun; None: no limit.
+        trials: after which none is begun: where a run that is repeated was ended by its deadline; None: no limit.
+    """
+
+    deadline: float | None = None
+    trials: int | None = None
+
+    @property
+    def why(self) -> str:
+        """What ends it, in words."""
+        return "--timeout" if self.trials is None else "the end of the run that is repeated"
+
+    def reached(self, trials: int) -> bool:
+        """Whether no further batch may be begun after so many trials."""
+        if self.trials is not None:
+            return trials >= self.trials
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+
 class Search:
     """One study's search.
 
     Args:
         pool: evaluates.
-        deadline: `time.monotonic()` after which no further batch is begun; None: no limit.
+        end: when it ends before its last trial.
     """
 
     def __init__(
-        self, plan: RunPlan, pool: Pool, storage: Storage, study_id: int, deadline: float | None
+        self, plan: RunPlan, pool: Pool, storage: Storage, study_id: int, end: End | None = None
     ) -> None:
         self.plan, self.pool, self.storage, self.study_id = plan, pool, storage, study_id
-        self.deadline = deadline
+        self.end, self.ended_early = end or End(), False
         settings = plan.settings
         self.cheap = plan.cheap
         self.strategy: Strategy = strategy(
@@ -78,7 +102,7 @@ class Search:
         self._kept = 0
 
     def run(self, reporter: Reporter, interrupt: Interrupt) -> Progress:
-        """Search to the end, or to the deadline.
+        """Search to the last trial, or to an earlier end.
 
         Raises:
             Interrupted: stopped between two batches.
@@ -123,10 +147,11 @@ class Search:
 
     def late(self, reporter: Reporter) -> bool:
         """Whether no further candidates may be asked for; says so."""
-        if self.deadline is None or time.monotonic() <= self.deadline:
+        if not self.end.reached(self.progress.trials):
             return False
         total = self.plan.settings.search.n_trials
-        reporter.warn(f"--timeout reached after {self.progress.trials} of {total} trials")
+        reporter.warn(f"{self.end.why} reached after {self.progress.trials} of {total} trials")
+        self.ended_early = True
         return True
 
     def say_exhausted(self, reporter: Reporter) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas.metrics import Metric, holds
-from nas.report.snapshot import FINAL, LATER, MEASURED, Snapshot, metric_names
+from nas.report.snapshot import FINAL, LATER, MEASURED, PREDICTED, Snapshot, metric_names
 from nas.store import Preset, TrialRow
 from nas.store.records import SEARCH
 
@@ -22,7 +22,8 @@ class Candidate:
         number: of its trial, None for a preset.
         metrics: of the search, or all that a preset has.
         final: those taken again at the end of the run.
-        later: those taken after the run, by stage: `retrained`, `measured`.
+        later: those taken after the run, by stage: `retrained`, `measured`, and `predicted` for a device that was
+            not searched for.
         cheaper: number of a cheaper trial whose accuracy interval overlaps this one's.
     """
 
@@ -40,9 +41,13 @@ class Candidate:
         known = {SEARCH: self.metrics, FINAL: self.final, **self.later}
         return known.get(stage, {})
 
+    def predicted(self, name: str) -> Metric | None:
+        """The prediction that a measured metric is compared with."""
+        return self.metrics.get(name) or self.at(PREDICTED).get(name)
+
     def missed(self, name: str) -> bool:
         """Whether a measured metric lies outside the interval that was predicted for it."""
-        measured, predicted = self.at(MEASURED).get(name), self.metrics.get(name)
+        measured, predicted = self.at(MEASURED).get(name), self.predicted(name)
         return measured is not None and predicted is not None and not holds(predicted, measured)
 
 

@@ -51,24 +51,28 @@ def measured_data(snapshot: Snapshot) -> list[Measured]:
     names = dict.fromkeys(name for member in members for name in member.at(MEASURED))
     found = []
     for name in names:
-        both = [one for one in members if name in one.at(MEASURED) and name in one.metrics]
+        both = [
+            (one, predicted, one.at(MEASURED)[name])
+            for one in members
+            if name in one.at(MEASURED) and (predicted := one.predicted(name)) is not None
+        ]
         if both:
             found.append(_of(name, both))
     return found
 
 
-def _of(name: str, members: list[Candidate]) -> Measured:
-    predicted = [member.metrics[name] for member in members]
-    measured = [member.at(MEASURED)[name] for member in members]
+def _of(name: str, timed: list[tuple[Candidate, Metric, Metric]]) -> Measured:
+    members = [member for member, _, _ in timed]
+    predicted = [metric for _, metric, _ in timed]
     return Measured(
         name,
         np.array([member.number for member in members], dtype=np.int64),
         np.array([metric.value for metric in predicted]),
         np.array([_end(metric, metric.low) for metric in predicted]),
         np.array([_end(metric, metric.high) for metric in predicted]),
-        np.array([metric.value for metric in measured]),
+        np.array([metric.value for _, _, metric in timed]),
         np.array([not member.missed(name) for member in members], dtype=bool),
-        tuple(_text(*parts) for parts in zip(members, predicted, measured)),
+        tuple(_text(*parts) for parts in timed),
     )
 
 

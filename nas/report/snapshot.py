@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SERIES = ("train", "conflict", "predictor", "course", "generator")
-FINAL, RETRAINED, MEASURED = "final", "retrained", "measured"
-LATER = (RETRAINED, MEASURED)
+FINAL, RETRAINED, PREDICTED, MEASURED = "final", "retrained", "predicted", "measured"
+LATER = (RETRAINED, PREDICTED, MEASURED)
 """Stages of what is found out about a trial after its run."""
 Series = list[tuple[int, dict[str, Any]]]
 

@@ -90,6 +90,19 @@ def test_measuring_stopped_half_way_keeps_what_was_timed(timing: NetworkTiming) 
     assert {one.number for one in found} <= kept
 
 
+def test_a_device_that_was_not_searched_for_is_predicted_beside_its_measurement(
+    timing: NetworkTiming,
+) -> None:
+    nas.run(SPACE, **{**ARGUMENTS, "objectives": ["macs:min"], "n_trials": 1, "study_name": "plain"})
+    storage = Storage()
+    study = storage.study("plain")
+    device, space = load_device("host-torch"), nas.load_space(SPACE)
+    (found,) = measure(storage, study, storage.trials(study.id), device, space, timing, Silent())
+    (trial,) = storage.trials(study.id)
+    assert trial.at("predicted") == {"latency@host-torch": found.predicted}
+    assert trial.at("measured") == {"latency@host-torch": found.measured}
+
+
 def test_the_command_prints_and_stores(folder: Path) -> None:
     command = [sys.executable, "-m", "nas", "measure", "timed/0", "--space", str(SPACE), "-f", "json", "-q"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

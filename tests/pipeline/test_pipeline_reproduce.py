@@ -11,8 +11,11 @@ import pytest
 
 import nas
 from nas.errors import NasError
+from nas.pipeline.facts import spread
 from nas.pipeline.progress import Silent
 from nas.pipeline.reproduce import reproduce
+from nas.pipeline.searching import End
+from nas.scale.workers import Workers
 from nas.store import Storage
 
 SPACE = Path(__file__).parent / "small.yaml"
@@ -71,6 +74,32 @@ def test_changed_data_is_found_and_the_exit_status_says_so(tabled: Path) -> None
     assert differs.returncode == 1, differs.stderr
     told = json.loads(differs.stdout)
     assert told["trials"].startswith("trial 4: latency was") and told["same"] is False
+
+
+def test_a_study_that_its_timeout_ended_is_repeated_to_that_trial(
+    tabled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = {"accuracy": f"table:{tabled.name}#top1", "latency": f"table:{tabled.name}#ms"}
+    settings = ("search.batch=4", "search.options.population=4")
+    with monkeypatch.context() as patch:
+        patch.setattr(End, "reached", lambda self, trials: trials >= 8)  # as if the hour were over then
+        ended = nas.run("toy.yaml", strategy="nsga2", n_trials=12, study_name="early", settings=settings, **tables,
+                        timeout=3600)  # fmt: skip
+    assert ended.facts["ended_early"] == ended.row.n_trials == 8
+    storage = Storage()
+    found = reproduce(storage, storage.study("early"), Silent(), space_file="toy.yaml")
+    assert found.same and not found.facts, (found.trials, found.facts)
+    again = storage.study("early-reproduced")
+    assert again.n_trials == 8 and again.facts["ended_early"] == 8
+    assert storage.study("t").facts["ended_early"] is None
+
+
+def test_that_workers_answered_in_an_order_of_chance_is_told(tabled: Path) -> None:
+    storage = Storage()
+    study = storage.study("t")
+    storage.add_facts(study.id, {"workers": spread(Workers("local", 3))})
+    found = reproduce(storage, storage.study("t"), Silent(), space_file="toy.yaml")
+    assert found.facts == (("workers", "3 of Ray, asynchronous", None),)
 
 
 def test_what_differs_between_the_machines_is_listed(tabled: Path) -> None:

@@ -54,3 +54,19 @@ def test_the_table_and_the_page_flag_the_miss(timed: Snapshot) -> None:
 def test_a_study_without_measurements_has_no_such_section() -> None:
     storage, _ = study([trial(0, 0.7, 5.0)])
     assert "Predicted and measured latency" not in render(read_snapshot(storage, "small"))
+
+
+def test_another_device_is_compared_with_what_was_predicted_when_it_was_timed() -> None:
+    storage, study_id = study([trial(0, 0.7, 5.0), trial(1, 0.8, 10.0)])
+    predicted = {n: {"latency@board": Metric(8.0, "ms", "predicted", 7.5, 8.5, "board")} for n in (0, 1)}
+    measured = {
+        n: {"latency@board": Metric(v, "ms", "measured", v, v, "board")} for n, v in ((0, 8.2), (1, 10.0))
+    }
+    storage.add_metrics(study_id, "predicted", predicted)
+    storage.add_metrics(study_id, "measured", measured)
+    snapshot = read_snapshot(storage, "small")
+    (data,) = measured_data(snapshot)
+    assert data.name == "latency@board" and data.held.tolist() == [True, False]
+    assert data.predicted.tolist() == [8.0, 8.0] and data.measured.tolist() == [8.2, 10.0]
+    assert front_table(snapshot).count("outside the predicted interval") == 1
+    assert "1 of 2 measured latencies" in render(snapshot)
