@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("nas", "torch", "numpy", "scipy", "scikit-learn", "xgboost", "sqlalchemy", "kornia")
 DISTRIBUTION_DRAWS = 20_000
+_OF_SAMPLERS = {"performance": "sampler.banks.", "relaxed": "relaxed."}
 
 
 def run_facts(settings: RunSettings, space: Space, source: str, command: Sequence[str]) -> dict[str, Any]:
@@ -66,11 +67,12 @@ def deviations(settings: RunSettings, space: Space) -> list[list[Any]]:
     paper = make_settings("paper", [space.recipes.get("paper", {})]).train.model_dump()
     changed = differences(paper, settings.train.model_dump())
     shown = {"steps": f"{paper['epochs']} epochs"}
-    unused = ("epochs", "cooldown_epochs") if settings.train.steps else ()
+    unused = (*_OF_SAMPLERS.values(), *(("epochs", "cooldown_epochs") if settings.train.steps else ()))
+    used = _OF_SAMPLERS.get(settings.train.sampler.name, "-")
     return [
         [f"train.{key}", shown.get(key, there), here, WHY.get(f"train.{key}", "")]
         for key, (there, here) in changed.items()
-        if key not in unused
+        if key.startswith(used) or not key.startswith(unused)
     ]
 
 

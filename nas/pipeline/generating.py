@@ -18,7 +18,7 @@ from nas.search.objective import explain_empty
 from nas.search.strategies import strategy
 from nas.search.strategies.generative import Generative
 from nas.space.batch import ArchBatch
-from nas.store import StudyRow
+from nas.store import Storage, StudyRow
 
 NAME = "generative"
 
@@ -98,7 +98,19 @@ def _restored(study: StudyRow, plan: RunPlan) -> Generative:
     )
     assert isinstance(made, Generative)
     state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    made.restore(state["strategy"])
+    if not state["trials"]:
+        raise NasError(
+            f"study {study.name!r} has learned nothing yet: no candidate was evaluated before it stopped. nas run … "
+            "--resume goes on with it."
+        )
+    if list(state["strategy"].get("generator", ())) == [decision.name for decision in plan.space.decisions]:
+        made.restore(state["strategy"])
+    known = {trial.arch_id for trial in Storage(plan.storage, read_only=True).trials(study.id)}
+    if not len(made.archs) or not set(made.archs.ids) <= known:
+        raise NasError(
+            f"{file} was written by another study of the name {study.name!r}, from another storage perhaps; the "
+            "generator of this one is gone. Give studies in one folder different names."
+        )
     return made
 
 

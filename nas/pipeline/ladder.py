@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from nas.pipeline.plan import RunPlan
 from nas.pipeline.progress import Interrupt, Reporter
+from nas.pipeline.retrained import RetrainFolder
 from nas.pipeline.retraining import RetrainJob, inherited_weights, retrain, store
 from nas.pipeline.study_plan import plan_of, retraining_settings
 from nas.search.strategies import Strategy
@@ -29,7 +30,8 @@ def climb(
         data = job.data()
         job = replace(job, initial=inherited_weights(job.plan, arch, data))
         reporter.say(f"short training of {arch.id}, {steps:,} steps from inherited weights")
-        done = retrain(job, data, reporter, interrupt, resume=job.folder.exists())
+        begun = RetrainFolder(job.folder).begun
+        done = retrain(job, data, reporter, interrupt, storage=storage, resume=begun)
         store(storage, study, [numbers[arch.id]], done)
 
 

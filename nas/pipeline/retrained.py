@@ -51,6 +51,11 @@ class RetrainFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is one, finished or not."""
+        return self._begun() is not None
+
     def begin(self, facts: Mapping[str, Any], *, resume: bool, overwrite: bool) -> Retrained | None:
         """Prepare to train; the finished retraining where one is resumed that has come to its end.
 

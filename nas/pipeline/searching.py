@@ -109,6 +109,8 @@ class Search:
         """
         self._resume()
         total = self.plan.settings.search.n_trials
+        if self.strategy.aim():
+            reporter.say(self.strategy.aim())
         with reporter.task("searching", total, self.progress.trials) as task:
             if self.pool.asynchronous:
                 Stream(self, task).run(reporter, interrupt)
@@ -186,9 +188,12 @@ class Search:
         return values, violations
 
     def predict(self, batch: ArchBatch) -> Any:
-        """Accuracy of a batch as predicted from all earlier evaluations, for the held-out correlation."""
+        """Accuracy of a batch as predicted from all earlier evaluations, for the held-out correlation.
+
+        None where the strategy ranks by no predictions, or where there is nothing to judge them by.
+        """
         objectives = [objective.metric for objective in self.plan.objectives]
-        if "accuracy" not in objectives or len(self.strategy.archs) < PREDICT_FROM:
+        if not self.predicts or "accuracy" not in objectives or len(self.strategy.archs) < PREDICT_FROM:
             return None
         if self.plan.accuracy_table is not None:
             return None

@@ -16,6 +16,7 @@ from nas.report.snapshot import Snapshot
 from nas.report.tables import Cell, Head, escaped, table
 from nas.report.units import significant
 from nas.report.words import plain
+from nas.search.utility import WORDS
 
 UNITS = {
     "netscore": "dB of NetScore",
@@ -85,6 +86,11 @@ class GeneratorView:
     def unit(self) -> str:
         """Unit of the utility, in words."""
         return UNITS.get(self.utility, self.utility)
+
+    @property
+    def worth(self) -> str:
+        """What the utility weighs, in words."""
+        return WORDS.get(self.utility, self.utility)
 
 
 def generator_data(snapshot: Snapshot) -> GeneratorView | None:

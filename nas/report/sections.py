@@ -176,11 +176,17 @@ def course_section(snapshot: Snapshot) -> Section:
         return Section("course", name, "This study has no cost to follow.")
     n = len(course.actions) - 1
     lead = (
-        f"From the start on the right to the left: {n:,} cuts. Each is the one that lost least for what it saved,"
-        " of all that were evaluated."
+        f"From the start on the right to the left: {n:,} cuts. Of all that were evaluated, each is the one that saved"
+        f" most without losing anything, where there was one, else the one that lost least {_per(snapshot)}."
     )
     plot = _plot(partial(draw_course, course), "Cross-entropy against cost along the walk", wide=True)
     return Section("course", name, lead, [plot], course_table(course))
+
+
+def _per(snapshot: Snapshot) -> str:
+    """What slimming sets a loss against."""
+    options = snapshot.study.config.get("settings", {}).get("search", {}).get("options", {})
+    return "for its gain of MES" if options.get("rule") == "mes" else "for what it saved"
 
 
 def generator_section(snapshot: Snapshot) -> Section:
@@ -192,11 +198,16 @@ def generator_section(snapshot: Snapshot) -> Section:
     told = listed([f"<code>{escaped(one.name)}</code>" for one in ranked(view)[:3]])
     lead = (
         "The generator is a distribution over decisions. It starts around a prototype and moves towards what is worth"
-        " most."
+        f" most, by {view.worth}."
     )
     plots = []
     if view.skill is None:
-        lead += f" No network was probed, so it had no inquisitor. It moved most in {told}."
+        idle = (
+            f"The inquisitor probed {view.probed:,} networks, but too few were evaluated for it to conclude anything."
+            if view.probed
+            else "No network was probed, so it had no inquisitor."
+        )
+        lead += f" {idle} It moved most in {told}."
     else:
         lead += (
             f" The inquisitor probed {view.probed:,} networks. It finds that most depends on {told}. Its errors on"

@@ -21,6 +21,13 @@ Costs = Mapping[str, NDArray[np.float64]]
 UTILITIES = ("netscore", "product", "accuracy", "objective")
 ALPHA, BETA, GAMMA = 2.0, 0.5, 0.5
 LEAST = 1e-4  # accuracy that the logarithm of none at all is taken of
+WORDS = {
+    "netscore": "NetScore: accuracy against parameters and MACs",
+    "product": "a weighted product of accuracy and one cost",
+    "accuracy": "accuracy alone",
+    "objective": "the first objective alone",
+}
+"""What each function weighs, for people."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from nas.pipeline.run import run
 from nas.pipeline.searching import Search
 from nas.report.generator import generator_data, ranked
 from nas.report.snapshot import read_snapshot
-from nas.store import Storage
+from nas.store import RETRAINING, Storage
 
 SPACE = Path(__file__).with_name("small.yaml")
 SMALL = (
@@ -123,6 +123,8 @@ def test_the_last_rung_trains_the_best_alone() -> None:
     trained = {
         arch_id: row.at("retrained")["accuracy"] for arch_id, row in rows.items() if row.at("retrained")
     }
+    for arch_id in trained:
+        assert len(study.storage.series(study.row.id, f"{RETRAINING}{arch_id}")) == 3
     score = nas_log10(study.trials().set_index("arch_id"))
     assert set(trained) == set(score.nlargest(2).index)
     assert all(
@@ -181,3 +183,27 @@ def test_what_cannot_be_generated() -> None:
             generate(study.row, study.storage.address, 2)
     finally:
         kept.rename("nas-runs/whole/search.json")
+
+
+def test_only_what_its_own_search_has_learned_is_used() -> None:
+    study = nas.load_study("whole")
+    file = Path("nas-runs/whole/search.json")
+    text = file.read_text()
+    unseen = generate(study.row, study.storage.address, 1).archs.codes.tolist()
+    foreign = json.loads(text)
+    foreign["strategy"]["codes"][:1] = unseen
+    other_space = json.loads(text)
+    other_space["strategy"]["generator"] = {"x": [[1.0]]}
+    other_strategy = json.loads(text)
+    del other_strategy["strategy"]["generator"]
+    begun = {**json.loads(text), "trials": 0}
+    try:
+        for state in (foreign, other_space, other_strategy):
+            file.write_text(json.dumps(state))
+            with pytest.raises(NasError, match="written by another study"):
+                generate(study.row, study.storage.address, 2)
+        file.write_text(json.dumps(begun))
+        with pytest.raises(NasError, match="has learned nothing yet"):
+            generate(study.row, study.storage.address, 2)
+    finally:
+        file.write_text(text)

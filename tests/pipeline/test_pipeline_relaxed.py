@@ -142,5 +142,6 @@ def test_deviations_are_from_the_papers_own_recipe() -> None:
     settings = make_settings("embedded", [space.recipes["embedded"]])
     found = {key: (paper, here) for key, paper, here, _ in deviations(settings, space)}
     assert "train.sampler.name" not in found and "train.sampler.subnets" not in found
-    assert found["train.steps"] == ("300 epochs", 110)
+    assert found["train.steps"] == ("300 epochs", 110) and "train.relaxed.lr" in found
+    assert not any("banks" in key for key in found)
     assert all(why for key, _, _, why in deviations(settings, space) if not key.startswith("train.sampler"))

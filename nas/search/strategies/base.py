@@ -152,6 +152,10 @@ class Strategy(ABC):
         """At the end: evaluated candidates that are to be trained alone, best first, and for how many steps."""
         return self.archs[np.arange(0)], 0
 
+    def aim(self) -> str:
+        """What it looks for, in words, where that is not what the objectives say; else nothing."""
+        return ""
+
     def ending(self) -> str:
         """Why there is nothing more to ask for."""
         return "every architecture that can be asked for is evaluated"

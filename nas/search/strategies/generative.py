@@ -23,7 +23,7 @@ from nas.search.generator import Generator, divergence
 from nas.search.inquisitor import Inquisitor, Insight
 from nas.search.prototype import prototype_of
 from nas.search.strategies.base import Cheap, Costs, Floats, Outlook, Probe, Strategy
-from nas.search.utility import Utility
+from nas.search.utility import WORDS, Utility
 from nas.space.batch import ArchBatch, concatenate
 from nas.space.space import Space
 
@@ -116,6 +116,12 @@ class Generative(Strategy):
             )
         if self.utility.name != "objective" and ACCURACY not in outlook.evaluated:
             raise NasError(self._needs_accuracy)
+
+    def aim(self) -> str:
+        return (
+            f"generative: looks for the best {WORDS[self.utility.name]} (search.options.utility); other metrics count "
+            "by --constraint, and as objectives for the front alone"
+        )
 
     def equip(self, costs: Costs, probe: Probe | None) -> None:
         self.costs, self._probe = costs, probe if self.probes else None
