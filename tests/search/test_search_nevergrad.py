@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -10,13 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas.errors import NasError
 from nas.search.pareto import hypervolume
 from nas.search.strategies import Strategy, strategy
+from nas.search.strategies.base import Outlook
 from nas.search.strategies.nevergrad import NevergradSearch, _lattice
 from nas.space import ArchBatch, Space, load_space
 
 SIZES, LEVELS = 12, 8
 DIRECTIONS = ("max", "min")
+OUTLOOK = Outlook((), (), (), False)
 _RNG = np.random.default_rng(0)
 GAIN, COST = _RNG.random(SIZES) + 0.2, _RNG.random(SIZES) + 0.2
 
@@ -92,6 +96,27 @@ def test_weight_vectors_spread_over_the_simplex() -> None:
 def test_nevergrad_is_imported_only_when_used() -> None:
     code = "import sys, nas.cli, nas.search.strategies; sys.exit('nevergrad' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("optimizer", ["PymooNSGA2", "FCMA", "NLOPT_LN_SBPLX"])
+def test_an_optimiser_without_its_library_is_refused_when_a_run_is_planned(
+    optimizer: str, tmp_path: Path
+) -> None:
+    """These are built without it, and one answers its first question."""
+    library = {"P": "pymoo", "F": "fcmaes", "N": "nlopt"}[optimizer[0]]
+    if importlib.util.find_spec(library) is not None:
+        pytest.skip(f"{library} is installed")
+    search = strategy(f"nevergrad:{optimizer}", _space(tmp_path), DIRECTIONS)
+    with pytest.raises(NasError, match=f"{optimizer} failed: .*{library}"):
+        search.check(OUTLOOK)
+
+
+@pytest.mark.parametrize("optimizer", ["TwoPointsDE", "Cobyla"])
+def test_the_probe_of_an_optimiser_changes_nothing(optimizer: str, tmp_path: Path) -> None:
+    space = _space(tmp_path)
+    plain, checked = (strategy(f"nevergrad:{optimizer}", space, ("min",), seed=2, first=5) for _ in range(2))
+    checked.check(OUTLOOK)
+    assert _minimised(checked, 20) == _minimised(plain, 20)
 
 
 RECAST = ("Cobyla", "Powell", "NelderMead", "SQP")

@@ -28,8 +28,8 @@ import numpy as np
 
 from nas.errors import NasError, unknown
 from nas.metrics import Direction
-from nas.search.strategies.base import Cheap, Floats, Strategy
-from nas.search.strategies.recast import ask_recast, is_recast
+from nas.search.strategies.base import Cheap, Floats, Outlook, Strategy
+from nas.search.strategies.recast import ask_recast, failure, is_recast
 from nas.space.batch import ArchBatch
 from nas.space.space import Space
 
@@ -108,6 +108,16 @@ class NevergradSearch(Strategy):
             return ng.p.Choice(list(range(len(decision))))
         return ng.p.Scalar(lower=0, upper=len(decision) - 1).set_integer_casting()
 
+    def check(self, outlook: Outlook) -> None:
+        """As every strategy; asks a probe twice, for some optimisers look for the library behind them only then."""
+        probe = self._build(0)
+        for _ in range(2):
+            candidate = self._asked_of(probe)
+            if candidate is None:
+                return
+            probe.tell(candidate, 0.0)
+        self._asked_of(probe)
+
     def ask(self, n: int) -> ArchBatch:
         """As every strategy; of optimisers in threads of their own, what they want to know next, at most `n`."""
         if not self._recast or self._low is None:
@@ -180,15 +190,27 @@ class NevergradSearch(Strategy):
         return turns
 
     def _ask_one(self, at: int) -> Any:
-        if not self._recast:
-            with _quiet():
-                return self._optimizers[at].ask()
-        candidate = ask_recast(self._optimizers[at])
+        candidate = self._asked_of(self._optimizers[at])
         while candidate is None:
             self._restarts += 1
             self._optimizers[at] = self._build(len(self._optimizers) * self._restarts + at)
-            candidate = ask_recast(self._optimizers[at])
+            candidate = self._asked_of(self._optimizers[at])
         return candidate
+
+    def _asked_of(self, optimizer: Any) -> Any:
+        """What an optimiser wants to know next; None once one in a thread of its own has converged.
+
+        Raises:
+            NasError: it cannot be asked, as one whose library is not installed.
+        """
+        if self._recast:
+            return ask_recast(optimizer)
+        try:
+            with _quiet():
+                return optimizer.ask()
+        except Exception as error:
+            # Whatever the library behind an optimiser raises.
+            raise NasError(failure(self.optimizer, error)) from None
 
     def _learn(self, start: int, stop: int, total: int | None = None) -> None:
         """Tell the optimisers the evaluations from `start` to `stop`."""

@@ -35,8 +35,14 @@ def ask_recast(optimizer: Any) -> Any:
     if not found:
         raise NasError(f"nevergrad's {optimizer.name} asked for nothing within {PATIENCE_S:g} s.")
     if isinstance(found[0], Exception):
-        raise NasError(f"nevergrad's {optimizer.name} failed: {str(found[0]).strip().splitlines()[-1]}")
+        raise NasError(failure(optimizer.name, found[0]))
     return found[0]
+
+
+def failure(name: str, error: Exception) -> str:
+    """What is told where an optimiser raised something: the last line, which names the cause."""
+    lines = str(error).strip().splitlines()
+    return f"nevergrad's {name} failed: {lines[-1] if lines else type(error).__name__}"
 
 
 def _ask(optimizer: Any, found: list[Any]) -> None:
