@@ -41,7 +41,7 @@ def connected(address: str = LOCAL) -> Iterator[Any]:
         _knock(address)
     try:
         ray.init(**options)
-    except (ConnectionError, ValueError, RuntimeError, ImportError, OSError) as error:
+    except Exception as error:  # a part of Ray that does not start in time is told by a bare Exception
         raise NasError(_explained(address, str(error))) from None
     try:
         yield ray
@@ -73,7 +73,7 @@ def _ray() -> Any:
 
 
 def _explained(address: str, error: str) -> str:
-    first = error.strip().splitlines()[0] if error.strip() else "no reason given"
+    first = error.strip().splitlines()[0].rstrip(".") if error.strip() else "no reason given"
     if address.startswith("ray://"):
         hint = (
             'Addresses with ray:// need pip install "ray[client]" here and on the head, its client port, and the '
