@@ -15,7 +15,7 @@ from nas.dashboard.feed import Feed
 from nas.dashboard.finding import Finder
 from nas.dashboard.pieces import study_in
 from nas.errors import NasError
-from nas.store import Storage
+from nas.store import Storage, StudyRow
 
 POLL_S = 2.0
 
@@ -117,9 +117,13 @@ def _register(app: Dash, feed: Feed, named: str | None) -> None:
 def _mark(feed: Feed, name: str | None) -> list[Any]:
     """Changes whenever there is something new to draw."""
     if name is None:
-        return [[one.study.id, one.study.epoch, one.study.revision] for one in feed.listing()]
+        return [[one.study.name, *_state(one.study)] for one in feed.listing()]
     study = feed.study(name).study
-    return [study.name, study.epoch, study.revision]
+    return [study.name, *_state(study)]
+
+
+def _state(study: StudyRow) -> list[Any]:
+    return [study.id, study.created.isoformat(), study.epoch, study.revision]
 
 
 def _guard(app: Dash) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Hashable
 from dataclasses import dataclass
 
-from nas.dashboard.follow import Follower
+from nas.dashboard.follow import Follower, line_of
 from nas.report.snapshot import Snapshot
 from nas.store import Storage, StudyRow, TrialRow
 
@@ -33,8 +34,8 @@ class KeptFronts:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._marks: dict[int, tuple[int, int]] = {}
-        self._kept: dict[tuple[int, int, int], list[TrialRow]] = {}
+        self._marks: dict[int, Hashable] = {}
+        self._kept: dict[tuple[int, Hashable], list[TrialRow]] = {}
 
     def study(self, name: str) -> StudyRow:
         """The study of that name as it is now.
@@ -43,12 +44,12 @@ class KeptFronts:
             NasError: no such study, or a storage that cannot be read.
         """
         row = self._storage.study(name)
-        self._marks[row.id] = (row.epoch, row.revision)
+        self._marks[row.id] = (line_of(row), row.revision)
         return row
 
     def front(self, study_id: int) -> list[TrialRow]:
         """Trials on a study's front when `study` was last asked for it."""
-        key = (study_id, *self._marks[study_id])
+        key = (study_id, self._marks[study_id])
         front = self._kept.get(key)
         if front is None:
             front = self._storage.front(study_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from nas.report.snapshot import SERIES, Series, Snapshot, read_retrainings
@@ -20,7 +21,7 @@ class Follower:
 
     Trials and series are read from the revision and step of the last look; front, presets and
     generations, which are small, whenever the study has changed. When trials were taken back (a new
-    epoch) it starts over.
+    epoch), or the study is another one of that name, it starts over.
 
     Args:
         storage: to read from.
@@ -42,7 +43,7 @@ class Follower:
         with self._lock:
             study = self._storage.study(self._name)
             known = self._known
-            if known is None or (known.study.id, known.study.epoch) != (study.id, study.epoch):
+            if known is None or line_of(known.study) != line_of(study):
                 known, self._settled = None, (0, 0)
             if known is None or known.study.revision != study.revision:
                 self._known = self._read(study, known)
@@ -74,6 +75,11 @@ class Follower:
         return [point for point in old if point[0] <= after] + self._storage.series(
             study_id, name, after=after
         )
+
+
+def line_of(study: StudyRow) -> tuple[int, datetime, int]:
+    """Stays while a study only grows: not where trials were taken back, or another took its name and id."""
+    return study.id, study.created, study.epoch
 
 
 def merged(known: DataFrame, fresh: DataFrame) -> DataFrame:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, StaticPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from nas.errors import NasError
@@ -54,6 +54,8 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
     if sqlite and url.database in (None, "", ":memory:"):
         options |= {"poolclass": StaticPool}
         options["connect_args"] |= {"check_same_thread": False}
+    elif sqlite and read_only:
+        options |= {"poolclass": NullPool}  # a file that was put in the place of another is noticed
     try:
         engine = create_engine(url, **options)
     except NoSuchModuleError:
@@ -100,6 +102,14 @@ def _set_up_sqlite(engine: Engine, read_only: bool) -> None:
         if read_only:
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()
+
+    if read_only and sqlite_file(engine.url) is not None:
+
+        @event.listens_for(engine, "do_connect")
+        def open_existing(_dialect: Any, _record: Any, given: list[Any], options: dict[str, Any]) -> None:
+            """SQLite makes a file that is not there, unless it is told not to by a URI."""
+            if not options.get("uri"):
+                given[0], options["uri"] = f"{Path(given[0]).absolute().as_uri()}?mode=rw", True
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

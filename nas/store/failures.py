@@ -61,4 +61,6 @@ def _unopened(path: Path) -> str:
         return f"{path.parent} is a file, not a directory."
     if not path.parent.exists():
         return f"the directory {path.parent} does not exist."
+    if not path.exists():
+        return "there is no such file, so it cannot be opened; to make one there, check its folder."
     return "this file cannot be opened; check the permissions of the file and its folder."

@@ -135,6 +135,26 @@ def test_a_new_epoch_starts_over() -> None:
     assert [trial.number for trial in now.front] == [0]
 
 
+def test_another_study_of_that_name_and_id_starts_over(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    study = make(storage)
+    reader = Storage(f"sqlite:///{tmp_path}/nas.db", read_only=True)
+    feed, revision = Feed(reader), storage.study("small").revision
+    storage.add_trials(study, [record(0, 0.5, 5.0)])
+    assert len(feed.study("small").trials) == 1
+    fronts = feed.fronts
+    assert len(fronts.front(fronts.study("small").id)) == 1
+    storage.close()
+    for path in tmp_path.iterdir():
+        path.unlink()
+    storage = opened(tmp_path)
+    assert make(storage) == study
+    storage.add_trials(study, [record(8, 0.6, 6.0), record(9, 0.5, 5.0)])
+    assert storage.study("small").revision == revision + 1
+    assert feed.study("small").trials["arch_id"].tolist() == [f"{8:016x}", f"{9:016x}"]
+    assert len(fronts.front(fronts.study("small").id)) == 2
+
+
 def test_the_lowest_trial_that_may_still_change() -> None:
     frame = pd.DataFrame({"number": [0, 1, 2, 3], "state": ["complete", "running", "failed", "running"]})
     assert settled(frame) == 1

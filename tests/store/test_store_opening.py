@@ -69,6 +69,23 @@ def test_reopening_finds_everything(url):
     again.close()
 
 
+def test_a_reader_neither_makes_a_removed_file_nor_reads_on_in_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Storage("sqlite:///some%23 where?.db").close()
+    (file,) = tmp_path.iterdir()
+    reader = Storage("sqlite:///some%23 where?.db", read_only=True)
+    assert reader.studies() == []
+    file.unlink()
+    with pytest.raises(NasError, match="there is no such file"):
+        reader.studies()
+    assert list(tmp_path.iterdir()) == []
+    another = Storage(f"sqlite:///{file}")
+    new_study(another, "another")
+    another.close()
+    assert [row.name for row in reader.studies()] == ["another"]
+    reader.close()
+
+
 def test_a_database_of_a_newer_version_is_refused(storage):
     with storage._writer.begin() as connection:
         connection.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '9999'"))
