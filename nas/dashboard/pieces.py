@@ -11,8 +11,9 @@ from dash.exceptions import PreventUpdate
 
 from nas.dashboard.drawn import place
 from nas.report.candidates import Candidate
-from nas.report.units import described, title
+from nas.report.words import metric_lines
 
+_TERMS = (html.Dt, html.Dd)
 CAPTIONS = {"running": "running", "finished": "finished", "interrupted": "interrupted", "failed": "failed"}
 
 
@@ -68,9 +69,4 @@ def commands(lines: Sequence[str]) -> list[html.Pre]:
 
 def metrics(candidate: Candidate) -> html.Dl:
     """Every metric of an architecture, with interval and provenance."""
-    rows: list[object] = []
-    for name, metric in candidate.metrics.items():
-        rows += [html.Dt(title(name)), html.Dd(described(metric))]
-    for name, metric in candidate.final.items():
-        rows += [html.Dt(f"{title(name)}, final"), html.Dd(described(metric))]
-    return html.Dl(rows)
+    return html.Dl([part(text) for line in metric_lines(candidate) for part, text in zip(_TERMS, line)])

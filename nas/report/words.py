@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.report.candidates import Candidate
+from nas.report.snapshot import MEASURED
 from nas.report.units import described, title
 
 _LINES = 14
@@ -32,17 +33,22 @@ def decision_lines(arch: Mapping[str, Any]) -> list[str]:
     return lines + [f"{stage}: {' · '.join(parts)}" for stage, parts in stages.items()]
 
 
+def metric_lines(candidate: Candidate) -> list[tuple[str, str]]:
+    """Every metric with its stage, and its value with interval and provenance; misses of a prediction are told."""
+    lines = [(title(name), described(metric)) for name, metric in candidate.metrics.items()]
+    lines += [(f"{title(name)}, final", described(metric)) for name, metric in candidate.final.items()]
+    for stage, metrics in candidate.later.items():
+        for name, metric in metrics.items():
+            missed = stage == MEASURED and candidate.missed(name)
+            told = f"{described(metric)}; outside the predicted interval" if missed else described(metric)
+            lines.append((f"{title(name)}, {stage}", told))
+    return lines
+
+
 def hover(candidate: Candidate) -> str:
     """All about one point, as Plotly's kind of HTML: name, metrics with provenance, decisions."""
     lines = [f"<b>{plain(candidate.name)}</b>  {plain(candidate.arch_id)}"]
-    for name, metric in candidate.metrics.items():
-        lines.append(plain(f"{title(name)}: {described(metric)}"))
-    for name, metric in candidate.final.items():
-        lines.append(plain(f"{title(name)}, final: {described(metric)}"))
-    for stage, metrics in candidate.later.items():
-        for name, metric in metrics.items():
-            missed = "; outside the predicted interval" if candidate.missed(name) else ""
-            lines.append(plain(f"{title(name)}, {stage}: {described(metric)}{missed}"))
+    lines += [plain(f"{name}: {value}") for name, value in metric_lines(candidate)]
     if candidate.cheaper is not None:
         lines.append(f"Within the interval of the cheaper trial {candidate.cheaper}")
     decisions = [part for line in decision_lines(candidate.arch) for part in _folded(line)]

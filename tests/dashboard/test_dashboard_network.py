@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dashboard_small import NAME, SPACE
+from dashboard_small import NAME, SPACE, five, opened
 
 import nas
-from nas.dashboard import commands
+from nas.dashboard import commands, pieces
 from nas.dashboard.choice import clickable, clicked, find, key_of, options
 from nas.dashboard.finding import Finder
 from nas.dashboard.network import Network, network_data
 from nas.dashboard.network_figure import columns, draw_network
 from nas.dashboard.network_panel import look_up
 from nas.latency.device import Device
+from nas.metrics import Metric
 from nas.pipeline.finishing import breakdown
 from nas.report.candidates import Candidate, of_front
 from nas.report.front import panels
@@ -191,6 +192,19 @@ def test_a_choice_is_found_again(small: Snapshot) -> None:
     assert find(small, "trial:9") is find(small, "preset:Q") is find(small, "trial:<b>") is None
     values = [option["value"] for option in options(small, "trial:2")]
     assert values == ["trial:2", "trial:0", "trial:1", "trial:3", "preset:P"]
+
+
+def test_a_chosen_network_tells_what_was_found_out_after_the_search(tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    study = five(storage)
+    storage.add_metrics(study, "measured", {0: {"latency": Metric(1.2, "ms", "measured", 1.1, 1.3)}})
+    storage.add_metrics(study, "retrained", {0: {"accuracy": Metric(0.9, "fraction", "measured")}})
+    chosen = of_front(read_snapshot(storage, "small"))[0]
+    terms = [part.children for part in pieces.metrics(chosen).children]
+    told = dict(zip(terms[::2], terms[1::2], strict=True))
+    assert told["Latency, measured"] == "1.20 ms (1.10–1.30, measured); outside the predicted interval"
+    assert told["Top-1 accuracy, retrained"] == "90.0 % (measured)"
+    assert told["Top-1 accuracy"] == "50.0 % (48.0–52.0, measured)"
 
 
 @pytest.mark.parametrize("name", ["plain", "it's; rm -rf /", "-x", "<script>alert(1)</script>", "a b"])
