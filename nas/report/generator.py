@@ -156,6 +156,7 @@ def _bars(view: GeneratorView, lengths: Sequence[float], title: str, narrow: boo
             showlegend=False,
         )
     )
+    figure.update_layout(margin_t=28)  # the buttons are there
     figure.update_xaxes(title_text=plain(title), rangemode="tozero")
     figure.update_yaxes(autorange="reversed", type="category", tickfont={"size": 10 if narrow else 12})
     return figure
@@ -180,7 +181,7 @@ def draw_progress(view: GeneratorView, *, narrow: bool = False) -> go.Figure:
 
 def draw_feasible(view: GeneratorView, *, narrow: bool = False) -> go.Figure:
     """Share of the generator's samples that meet the requirements, over evaluations."""
-    figure = _line(view, view.feasible, "Samples that meet the requirements (%)", 100.0)
+    figure = _line(view, view.feasible, "Feasible samples (%)", 100.0)
     figure.update_yaxes(range=[0, 103])
     return figure
 
