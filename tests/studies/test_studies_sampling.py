@@ -259,6 +259,19 @@ def test_tables_and_the_page_are_written_without_a_browser(
     assert not list(tmp_path.glob("*.png"))
 
 
+def test_longer_training_is_shown_with_the_gain_over_uniform(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import longer
+
+    _rows(tmp_path)
+    monkeypatch.setattr(longer, "COMPARED", ("uniform", "performance"))
+    uniform, other = longer.table_rows(500, tmp_path)
+    assert (uniform["steps"], uniform["seeds"], uniform["cosine within a step"]) == (500, 2, 0.5)
+    assert (uniform["large, top-1 %"], uniform["large, above uniform (95 %)"]) == ("15.0", "")
+    assert (other["large, top-1 %"], other["large, above uniform (95 %)"]) == ("55.0", "+40.0 (40.0 to 40.0)")
+
+
 def test_rows_that_are_not_there_are_named(tmp_path: Path) -> None:
     from tables import read_rows
 
