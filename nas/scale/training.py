@@ -5,6 +5,7 @@ The driver stays the only writer of the store: the leading process sends what it
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import threading
@@ -27,12 +28,27 @@ class _Mailbox:
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, Any]] = []
+        self._put = self._taken = self._heeded = 0
+        self._changed = asyncio.Condition()
 
-    def put(self, kind: str, content: Any) -> None:
+    async def put(self, kind: str, content: Any) -> None:
+        """Leave a message."""
         self.messages.append((kind, content))
+        self._put += 1
 
-    def take(self) -> list[tuple[str, Any]]:
+    async def deliver(self, kind: str, content: Any) -> None:
+        """Leave a message and wait until the driver has acted on it."""
+        await self.put(kind, content)
+        mine = self._put
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._heeded >= mine)
+
+    async def take(self) -> list[tuple[str, Any]]:
+        """What has come since the driver last asked; asking again says that it acted on what it got."""
+        self._heeded, self._taken = self._taken, self._put
         taken, self.messages = self.messages, []
+        async with self._changed:
+            self._changed.notify_all()
         return taken
 
 
@@ -146,6 +162,12 @@ def _process(config: dict[str, Any]) -> None:
         if group.leads:
             ray.get(mailbox.put.remote(kind, content))
 
+    def hand_over(points: Sequence[SeriesPoint]) -> None:
+        # The checkpoint that follows says that these steps are done: were the driver gone, nobody would have them.
+        if group.leads:
+            told = [(point.name, point.step, point.data) for point in points]
+            ray.get(mailbox.deliver.remote("points", told))
+
     if trainer.resume():
         tell("say", f"training continues at step {trainer.step} of {trainer.total}")
     points: list[SeriesPoint] = []
@@ -153,7 +175,7 @@ def _process(config: dict[str, Any]) -> None:
         points += job.points(report, trainer) if group.leads else []
         tell("step", f"loss {report.loss:.3f}")
         if trainer.step % settings.train.checkpoint_every == 0 or trainer.step == trainer.total:
-            tell("points", [(point.name, point.step, point.data) for point in points])
+            hand_over(points)
             points = []
     for warning in trainer.warnings:
         tell("warn", warning)

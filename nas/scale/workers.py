@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +115,7 @@ class RayPool:
         self._running: dict[Any, tuple[Arch, Any]] = {}
         self._failures: dict[str, int] = {}
         self._turns: dict[str, int] = {}
+        self._clock = count()
 
     def submit(self, arch: Arch) -> None:
         """Hand an architecture to a worker, or queue it until one is free."""
@@ -141,7 +143,7 @@ class RayPool:
     def _dispatch(self) -> None:
         while self._idle and self._queue:
             arch, actor = self._queue.pop(0), self._idle.pop(0)
-            self._turns[arch.id] = len(self._turns)
+            self._turns[arch.id] = next(self._clock)
             self._running[actor.evaluate.remote(dict(arch.values))] = (arch, actor)
 
     def _replace(self, arch: Arch, actor: Any) -> Evaluated | None:
@@ -162,7 +164,8 @@ class RayPool:
         failures = self._failures[first.id] = self._failures.get(first.id, 0) + 1
         given_up = failures > self._workers.max_failures
         if given_up:
-            self._reporter.warn(f"{first.id}: {failures} workers died evaluating it; it counts as failed")
+            died = "a worker" if failures == 1 else f"{failures} workers"
+            self._reporter.warn(f"{first.id}: {died} died evaluating it; it counts as failed")
         else:
             self._reporter.warn(
                 f"a worker died evaluating {first.id}; it is replaced, the candidate tried again"

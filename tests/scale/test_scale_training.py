@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from nas.pipeline.retraining import prepare, retrain
 from nas.pipeline.run import run
 from nas.scale.cluster import connected
 from nas.scale.workers import Workers
+from nas.store import SeriesPoint, Storage
+from nas.supernet.checkpoint import Checkpointer
 
 SPACE = Path(__file__).parents[1] / "pipeline" / "small.yaml"
 SMALL = (
@@ -56,6 +59,24 @@ def test_two_processes_train_what_one_trains(folder: Path) -> None:
     assert len(series[0]) == len(series[1]) == 6
     for (step, macs, losses), (other, theirs, others) in zip(*series, strict=True):
         assert (step, macs) == (other, theirs) and others == pytest.approx(losses, rel=1e-3)
+
+
+def test_no_checkpoint_calls_steps_done_that_the_driver_has_not_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver that dies while it stores them would lose their points: the training goes on behind them."""
+    keep, kept = Storage.add_series, []
+
+    def slowly(self: Storage, study_id: int, points: Sequence[SeriesPoint]) -> None:
+        if points[0].name == "train":
+            time.sleep(1.0)  # enough for a process that does not wait
+            saved = Checkpointer(Path("nas-runs") / "slowly").load()
+            kept.append((points[-1].step, 0 if saved is None else saved[0]["step"]))
+        keep(self, study_id, points)
+
+    monkeypatch.setattr(Storage, "add_series", slowly)
+    trained("slowly", Workers("local", 1, training=2))
+    assert kept == [(2, 0), (5, 3)]
 
 
 def test_two_processes_retrain_what_one_retrains(folder: Path) -> None:
