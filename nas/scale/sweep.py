@@ -188,9 +188,11 @@ def _study(config: dict[str, Any], work: dict[str, Any]) -> dict[str, Any]:
     name = config["name"]
     given, digest = work["members"][name]
     arguments = dict(given)
-    arguments["settings"] = [f"threads={work['threads']}", *arguments["settings"]]
-    store = Storage(work["url"])
-    known = {study.name for study in store.studies()}
+    known = {study.name: study for study in Storage(work["url"]).studies()}
+    threads = work["threads"]
+    if name in known:  # its results depend on the number it began with, whatever is reserved for it now
+        threads = known[name].config["settings"]["threads"]
+    arguments["settings"] = [f"threads={threads}", *arguments["settings"]]
     try:
         study = run(
             **arguments,

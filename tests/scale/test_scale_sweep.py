@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ import nas
 from nas.errors import ConfigError, NasError
 from nas.report.overlay import overlay
 from nas.report.overlay_figure import draw_overlay
+from nas.scale.sweep import _study
 from nas.scale.sweep_file import load_sweep, members
 from nas.search.pareto import hypervolume
 from nas.store import Storage
@@ -138,6 +140,22 @@ def test_a_sweep_stores_every_study_and_compares_them(swept: Path) -> None:
     assert sorted(drawn[0].x) == pytest.approx(np.sort(found.outlines[0].values[:, 1]))
     report = swept / "nas-runs" / "demo-sweep" / "report.html"
     assert all(name in report.read_text() for name in names)
+
+
+def test_a_stopped_study_goes_on_with_other_resources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads are reserved by them and change results, so that it keeps those it began with."""
+    monkeypatch.chdir(tmp_path)
+    [member, *_] = members(load_sweep(write(tmp_path)))
+    work: dict[str, Any] = {"url": "sqlite:///nas.db", "folder": "", "host": "", "threads": 1}
+    work["members"] = {member.name: (member.arguments, member.digest)}
+    assert _study({"name": member.name}, work)["failed"] is None
+    storage = Storage(work["url"])
+    storage.set_state(storage.study(member.name).id, "interrupted")
+    assert _study({"name": member.name}, {**work, "threads": 2})["failed"] is None
+    row = storage.study(member.name)
+    assert (row.state, row.config["settings"]["threads"], row.n_trials) == ("finished", 1, 12)
 
 
 def test_a_finished_sweep_is_not_run_again(swept: Path) -> None:
