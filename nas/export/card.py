@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from nas import __version__
 from nas.export.quantize import CALIBRATION
 from nas.metrics import Metric
 from nas.report.units import described, title
@@ -62,7 +63,8 @@ def card_text(
         f"| {title(name)} | {described(metric)} | {metric.detail} |" for name, metric in metrics.items()
     ]
     decisions = ", ".join(f"{name} {value}" for name, value in source.arch.values.items())
-    packages = ", ".join(f"{name} {version(name)}" for name in dict.fromkeys(("torch", *form.packages)))
+    made = dict.fromkeys(("torch", *form.packages, *(form.quantisers if _quantised(check) else ())))
+    packages = ", ".join([f"nas {__version__}", *(f"{name} {version(name)}" for name in made)])
     labels = ", ".join(map(str, data.bundle.class_names[:50]))
     return f"""# {source.arch.id}
 
@@ -76,8 +78,9 @@ A network of space `{source.plan.space.name}` (hash {source.plan.space.hash}), s
 {_compared(form, check)}
 * **Weights**: {source.told}.
 * **Recipe**: {source.recipe}.
-{_about_int8(check)}* **Data**: {data.name}. Weights follow the licence of the data they were trained on; check it
-  before you publish them.
+{_about_int8(check)}* **Data**: {_data(source)}.
+* **Licence of the data**: {data.bundle.licence or "none is stated in it; ask whoever made the images"}.
+* **Licence of the weights**: {_of_weights(source)}
 * **Resolution**: trained and exported at {scale:g} times the deployment resolution of the space. MACs, parameters,
   memory and latency below refer to the deployment resolution and the deployment input's classes.
 * **Made with**: {packages}.
@@ -94,7 +97,7 @@ def _pixels(source: Source) -> str:
     """The size of the input, and how images were brought to it."""
     side, first, spec = source.side, source.data.side, source.plan.settings.data.spec
     crop = (
-        "the middle square, 7/8 of an image's shorter side, "
+        "upright, the middle square, 7/8 of an image's shorter side, "
         if spec.startswith(("imagefolder", "hf"))
         else ""
     )
@@ -114,8 +117,27 @@ def _compared(form: type[ExportFormat], check: Check | None) -> str:
     )
 
 
+def _data(source: Source) -> str:
+    data = source.data
+    known = f"; fingerprint of names and lengths of its files {data.content}" if data.content else ""
+    return f"{data.name}, {data.count('train'):,} training and {data.count('test'):,} test images{known}"
+
+
+def _of_weights(source: Source) -> str:
+    teachers = f" and to imitate {', '.join(source.teachers)}" if source.teachers else ""
+    others = " and those of the teachers" if teachers else ""
+    return (
+        f"nas, which is Apache-2.0, claims none. They were trained on these data alone{teachers}, from\n"
+        f"  random numbers: what the terms of the data{others} ask of models that learnt from them holds for them."
+    )
+
+
+def _quantised(check: Check | None) -> bool:
+    return check is not None and check.before is not None
+
+
 def _about_int8(check: Check | None) -> str:
-    if check is None or check.before is None:
+    if check is None or not _quantised(check):
         return ""
     return (
         "* **Quantised**: weights and activations to 8 bits by the runtime's own post-training quantiser,\n"

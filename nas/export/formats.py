@@ -32,7 +32,7 @@ class ExportFormat(ABC):
     Attributes:
         name: as `--format` takes it.
         suffix: of the file.
-        packages: what must be installed to export and run it.
+        packages: what must be installed to export and run it; `quantisers`: and to quantise.
         dynamic: whether the file takes any number of images at once; else exactly one.
         runs_here: whether there is a runtime on this machine to compare the file in.
     """
@@ -40,6 +40,7 @@ class ExportFormat(ABC):
     name: ClassVar[str]
     suffix: ClassVar[str]
     packages: ClassVar[tuple[str, ...]]
+    quantisers: ClassVar[tuple[str, ...]] = ()
     dynamic: ClassVar[bool]
     runs_here: ClassVar[bool] = True
 
@@ -176,6 +177,7 @@ class ExecuTorch(ExportFormat):
     """A program of ExecuTorch with its XNNPACK backend, for phones and boards."""
 
     name, suffix, packages, dynamic = "executorch", ".pte", ("executorch",), False
+    quantisers = ("torchao",)
 
     @classmethod
     def export(cls, network: nn.Module, example: Tensor) -> bytes:
@@ -192,6 +194,10 @@ class ExecuTorch(ExportFormat):
     @classmethod
     def runner(cls, data: bytes) -> Run:
         import torch
+
+        from nas.latency.profiling.runtimes.executorch_runtime import hush
+
+        hush()
         from executorch.runtime import Runtime
 
         program = Runtime.get().load_program(data)

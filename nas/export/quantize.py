@@ -62,6 +62,10 @@ def int8_xnnpack(network: nn.Module, images: Tensor) -> nn.Module:
         images: to calibrate on.
     """
     import torch
+
+    from nas.latency.profiling.runtimes.executorch_runtime import hush
+
+    hush()
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
         XNNPACKQuantizer,
         get_symmetric_quantization_config,

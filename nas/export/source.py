@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
+from nas.data.augment import make_augment
 from nas.data.batches import MEAN, STD
 from nas.errors import NasError
 from nas.pipeline.load_data import LoadedData, load_network_data, load_run_data
@@ -17,7 +18,7 @@ from nas.pipeline.retrained import RetrainFolder, folder_of
 from nas.pipeline.study_plan import plan_of
 from nas.pipeline.study_space import space_of
 from nas.pipeline.training import load, set_threads
-from nas.settings import RunSettings
+from nas.settings import RunSettings, TrainSettings
 from nas.space.batch import Arch
 from nas.supernet.network import Network, build, to_resolution
 
@@ -49,7 +50,7 @@ class Source:
     Attributes:
         network: batch norms recalibrated as for the study's final numbers, at eval.
         told: where its weights come from.
-        recipe: how they were trained.
+        recipe: how they were trained; `teachers`: the networks they learnt from beside the labels.
         side: of its input, in pixels.
     """
 
@@ -59,6 +60,7 @@ class Source:
     data: LoadedData
     told: str
     recipe: str
+    teachers: tuple[str, ...] = ()
 
     @property
     def side(self) -> int:
@@ -115,8 +117,11 @@ def _inherited(study: StudyRow, arch: Arch) -> Source:
         f"inherited from the supernet of study `{owner}` ({trained.card['steps']} steps, seed "
         f"{trained.card['seed']}), batch norms recalibrated; not retrained"
     )
-    recipe = _recipe(plan, data) if owner == study.name else f"that of study `{owner}`"
-    return Source(arch, network.eval(), plan, data, told, recipe)
+    train = TrainSettings.model_validate(trained.card["train"])
+    drawn = f"{train.sampler.subnets} subnets a step by the sampler `{train.sampler.name}`"
+    return Source(
+        arch, network.eval(), plan, data, told, f"{drawn}; {_recipe(train, data)}", tuple(train.teachers)
+    )
 
 
 def _retrained(study: StudyRow, arch: Arch) -> Source:
@@ -135,17 +140,20 @@ def _retrained(study: StudyRow, arch: Arch) -> Source:
     network.load_state_dict(load_file(found.weights), assign=True)
     start = f"from the weights of study `{card['supernet']}`" if card["supernet"] else "from scratch"
     told = f"retrained {start} ({card['steps']} steps, seed {plan.settings.seed}), batch norms recalibrated"
-    return Source(arch, network.eval(), plan, data, told, _recipe(plan, data))
-
-
-def _recipe(plan: RunPlan, data: LoadedData) -> str:
     train = plan.settings.train
-    mirrored = "mirrored" if data.augment.recipe.mirror else "not mirrored"
+    return Source(arch, network.eval(), plan, data, told, _recipe(train, data), tuple(train.teachers))
+
+
+def _recipe(train: TrainSettings, data: LoadedData) -> str:
+    may = data.bundle.mirrored if train.mirror == "auto" else train.mirror
+    mirrors = make_augment(train.augment, data.side, mirrored=may, seed=0).recipe.mirror
     return (
-        f"augmentation `{train.augment}`, images {mirrored}; mixup and cutmix {train.mix:g}; label smoothing "
-        f"{train.label_smoothing:g}; batches of {train.batch}; learning rate {train.lr:g} to {train.min_lr:g} "
-        f"(scaling with the batch: {train.lr_scaling}); weight decay {train.weight_decay:g}; average of weights with "
-        f"decay {train.ema:g}; teachers: {', '.join(train.teachers) or 'none'}"
+        f"AdamW, batches of {train.batch}; learning rate {train.lr:g} to {train.min_lr:g} along a cosine (scaling with "
+        f"the batch: {train.lr_scaling}), after a warm-up of {100 * train.warmup:.3g} % of the steps; weight decay "
+        f"{train.weight_decay:g}; gradients clipped adaptively at {train.clip:g}; augmentation `{train.augment}`, "
+        f"images {'' if mirrors else 'not '}mirrored; mixup and cutmix {train.mix:g}; label smoothing "
+        f"{train.label_smoothing:g}; average of weights with decay {train.ema:g}; teachers: "
+        f"{', '.join(train.teachers) or 'none'}"
     )
 
 

@@ -18,6 +18,10 @@ class RunData(Protocol):
         """Name of the data set."""
 
     @property
+    def content(self) -> str:
+        """Fingerprint of the images where they may change under the same name; else empty."""
+
+    @property
     def classes(self) -> int:
         """Number of classes."""
 

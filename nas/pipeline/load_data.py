@@ -33,6 +33,11 @@ class LoadedData:
         return self.bundle.name
 
     @property
+    def content(self) -> str:
+        """Fingerprint of images in files."""
+        return self.bundle.content
+
+    @property
     def classes(self) -> int:
         """Number of classes."""
         return self.bundle.classes

@@ -27,10 +27,11 @@ class ExecuTorch(Runtime):
     @classmethod
     def export(cls, module: nn.Module, example: Tensor) -> bytes:
         import torch
+
+        hush()
         from executorch.exir import to_edge_transform_and_lower
         from executorch.exir.passes.constant_prop_pass import constant_prop_pass
 
-        logging.getLogger("executorch").setLevel(logging.ERROR)
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.export.export(module, (example,), strict=False).run_decompositions({})
@@ -40,6 +41,12 @@ class ExecuTorch(Runtime):
             program = constant_prop_pass(program, custom_skip_targets=kept)
             lowered = to_edge_transform_and_lower(program, partitioner=[_partitioner()])
             return bytes(lowered.to_executorch().buffer)
+
+
+def hush() -> None:
+    """Call before its packages are imported: they warn of parts that are not for this machine, and of each other."""
+    for name in ("executorch", "torchao", "torch.utils._pytree"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _partitioner() -> Any:
