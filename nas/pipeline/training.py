@@ -247,6 +247,7 @@ def _card(plan: RunPlan, data: RunData, trainer: Trainer[Supernet], sampler: Sub
         "data_spec": plan.settings.data.spec,
         "resolution_scale": plan.settings.train.resolution_scale,
         "seed": plan.settings.seed,
+        "train": plan.settings.train.model_dump(),
         "steps": trainer.total,
         "skipped": trainer.guard.skipped,
         "sampler": {**sampler.facts(), **relaxed_facts(trainer.supernet)},
