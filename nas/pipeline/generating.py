@@ -71,6 +71,12 @@ def generate(
 
 
 def _plan(study: StudyRow, url: str, constraints: Sequence[str], space_file: str | None) -> RunPlan:
+    timed = study.config["devices"] or study.config["latency"] != "devices"
+    if not timed and any(text.strip().startswith("latency") for text in constraints):
+        raise NasError(
+            f"study {study.name!r} was searched for no device, so no latency is known of what it generates. Search for "
+            f"one: nas run {study.space} --device DEVICE --supernet {study.name} --strategy {NAME}."
+        )
     changed = {**study.config, "constraints": list(constraints) or study.config["constraints"]}
     return plan_of(replace(study, config=changed), url, study.name, space_file)[0]
 
@@ -119,4 +125,4 @@ def _why_none(plan: RunPlan, search: Generative, seed: int) -> str:
     cheap = [constraint for constraint in plan.constraints if constraint.cheap]
     if not cheap or (plan.cheap(drawn)[1] == 0).any():
         return "every feasible architecture that the generator makes was asked for by its study already."
-    return f"of the generator's samples {explain_empty(cheap, plan.metrics.values(drawn), drawn.ids)}"
+    return f"the generator makes none that is feasible: {explain_empty(cheap, plan.metrics.values(drawn), drawn.ids)}"

@@ -297,7 +297,8 @@ class Search:
                 raise NasError(
                     f"no feasible architecture among {len(archs)}: {constraint.text!r} is never satisfied."
                 )
-        raise NasError(explain_empty(self.plan.constraints, values, archs[known].ids))
+        told = explain_empty(self.plan.constraints, values, archs[known].ids)
+        raise NasError(f"{told} {self.strategy.advice()}".strip())
 
     def _checkpoint(self) -> None:
         revision = self.storage.study(self.plan.name).revision

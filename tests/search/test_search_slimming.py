@@ -143,7 +143,10 @@ def test_the_walk_never_goes_through_what_failed(rule: str, tmp_path: Path) -> N
 def test_it_says_why_it_ended(tmp_path: Path) -> None:
     met = _make(_space(tmp_path), 12.0)
     _run(met)
-    assert "met the constraints" in met.ending()
+    assert "met the constraints" in met.ending() and met.advice() == ""
+    begun = _make(_space(tmp_path), 12.0)
+    begun.ask(1)
+    assert "more --n-trials or larger steps" in begun.advice()
 
 
 def test_a_restored_walk_goes_on_identically(tmp_path: Path) -> None:

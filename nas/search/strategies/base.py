@@ -160,6 +160,10 @@ class Strategy(ABC):
         """Why there is nothing more to ask for."""
         return "every architecture that can be asked for is evaluated"
 
+    def advice(self) -> str:
+        """What to change where nothing feasible was found; nothing where the strategy cannot tell."""
+        return ""
+
     def course(self) -> list[dict[str, Any]]:
         """Steps the strategy has taken, where it takes any, as plain data; they are kept with the study."""
         return []

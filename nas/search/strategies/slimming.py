@@ -150,6 +150,11 @@ class Slimming(Strategy):
             return "slimming has nothing left to cut that saves anything"
         return "slimming ended: no evaluation of its next cuts succeeded"
 
+    def advice(self) -> str:
+        if self._finished:
+            return ""
+        return "The walk was not at its end: more --n-trials or larger steps (search.options.step) take it further."
+
     def course(self) -> list[dict[str, Any]]:
         """The trajectory: architecture, action, saved cost, cost and loss of each step, the start first."""
         return self.trajectory
