@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nas.cli.output import StorageOption
+from nas.cli.output import SpaceFileOption, StorageOption, TrialArgument
 
 if TYPE_CHECKING:
     from nas.cli.lookup import Found
@@ -29,9 +29,7 @@ class Bits(StrEnum):
 
 
 def export(
-    trial: Annotated[
-        str, typer.Argument(help="An arch id, the beginning of one, or STUDY/NUMBER.", metavar="TRIAL")
-    ],
+    trial: TrialArgument,
     form: Annotated[str, typer.Option("--format", help="onnx, torch-export, executorch or coreml.")] = "onnx",
     weights: Annotated[
         Origin, typer.Option(help="The supernet's, or those of nas retrain.")
@@ -42,9 +40,7 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder; by default nas-runs/STUDY/export/ARCH.")
     ] = None,
-    space: Annotated[
-        str | None, typer.Option(help="File of the space, if it is not found by its name.")
-    ] = None,
+    space: SpaceFileOption = None,
     storage: StorageOption = None,
 ) -> None:
     """Export a trial's network, checked in the format's own runtime."""

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nas.cli.output import Format, FormatOption, StorageOption, echo_json, echo_table, new_table, text
+from nas.cli.output import (
+    Format,
+    FormatOption,
+    QuietOption,
+    SpaceFileOption,
+    StorageOption,
+    echo_json,
+    echo_table,
+    new_table,
+    text,
+)
 
 if TYPE_CHECKING:
     from nas.pipeline.measuring import Measurement
@@ -33,12 +43,10 @@ def measure(
         Path | None, typer.Option(help="For adb: the runtime's benchmark program built for the phone.")
     ] = None,
     python: Annotated[str, typer.Option(help="For ssh: Python on the board.")] = "python3",
-    space: Annotated[
-        str | None, typer.Option(help="File of the space, if it is not found by its name.")
-    ] = None,
+    space: SpaceFileOption = None,
     storage: StorageOption = None,
     form: FormatOption = Format.table,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only the result and errors.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Time trials' networks on a device and store the latencies as measured, beside the predicted ones."""
     from nas.latency.device import load_device

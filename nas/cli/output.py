@@ -49,6 +49,14 @@ StorageOption = Annotated[
         metavar="URL",
     ),
 ]
+SpaceFileOption = Annotated[
+    str | None,
+    typer.Option("--space", help="File of the space, if it is not found by its name.", metavar="FILE"),
+]
+QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Print only the result and errors.")]
+TrialArgument = Annotated[
+    str, typer.Argument(help="An arch id, the beginning of one, or STUDY/NUMBER.", metavar="TRIAL")
+]
 StudyArgument = Annotated[str, typer.Argument(help="A study's name.", metavar="STUDY")]
 
 

@@ -6,7 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from nas.cli.output import Format, FormatOption, StorageOption, StudyArgument, echo_json, open_storage
+from nas.cli.output import (
+    Format,
+    FormatOption,
+    QuietOption,
+    SpaceFileOption,
+    StorageOption,
+    StudyArgument,
+    echo_json,
+    open_storage,
+)
 
 
 def reproduce(
@@ -14,12 +23,10 @@ def reproduce(
     study_name: Annotated[
         str, typer.Option(help="Of the new study; by default STUDY-reproduced.", metavar="NAME")
     ] = "",
-    space: Annotated[
-        str | None, typer.Option(help="File of the space, if it is not found by its name.")
-    ] = None,
+    space: SpaceFileOption = None,
     storage: StorageOption = None,
     form: FormatOption = Format.table,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only the result and errors.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Run STUDY again from its run facts; say whether the same came out (exit status 1 if not), and what differs."""
     from nas.pipeline.progress import ConsoleReporter, Silent

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nas.cli.output import Format, FormatOption, StorageOption, echo_json
+from nas.cli.output import (
+    Format,
+    FormatOption,
+    QuietOption,
+    SpaceFileOption,
+    StorageOption,
+    TrialArgument,
+    echo_json,
+)
 
 if TYPE_CHECKING:
     from nas.cli.lookup import Found
@@ -25,9 +33,7 @@ class Start(StrEnum):
 
 
 def retrain(
-    trial: Annotated[
-        str, typer.Argument(help="An arch id, the beginning of one, or STUDY/NUMBER.", metavar="TRIAL")
-    ],
+    trial: TrialArgument,
     start: Annotated[
         Start, typer.Option("--from", help="Begin with new weights or with the supernet's.")
     ] = Start.scratch,
@@ -46,12 +52,10 @@ def retrain(
     train_workers: Annotated[
         int | None, typer.Option(help="With --ray: processes that train together; by default 2.", min=2)
     ] = None,
-    space: Annotated[
-        str | None, typer.Option(help="File of the space, if it is not found by its name.")
-    ] = None,
+    space: SpaceFileOption = None,
     storage: StorageOption = None,
     form: FormatOption = Format.table,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print only the result and errors.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Train a trial's network alone with the study's recipe, and store its accuracy beside the inherited one."""
     from nas.cli.lookup import find, in_study
