@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from nas.errors import NasError
 from nas.pipeline.facts import deviations
 from nas.pipeline.progress import Silent
 from nas.pipeline.run import _sampler_warnings, planned, run
-from nas.pipeline.training import Interrupted
+from nas.pipeline.training import Interrupted, SupernetJob
 from nas.settings import make_settings
 from nas.supernet.trainer import Trainer
 
@@ -104,6 +105,17 @@ def test_what_a_relaxed_run_needs(space: Path) -> None:
         run(space, settings=["train.relaxed.latency=0.1"])
     with pytest.raises(NasError, match=r"sampler\.name=relaxed"):
         planned(space, settings=[*SMALL, "train.sampler.name=uniform"], study_name="plain")
+
+
+def test_other_processes_are_handed_the_device_whose_latency_is_weighed(space: Path) -> None:
+    def job(*more: str) -> SupernetJob:
+        return SupernetJob(planned(space, device="pixel6", settings=[*SMALL, *more])[0])
+
+    whole = job("train.relaxed.latency=0.5")
+    there = pickle.loads(pickle.dumps(whole.portable()))  # noqa: S301
+    here, other = (one.trainer(whole.data()).latency for one in (whole, there))
+    assert here is not None and other is not None and here.whole == other.whole > 0
+    assert not job().portable().plan.metrics.devices
 
 
 class Heard(Silent):
