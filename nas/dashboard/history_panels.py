@@ -123,7 +123,7 @@ def measured(snapshot: Snapshot) -> Drawn:
     """Measured over predicted latency of the front, on at most two devices."""
     found = measured_data(snapshot)
     if not found:
-        return None, None, "No member of the front was timed on a device; `nas measure` does."
+        return None, None, "No member of the front was timed on a device yet; nas measure does that."
     keep = f"{snapshot.study.name} {snapshot.study.epoch}"
     told = " ".join(
         f"{data.name}: {int(data.held.sum())} of {len(data.trials)} inside the predicted interval, mean"
@@ -149,7 +149,7 @@ def retraining(snapshot: Snapshot) -> Drawn:
     """Loss and learning rate of the networks trained alone."""
     data = retraining_data(snapshot)
     if not data:
-        return None, None, "No network of this study was trained alone; `nas retrain` does."
+        return None, None, "No network of this study was trained alone yet; nas retrain does that."
     keep = f"{snapshot.study.name} {snapshot.study.epoch}"
     loss, rate = (
         payload(partial(draw, data), keep=keep) for draw in (draw_retraining_loss, draw_retraining_rate)
