@@ -21,10 +21,10 @@ import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from nas.errors import NasError, unknown
 from nas.settings import known_keys
@@ -63,7 +63,7 @@ class Grid(_Part):
     space: list[str] = Field(min_length=1)
     device: list[str | list[str]] = Field(default=[], min_length=1)
     strategy: list[str] = Field(default=[], min_length=1)
-    seed: list[int] = Field(default=[0], min_length=1)
+    seed: list[Annotated[int, Field(strict=True, ge=0)]] = Field(default=[0], min_length=1)
     set: dict[str, list[Any]] = {}
 
     @field_validator("set")
@@ -95,7 +95,7 @@ class SweepFile(_Part):
     """
 
     version: Literal[1]
-    name: str = Field(min_length=1)
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     run: Fixed = Fixed()
     grid: Grid
     sample: int | None = Field(default=None, ge=1)
