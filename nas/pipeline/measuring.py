@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nas.errors import NasError
 from nas.latency.device import Device
-from nas.latency.profiling.known_device import NetworkTiming
+from nas.latency.profiling.known_device import NetworkTiming, Reach, network_timing
 from nas.latency.table import Entry
 from nas.metrics import Metric, holds
+from nas.pipeline.plan import RunPlan
 from nas.pipeline.progress import Reporter
 from nas.space.space import Space
 from nas.store import Storage, StudyRow, TrialRow
@@ -87,6 +90,40 @@ def measure(
             for _ in found:
                 task.advance()
     return done
+
+
+def check_measurable(plan: RunPlan, source: str, reach: Reach, reporter: Reporter) -> None:
+    """Reach each device of a run once, so that the run does not fail at its end.
+
+    Raises:
+        NasError: no device, one that cannot be timed, or none there.
+    """
+    if not plan.metrics.devices:
+        raise NasError("--measure: name the device whose latency is measured with --device.")
+    for device in plan.metrics.devices:
+        with network_timing(device, plan.space, source, reporter, reach):
+            pass
+
+
+def measure_front(
+    plan: RunPlan, source: str, reach: Reach, storage: Storage, reporter: Reporter, stop: Callable[[], bool]
+) -> None:
+    """Time the front of a finished study on each of its devices; see `measure`.
+
+    Raises:
+        NasError: a network that cannot be timed, or a device that is gone; and how to go on.
+    """
+    study = storage.study(plan.name)
+    front, again = storage.front(study.id), f"nas measure --study {shlex.quote(plan.name)}"
+    for device in plan.metrics.devices:
+        try:
+            with network_timing(device, plan.space, source, reporter, reach) as timing:
+                found = measure(storage, study, front, device, plan.space, timing, reporter, stop)
+        except NasError as error:
+            raise NasError(f"{error} The study is finished and stored; {again} times its front.") from None
+        tell(reporter, found)
+        if len(found) < len(front):
+            reporter.warn(f"stopped after {len(found)} of {len(front)} networks; {again} times them all.")
 
 
 def _metric(entry: Entry, device: Device) -> Metric:

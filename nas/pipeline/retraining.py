@@ -137,6 +137,7 @@ class RetrainJob(Job):
             "start": self.start,
             "supernet": self.plan.supernet if self.start == "inherited" else None,
             "data": data.name,
+            **({"content": data.content} if data.content else {}),
             "classes": data.classes,
             "settings": settings.model_dump(exclude={"search", "objectives", "constraints", "recipe"}),
         }

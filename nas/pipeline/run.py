@@ -201,7 +201,9 @@ def execute(
     reporter, started = reporter or Silent(), time.monotonic()
     check_feasible(plan)
     if measured is not None:
-        _check_measurable(plan, source, measured, reporter)
+        from nas.pipeline.measuring import check_measurable
+
+        check_measurable(plan, source, measured, reporter)
     set_threads(plan.settings)
     loaded_data = _data(plan)
     store = Storage(plan.storage)
@@ -221,38 +223,15 @@ def execute(
         except Exception:
             store.set_state(study.id, "failed")
             raise
-        if measured is not None:
-            _measure(plan, source, measured, store, reporter, interrupt)
-    if report:
-        _report(plan, store, reporter)
+        try:
+            if measured is not None:
+                from nas.pipeline.measuring import measure_front
+
+                measure_front(plan, source, measured, store, reporter, lambda: interrupt.asked)
+        finally:
+            if report:
+                _report(plan, store, reporter)
     return Study(store, plan.name)
-
-
-def _check_measurable(plan: RunPlan, source: str, reach: Reach, reporter: Reporter) -> None:
-    """Reach each device once, so that a run does not fail at its end."""
-    from nas.latency.profiling.known_device import network_timing
-
-    if not plan.metrics.devices:
-        raise NasError("--measure: name the device whose latency is measured with --device.")
-    for device in plan.metrics.devices:
-        with network_timing(device, plan.space, source, reporter, reach):
-            pass
-
-
-def _measure(
-    plan: RunPlan, source: str, reach: Reach, store: Storage, reporter: Reporter, interrupt: Interrupt
-) -> None:
-    from nas.latency.profiling.known_device import network_timing
-    from nas.pipeline.measuring import measure, tell
-
-    study = store.study(plan.name)
-    for device in plan.metrics.devices:
-        with network_timing(device, plan.space, source, reporter, reach) as timing:
-            front = store.front(study.id)
-            found = measure(
-                store, study, front, device, plan.space, timing, reporter, lambda: interrupt.asked
-            )
-            tell(reporter, found)
 
 
 def _assignments(**given: Any) -> dict[str, Any]:
@@ -427,7 +406,7 @@ def _trained(
         "data": {
             "name": data.name,
             "classes": data.classes,
-            "content": data.bundle.content,
+            "content": data.content,
             **{s: data.count(s) for s in ("train", "search", "test")},
         },
         "warnings": [*trained.card["warnings"], *_sampler_warnings(trained.card["sampler"], reporter)],

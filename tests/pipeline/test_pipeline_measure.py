@@ -115,6 +115,21 @@ def test_the_command_prints_and_stores(folder: Path) -> None:
     assert told["inside"] == (low <= told["measured"]["value"] <= high)
 
 
+def test_a_run_whose_device_goes_away_while_it_is_timed_is_stored_and_reported(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(self: NetworkTiming, archs: object, turns: int = 1) -> None:
+        raise NasError("the device is gone.")
+
+    monkeypatch.setattr(NetworkTiming, "times", gone)
+    with pytest.raises(
+        NasError, match=r"gone\. The study is finished .* nas measure --study cut times its front"
+    ):
+        nas.run(SPACE, device="host-torch", measured=Reach(), **{**ARGUMENTS, "study_name": "cut"})
+    assert nas.load_study("cut").row.state == "finished"
+    assert (folder / "nas-runs" / "cut" / "report.html").exists()
+
+
 def test_a_published_table_cannot_be_timed_and_the_run_says_so_before_it_trains(folder: Path) -> None:
     with pytest.raises(NasError, match="nas device profile host"):
         nas.run("elasticvit", device="pixel6", measured=Reach())

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,9 @@ def test_what_is_there_is_kept_and_what_differs_is_told() -> None:
     other, _ = prepared(0, "scratch", "train.steps=4", "train.lr=0.01")
     with pytest.raises(NasError, match=r"begun with settings\.train\.lr"):
         retrain(other, data, Silent(), Interrupt(), resume=True)
+    changed = replace(data, bundle=replace(data.bundle, content="other images"))
+    with pytest.raises(NasError, match="begun with content None, not 'other images'"):
+        retrain(job, changed, Silent(), Interrupt(), resume=True)
     assert retrain(job, data, Silent(), Interrupt(), resume=True) == first
     assert first.weights.read_bytes() == kept
 
@@ -197,6 +201,8 @@ def test_epochs_take_the_place_of_the_studys_steps() -> None:
 
 def test_commands_that_cannot_be_obeyed_are_explained() -> None:
     cli = CliRunner()
+    job, data = prepared(1, "scratch", "train.steps=1")
+    retrain(job, data, Silent(), Interrupt(), overwrite=True)
     for arguments, words in (
         (["s/0", "--space", "nowhere.yaml"], "nowhere.yaml"),
         (["s/0", "--set", "search.n_trials=3", "--space", str(SPACE)], "it reads train"),
