@@ -171,7 +171,10 @@ def members(file: SweepFile) -> list[Member]:
 def _member(file: SweepFile, group: str, chosen: dict[str, Any], seed: int) -> Member:
     fixed = file.run.model_dump(exclude={"settings"})
     own = {key: value for key, value in chosen.items() if key not in ("space", "device", "strategy")}
-    settings = [f"{key}={json.dumps(value)}" for key, value in {**file.run.settings, **own}.items()]
+    # What YAML reads as a date is text to every setting.
+    settings = [
+        f"{key}={json.dumps(value, default=str)}" for key, value in {**file.run.settings, **own}.items()
+    ]
     arguments = {
         **fixed,
         "space": chosen["space"],

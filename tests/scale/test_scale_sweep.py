@@ -74,6 +74,11 @@ def test_a_grid_is_the_product_of_its_axes(tmp_path: Path) -> None:
     assert found[1].arguments["settings"] == ["search.batch=6"] and found[1].arguments["seed"] == 4
 
 
+def test_a_date_is_text(tmp_path: Path) -> None:
+    text = SWEEP.replace("  seed: [0, 1]", "  seed: [4]\n  set:\n    data.spec: [2020-01-01]\n")
+    assert members(load_sweep(write(tmp_path, text)))[0].arguments["settings"] == ['data.spec="2020-01-01"']
+
+
 def test_a_sample_is_part_of_the_grid_and_the_same_each_time(tmp_path: Path) -> None:
     path = write(tmp_path, SWEEP.replace("seed: [0, 1]", "seed: [0, 1, 2, 3, 4]"))
     whole = {member.name for member in members(load_sweep(path))}
