@@ -219,7 +219,7 @@ from executorch.runtime import Runtime
 program = Runtime.get().load_program("{file}")
 method = program.load_method("forward")
 images = torch.rand(1, 3, {side}, {side})  # 0..1, resized to {side} x {side}; one image at a time
-scores = method.execute([images])[0]
+scores = method.execute([images.contiguous()])[0]  # it reads memory as it lies, whatever the strides
 print(scores.argmax(dim=1))
 """
 
