@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 TRUSTED_TAU = 0.5
 COLLAPSED = 0.8
-_KEPT_APART = ("retrain", "export")
+_ASIDE = "old-*"
 
 
 def run(
@@ -266,7 +266,7 @@ def _open(plan: RunPlan, source: str, store: Storage, resume: bool, command: Seq
         constraints=[{"text": c.text, "metric": c.metric, "bound": c.bound} for c in plan.constraints],
         facts=run_facts(plan.settings, plan.space, source, command),
     )
-    _clear(plan.folder)
+    _set_aside(plan.folder)
     return study
 
 
@@ -279,20 +279,15 @@ def _check_files(plan: RunPlan, study: StudyRow) -> None:
         )
 
 
-def _clear(folder: Path) -> None:
-    """Files of a study that is not in this storage any more must not be taken for this one's."""
-    if folder.exists():
-        for entry in sorted(folder.iterdir()):
-            if entry.is_file() and entry.name != LOCK:
-                entry.unlink()
-            elif entry.name in _KEPT_APART:
-                _set_aside(entry)
-
-
 def _set_aside(folder: Path) -> None:
-    """Rename what took long to make and someone may still want."""
-    taken = (folder.with_name(f"{folder.name}.old-{count}") for count in itertools.count(1))
-    folder.rename(next(path for path in taken if not path.exists()))
+    """Files that a study of this name in another storage left there are neither this one's nor to be lost."""
+    left = [entry for entry in sorted(folder.glob("*")) if entry.name != LOCK and not entry.match(_ASIDE)]
+    if left:
+        numbered = (folder / _ASIDE.replace("*", str(count)) for count in itertools.count(1))
+        aside = next(path for path in numbered if not path.exists())
+        aside.mkdir()
+        for entry in left:
+            entry.rename(aside / entry.name)
 
 
 def _announce(plan: RunPlan, reporter: Reporter, study: StudyRow) -> None:

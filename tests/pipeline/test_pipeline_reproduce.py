@@ -138,13 +138,16 @@ def test_no_study_that_was_run_otherwise_passes_for_a_reproduction(tabled: Path)
 
 
 def test_what_a_study_of_the_same_name_left_is_set_aside(tabled: Path) -> None:
-    left = Path("nas-runs") / "fresh" / "retrain" / "a" / "card.json"
-    for _ in range(2):
-        left.parent.mkdir(parents=True, exist_ok=True)
-        left.write_text("{}")
-        settings = {"accuracy": "table:measured.csv#top1", "latency": "table:measured.csv#ms"}
-        storage = f"sqlite:///{len(list(left.parents[2].glob('retrain.old-*')))}.db"
+    settings = {"accuracy": "table:measured.csv#top1", "latency": "table:measured.csv#ms"}
+    folder, before = Path("nas-runs") / "fresh", list[bytes]()
+    for number in range(3):
+        storage = f"sqlite:///{number}.db"
         nas.run("toy.yaml", strategy="random", n_trials=3, study_name="fresh", storage=storage, **settings)
-        assert not left.exists()
-    kept = sorted(path.name for path in left.parents[2].iterdir() if path.is_dir())
-    assert kept == ["retrain.old-1", "retrain.old-2"]
+        (folder / "retrain").mkdir()
+        (folder / "retrain" / "card.json").write_text(str(number))
+        before.append((folder / "report.html").read_bytes())
+    for number in range(2):
+        aside = folder / f"old-{number + 1}"
+        assert (aside / "report.html").read_bytes() == before[number]
+        assert (aside / "retrain" / "card.json").read_text() == str(number)
+    assert not (folder / "old-3").exists()
