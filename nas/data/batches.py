@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -46,8 +45,7 @@ class TrainingBatches:
     ) -> None:
         self.data, self.size, self.side, self.seed, self.augment = data, batch, side, seed, augment
         self.classes, self.device = data.classes, device or torch.device("cpu")
-        self._pool = ThreadPoolExecutor(1)
-        self._next: tuple[int, Future[Tensor]] | None = None
+        self._next: tuple[int, Callable[[], Tensor]] | None = None
 
     def steps_per_epoch(self) -> int:
         """Whole batches in the training split, at least one."""
@@ -56,7 +54,7 @@ class TrainingBatches:
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Normalised images `(batch, channels, side, side)` and labels `(batch,)` of a step."""
         ready = self._next[1] if self._next is not None and self._next[0] == step else self._read(step)
-        images = ready.result().to(self.device)
+        images = ready().to(self.device)
         self._next = (step + 1, self._read(step + 1))
         labels = self.data.train.labels[torch.from_numpy(self.indices(step))]
         return normalised(self.augment(images, step)), labels.to(self.device)
@@ -68,9 +66,9 @@ class TrainingBatches:
         start = step % per_epoch * self.size
         return np.take(order, np.arange(start, start + self.size), mode="wrap")
 
-    def _read(self, step: int) -> Future[Tensor]:
+    def _read(self, step: int) -> Callable[[], Tensor]:
         crops = self.augment.crops(step, self.size)
-        return self._pool.submit(self.data.train.get, self.indices(step).tolist(), self.side, crops)
+        return self.data.train.begin(self.indices(step).tolist(), self.side, crops)
 
 
 @lru_cache(maxsize=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 
 import numpy as np
@@ -116,6 +117,23 @@ def test_resizing_keeps_the_mean_and_removes_what_cannot_be_shown() -> None:
     assert float(small.std()) < 0.45 * float(images.std())
     flat = torch.full((1, 3, 9, 9), 0.3)
     assert torch.allclose(resized(flat, 20), torch.full((1, 3, 20, 20), 0.3), atol=1e-6)
+
+
+def test_only_files_are_read_ahead_and_tensors_are_computed_by_the_thread_that_asks() -> None:
+    from PIL import Image
+
+    decoded = threading.Event()
+
+    def decode(item: int) -> Image.Image:
+        decoded.set()
+        return Image.new("RGB", (4, 4), (item, item, item))
+
+    later = DecodedImages(range(3), torch.arange(3), decode).begin([2, 0], 4)
+    assert decoded.wait(5)
+    assert torch.equal(later()[:, 0, 0, 0] * 255, torch.tensor([2.0, 0.0]))
+    before = threading.active_count()
+    batches().batch(0)
+    assert threading.active_count() == before
 
 
 def test_images_in_files_are_decoded_once_where_they_fit() -> None:
