@@ -43,8 +43,8 @@ def reproduce(
             name=study_name,
             space_file=space,
         )
-    except KeyboardInterrupt:
-        typer.echo("stopped; everything is saved. The same command goes on.", err=True)
+    except KeyboardInterrupt as stopped:
+        typer.echo(f"stopped; {str(stopped) or 'everything is saved'}. The same command goes on.", err=True)
         raise typer.Exit(130) from None
     if form is Format.json:
         echo_json(

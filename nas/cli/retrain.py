@@ -86,8 +86,8 @@ def retrain(
     try:
         with held(job.folder, f"{job.arch.id} is being retrained by another process."), Interrupt() as stop:
             done = run(job, data, reporter, stop, workers, storage=opened, resume=resume, overwrite=overwrite)
-    except Interrupted:
-        typer.echo(f"stopped; everything is saved. Continue with:\n  {_again()}", err=True)
+    except Interrupted as stopped:
+        typer.echo(f"stopped; {stopped}. Continue with:\n  {_again()}", err=True)
         raise typer.Exit(130) from None
     numbers = [place.trial.number for place in places if place.trial is not None]
     store(opened, study, numbers, done)

@@ -147,9 +147,9 @@ def run(
             else Workers(ray, n_workers, max_failures, not synchronous, train_workers),
             measured=Reach(via, binary, python) if measure else None,
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         again = shlex.join(["nas", *[a for a in sys.argv[1:] if a != "--resume"], "--resume"])
-        typer.echo(f"stopped; everything is saved. Continue with:\n  {again}", err=True)
+        typer.echo(f"stopped; {str(stopped) or 'everything is saved'}. Continue with:\n  {again}", err=True)
         raise typer.Exit(130) from None
     front(study.name, storage=storage)
     if not quiet:

@@ -117,7 +117,12 @@ def _inherited(study: StudyRow, arch: Arch) -> Source:
         f"inherited from the supernet of study `{owner}` ({trained.card['steps']} steps, seed "
         f"{trained.card['seed']}), batch norms recalibrated; not retrained"
     )
-    train = TrainSettings.model_validate(trained.card["train"])
+    if "train" not in trained.card and owner != study.name:
+        raise NasError(
+            f"{study_folder(owner)}: its supernet's card does not say how it was trained, as a model's card must: "
+            f"it is from an earlier version. Export from study {owner!r} itself, or retrain: --weights retrained."
+        )
+    train = TrainSettings.model_validate(trained.card.get("train", settings.train.model_dump()))
     drawn = f"{train.sampler.subnets} subnets a step by the sampler `{train.sampler.name}`"
     return Source(
         arch, network.eval(), plan, data, told, f"{drawn}; {_recipe(train, data)}", tuple(train.teachers)

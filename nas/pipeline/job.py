@@ -23,7 +23,10 @@ Keep = Callable[[Sequence[SeriesPoint]], None]
 
 
 class Interrupted(Exception):
-    """The user asked to stop, and everything is saved."""
+    """The user asked to stop; says what is saved."""
+
+    def __init__(self, saved: str = "everything is saved") -> None:
+        super().__init__(saved)
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def run(
 
     Raises:
         NasError: what was wrong and what would be right.
-        KeyboardInterrupt: stopped by the user, everything saved.
+        KeyboardInterrupt: stopped by the user; says what is saved, if not everything.
     """
     plan, source = planned(
         space,
@@ -217,9 +217,9 @@ def execute(
             reporter.say(plan.settings.model_dump_json(indent=1))
         try:
             _work(plan, loaded_data, store, study, reporter, interrupt, end, started, workers)
-        except (Interrupted, KeyboardInterrupt):
+        except (Interrupted, KeyboardInterrupt) as stopped:
             store.set_state(study.id, "interrupted")
-            raise KeyboardInterrupt from None
+            raise KeyboardInterrupt(*stopped.args) from None
         except Exception:
             store.set_state(study.id, "failed")
             raise

@@ -83,7 +83,7 @@ def train_together(
                 fitting.join(POLL_S)
                 driver.read(ray.get(mailbox.take.remote()), task)
                 if interrupt.asked:
-                    raise Interrupted
+                    raise Interrupted("the training is saved up to its last checkpoint")
         driver.read(ray.get(mailbox.take.remote()), task)
     if driver.result is None:
         raise NasError(failure[0] if failure else "the training processes ended without a result.")

@@ -29,7 +29,7 @@ from nas.space.batch import Arch
 if TYPE_CHECKING:
     from nas.pipeline.training import TrainedSupernet
 
-READY_S = 120.0
+READY_S = 300.0
 
 
 @dataclass(frozen=True)

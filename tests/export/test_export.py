@@ -7,7 +7,9 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from nas.export.source import FromImages, Source, source_of
 from nas.pipeline.progress import Interrupt, Silent
 from nas.pipeline.retraining import prepare, retrain
 from nas.pipeline.run import run
+from nas.pipeline.training import TrainedSupernet
 from nas.supernet.deploy import deployed
 
 SPACE = Path(__file__).parents[1] / "pipeline" / "small.yaml"
@@ -226,6 +229,25 @@ def test_a_study_that_was_searched_for_a_device_is_exported(folder: Path) -> Non
     study = nas.load_study("d")
     trial = study.storage.trials(study.row.id)[0]
     assert source_of(study.row, dict(trial.arch), str(SPACE)).arch.id == trial.arch_id
+
+
+def test_a_supernet_of_an_earlier_version_is_exported_by_its_own_study_alone(
+    folder: Path, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import nas.export.source as module
+
+    load = module.load
+
+    def without_settings(*arguments: Any) -> TrainedSupernet:
+        trained = load(*arguments)
+        return replace(trained, card={key: value for key, value in trained.card.items() if key != "train"})
+
+    monkeypatch.setattr(module, "load", without_settings)
+    least = dict(source.arch.values)
+    assert source_of(nas.load_study("s").row, least, str(SPACE)).recipe == source.recipe
+    run(SPACE, settings=SMALL, study_name="t", supernet="s", strategy="random", n_trials=1)
+    with pytest.raises(NasError, match="earlier version"):
+        source_of(nas.load_study("t").row, least, str(SPACE))
 
 
 def test_a_file_that_computes_something_else_is_refused(
