@@ -44,17 +44,25 @@ def draw_accuracy(scores: Mapping[str, Scores], alone: Scores | None) -> go.Figu
     return figure
 
 
-def draw_fidelity(found: Mapping[str, Sequence[Fidelity]], ceiling: float | None) -> go.Figure:
-    """Kendall τ of inherited and retrained accuracy, over all architectures and within groups of one size."""
+def draw_fidelity(found: Mapping[str, Sequence[Fidelity]], second: Fidelity | None) -> go.Figure:
+    """Kendall τ of inherited and retrained accuracy, over all architectures and within groups of one size.
+
+    Args:
+        second: of a second training alone against the first, drawn as lines.
+    """
     figure = style.figure(380)
     for number, (name, each) in enumerate(found.items()):
         at = np.arange(2) + (number - (len(found) - 1) / 2) * SHIFT
         values = [np.array([f.kendall for f in each]), np.array([f.within for f in each])]
         _add_means(figure, name, at, [interval(v) for v in values])
         _add_dots(figure, name, [(x, value) for x, v in zip(at, values) for value in v])
-    if ceiling is not None:
+    if second is not None:
         line = {"color": style.MUTED, "width": 1.5, "dash": "dash"}
-        figure.add_hline(ceiling, line=line, annotation_text="two trainings alone")
+        for place, value in enumerate((second.kendall, second.within)):
+            figure.add_shape(type="line", x0=place - 0.45, x1=place + 0.45, y0=value, y1=value, line=line)
+        figure.add_annotation(
+            x=0.45, y=second.kendall, text="two trainings alone", showarrow=False, yshift=10
+        )
     figure.update_xaxes(tickvals=[0, 1], ticktext=["all 25 architectures", "within groups of one size"])
     figure.update_yaxes(title_text="Kendall τ with accuracy trained alone", range=[-0.4, 1])
     return figure

@@ -28,6 +28,7 @@ from analysis import (  # noqa: E402
     group_means,
     interval,
     rows_by_sampler,
+    scores_of,
 )
 from protocol import SCALES, Scale  # noqa: E402
 from study import Piece, collect, compute  # noqa: E402
@@ -40,7 +41,7 @@ PERCENT = 100.0
 
 
 def main() -> None:
-    """Compute what is missing, then write the table."""
+    """Compute what is missing, then write the tables."""
     parser = argparse.ArgumentParser(
         prog="python studies/elasticvit_sampling/longer.py", description=__doc__.splitlines()[0]
     )
@@ -58,9 +59,18 @@ def main() -> None:
     longer = output / "longer"
     longer.mkdir(exist_ok=True)
     collect(work, longer)
-    write_table(
-        longer, "groups", [*table_rows(SCALES["cpu"].steps, output), *table_rows(scale.steps, longer)]
+    write_tables(scale.steps, output, longer)
+
+
+def write_tables(steps: int, output: Path, longer: Path) -> None:
+    """Accuracy and conflict beside those of `output`, and ranks against its networks alone, in the folder `longer`."""
+    from results import fidelities, rank_rows
+
+    write_table(longer, "groups", [*table_rows(SCALES["cpu"].steps, output), *table_rows(steps, longer)])
+    found = fidelities(
+        by_sampler(read_rows(longer / "accuracy.csv")), scores_of(read_rows(output / "alone.csv"))
     )
+    write_table(longer, "ranks", rank_rows(found, None))
 
 
 def pieces(scale: Scale, seeds: int, work: Path) -> Iterator[Piece]:
@@ -86,6 +96,7 @@ def table_rows(steps: int, folder: Path) -> list[Row]:
             "sampler": name,
             "seeds": len(scores[name].seeds),
             "cosine within a step": round(together[name].cosine.mean, 3),
+            "negative within a step %": round(PERCENT * together[name].opposed, 1),
             **_groups(scores, name),
         }
         for name in COMPARED

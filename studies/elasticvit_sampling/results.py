@@ -37,17 +37,17 @@ def write_results(output: Path, page: Path) -> None:
     cosines = rows_by_sampler(read_rows(output / "cosines.csv"))
     course = rows_by_sampler(read_rows(output / "course.csv"))
     found = fidelities(scores, alone)
-    ceiling = _ceiling(alone)
+    second = _second_training(alone)
     curves = {name: cosine_curve(_fixed(rows)) for name, rows in cosines.items()}
     together = {name: drawn_together(_together(rows)) for name, rows in cosines.items()}
     figures = {
         "accuracy": draw_accuracy(scores, alone),
-        "fidelity": draw_fidelity(found, ceiling.kendall if ceiling else None),
+        "fidelity": draw_fidelity(found, second),
         "conflict": draw_conflict(curves, together),
         "banks": draw_course(course_of(course["performance"])),
     }
     write_table(output, "groups", group_rows({**scores, "alone": alone}))
-    write_table(output, "ranks", rank_rows(found, ceiling))
+    write_table(output, "ranks", rank_rows(found, second))
     write_table(output, "gradients", gradient_rows(together, cosines))
     write_table(output, "walks", walk_rows(course, scores))
     write_page(figures, page)
@@ -65,7 +65,7 @@ def fidelities(scores: Mapping[str, Scores], alone: Scores) -> dict[str, list[Fi
     return found
 
 
-def _ceiling(alone: Scores) -> Fidelity | None:
+def _second_training(alone: Scores) -> Fidelity | None:
     if len(alone.seeds) < 2:
         return None
     return fidelity(alone.accuracy[1], alone.accuracy[0], alone.groups)
@@ -93,9 +93,9 @@ def group_rows(scores: Mapping[str, Scores]) -> list[Row]:
     return rows
 
 
-def rank_rows(found: Mapping[str, list[Fidelity]], ceiling: Fidelity | None) -> list[Row]:
+def rank_rows(found: Mapping[str, list[Fidelity]], second: Fidelity | None) -> list[Row]:
     """Kendall τ and regret of each sampler, means over seeds with intervals."""
-    every = {**found, **({"a second training alone": [ceiling]} if ceiling else {})}
+    every = {**found, **({"a second training alone": [second]} if second else {})}
     rows: list[Row] = []
     for name, each in every.items():
         tau, within = (interval(np.array([getattr(f, key) for f in each])) for key in ("kendall", "within"))
