@@ -209,7 +209,7 @@ def execute(
     store = Storage(plan.storage)
     end = End(None if timeout is None else started + timeout, trials)
     with only_run(plan.folder, plan.name), Interrupt() as interrupt:
-        study = _open(plan, source, store, resume, command)
+        study = _open(plan, source, store, resume, command, reporter)
         if workers is not None:
             store.add_facts(study.id, {"workers": spread(workers)})
         _announce(plan, reporter, study)
@@ -228,9 +228,12 @@ def execute(
                 from nas.pipeline.measuring import measure_front
 
                 measure_front(plan, source, measured, store, reporter, lambda: interrupt.asked)
-        finally:
+        except BaseException:
             if report:
-                _report(plan, store, reporter)
+                _report_in_spite(plan, store, reporter)
+            raise
+        if report:
+            _report(plan, store, reporter)
     return Study(store, plan.name)
 
 
@@ -246,7 +249,9 @@ def _assignments(**given: Any) -> dict[str, Any]:
     return layer
 
 
-def _open(plan: RunPlan, source: str, store: Storage, resume: bool, command: Sequence[str]) -> StudyRow:
+def _open(
+    plan: RunPlan, source: str, store: Storage, resume: bool, command: Sequence[str], reporter: Reporter
+) -> StudyRow:
     known = {study.name: study for study in store.studies()}
     if plan.name in known and resume:
         _check_files(plan, known[plan.name])
@@ -257,7 +262,9 @@ def _open(plan: RunPlan, source: str, store: Storage, resume: bool, command: Seq
         raise NasError(
             f"there is no study {plan.name!r} to resume in {store.url}; leave --resume out to begin it."
         )
-    study = store.create_study(
+    if plan.name not in known:  # before there is a study: a resumed one trusts what lies in its folder
+        _set_aside(plan.folder, reporter)
+    return store.create_study(
         plan.name,
         space=plan.space.name,
         space_hash=plan.space.hash,
@@ -266,8 +273,6 @@ def _open(plan: RunPlan, source: str, store: Storage, resume: bool, command: Seq
         constraints=[{"text": c.text, "metric": c.metric, "bound": c.bound} for c in plan.constraints],
         facts=run_facts(plan.settings, plan.space, source, command),
     )
-    _set_aside(plan.folder)
-    return study
 
 
 def _check_files(plan: RunPlan, study: StudyRow) -> None:
@@ -279,8 +284,8 @@ def _check_files(plan: RunPlan, study: StudyRow) -> None:
         )
 
 
-def _set_aside(folder: Path) -> None:
-    """Files that a study of this name in another storage left there are neither this one's nor to be lost."""
+def _set_aside(folder: Path, reporter: Reporter) -> None:
+    """Files that another study of this name left there are neither this one's nor to be lost."""
     left = [entry for entry in sorted(folder.glob("*")) if entry.name != LOCK and not entry.match(_ASIDE)]
     if left:
         numbered = (folder / _ASIDE.replace("*", str(count)) for count in itertools.count(1))
@@ -288,6 +293,7 @@ def _set_aside(folder: Path) -> None:
         aside.mkdir()
         for entry in left:
             entry.rename(aside / entry.name)
+        reporter.warn(f"{folder} held files of another study of that name; they are in {aside} now.")
 
 
 def _announce(plan: RunPlan, reporter: Reporter, study: StudyRow) -> None:
@@ -462,3 +468,11 @@ def _report(plan: RunPlan, store: Storage, reporter: Reporter) -> None:
 
     path = write_report(store, plan.name, plan.folder / "report.html")
     reporter.say(f"report: {path}")
+
+
+def _report_in_spite(plan: RunPlan, store: Storage, reporter: Reporter) -> None:
+    """A report after an error, which is not to be replaced by the report's own."""
+    try:
+        _report(plan, store, reporter)
+    except Exception as error:
+        reporter.warn(f"no report was written: {error}")

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -128,6 +128,23 @@ def test_a_run_whose_device_goes_away_while_it_is_timed_is_stored_and_reported(
         nas.run(SPACE, device="host-torch", measured=Reach(), **{**ARGUMENTS, "study_name": "cut"})
     assert nas.load_study("cut").row.state == "finished"
     assert (folder / "nas-runs" / "cut" / "report.html").exists()
+
+
+def test_the_error_of_a_device_is_not_replaced_by_that_of_the_report(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(text: str) -> Callable[..., None]:
+        def failing(*_: object) -> None:
+            raise NasError(text)
+
+        return failing
+
+    monkeypatch.setattr(NetworkTiming, "times", fails("the device is gone."))
+    monkeypatch.setattr("nas.report.write_report", fails("the disk is full."))
+    with pytest.raises(NasError, match="the device is gone"):
+        nas.run(SPACE, device="host-torch", measured=Reach(), **{**ARGUMENTS, "study_name": "full"})
+    with pytest.raises(NasError, match="the disk is full"):
+        nas.run(SPACE, device="host-torch", **{**ARGUMENTS, "study_name": "full-too"})
 
 
 def test_a_published_table_cannot_be_timed_and_the_run_says_so_before_it_trains(folder: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,12 +138,23 @@ def test_no_study_that_was_run_otherwise_passes_for_a_reproduction(tabled: Path)
         reproduce(storage, study, Silent(), name="other", space_file="toy.yaml")
 
 
+class _Warnings(Silent):
+    """Keeps what it is warned of."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
 def test_what_a_study_of_the_same_name_left_is_set_aside(tabled: Path) -> None:
     settings = {"accuracy": "table:measured.csv#top1", "latency": "table:measured.csv#ms"}
-    folder, before = Path("nas-runs") / "fresh", list[bytes]()
+    folder, before, told = Path("nas-runs") / "fresh", list[bytes](), _Warnings()
     for number in range(3):
         storage = f"sqlite:///{number}.db"
-        nas.run("toy.yaml", strategy="random", n_trials=3, study_name="fresh", storage=storage, **settings)
+        nas.run("toy.yaml", strategy="random", n_trials=3, study_name="fresh", storage=storage, reporter=told,
+                **settings)  # fmt: skip
         (folder / "retrain").mkdir()
         (folder / "retrain" / "card.json").write_text(str(number))
         before.append((folder / "report.html").read_bytes())
@@ -151,3 +163,25 @@ def test_what_a_study_of_the_same_name_left_is_set_aside(tabled: Path) -> None:
         assert (aside / "report.html").read_bytes() == before[number]
         assert (aside / "retrain" / "card.json").read_text() == str(number)
     assert not (folder / "old-3").exists()
+    held = f"{folder} held files of another study of that name; they are in"
+    assert told.warnings == [f"{held} {folder / 'old-1'} now.", f"{held} {folder / 'old-2'} now."]
+    with pytest.raises(NasError, match="exists already"):
+        nas.run("toy.yaml", study_name="fresh", storage="sqlite:///2.db", **settings)
+    assert (folder / "report.html").read_bytes() == before[2] and not (folder / "old-3").exists()
+
+
+def test_a_study_killed_while_it_is_created_never_takes_what_lay_there_for_its_own(
+    tabled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"accuracy": "table:measured.csv#top1", "latency": "table:measured.csv#ms"}
+    create, folder = Storage.create_study, Path("nas-runs") / "t"
+
+    def killed(self: Storage, *args: Any, **kwargs: Any) -> None:
+        create(self, *args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Storage, "create_study", killed)
+    with pytest.raises(KeyboardInterrupt):
+        nas.run("toy.yaml", study_name="t", storage="sqlite:///other.db", **settings)
+    assert {entry.name for entry in folder.iterdir()} <= {".lock", "old-1"}
+    assert (folder / "old-1" / "report.html").exists()
