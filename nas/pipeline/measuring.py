@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from nas import content
 from nas.errors import NasError
 from nas.latency.device import Device
 from nas.latency.profiling.known_device import NetworkTiming, Reach, network_timing
@@ -114,8 +115,9 @@ def measure_front(
         NasError: a network that cannot be timed, or a device that is gone; and how to go on.
     """
     study = storage.study(plan.name)
-    front, again = storage.front(study.id), f"nas measure --study {shlex.quote(plan.name)}"
+    front = storage.front(study.id)
     for device in plan.metrics.devices:
+        again = _command(plan, source, reach, device, storage)
         try:
             with network_timing(device, plan.space, source, reporter, reach) as timing:
                 found = measure(storage, study, front, device, plan.space, timing, reporter, stop)
@@ -124,6 +126,30 @@ def measure_front(
         tell(reporter, found)
         if len(found) < len(front):
             reporter.warn(f"stopped after {len(found)} of {len(front)} networks; {again} times them all.")
+
+
+def _command(plan: RunPlan, source: str, reach: Reach, device: Device, storage: Storage) -> str:
+    """What times a study's front on a device afterwards, reached in the same way."""
+    by_name = [one.name for one in plan.metrics.devices] == [device.name] and _named(device)
+    options = {
+        "--study": plan.name,
+        "--device": "" if by_name else device.name if _named(device) else str(device.folder),
+        "--via": reach.via,
+        "--binary": str(reach.binary or ""),
+        "--python": "" if reach.python == Reach().python else reach.python,
+        "--space": "" if source == plan.space.name else source,
+        "--storage": "" if plan.storage is None else storage.url,
+    }
+    given = [f"{option} {shlex.quote(value)}" for option, value in options.items() if value]
+    return " ".join(["nas measure", *given])
+
+
+def _named(device: Device) -> bool:
+    """Whether the device's name finds this one."""
+    try:
+        return content.find("devices", device.name).resolve() == device.folder.resolve()
+    except NasError:
+        return False
 
 
 def _metric(entry: Entry, device: Device) -> Metric:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,8 +20,9 @@ from nas.latency.device import load_device
 from nas.latency.profiling.known_device import NetworkTiming, Reach, network_timing
 from nas.latency.profiling.profiler import Limits
 from nas.latency.profiling.session import Request, profile
-from nas.pipeline.measuring import measure
+from nas.pipeline.measuring import measure, measure_front
 from nas.pipeline.progress import Silent
+from nas.pipeline.run import planned
 from nas.store import Storage
 
 SPACE = Path(__file__).parent / "small.yaml"
@@ -122,12 +126,36 @@ def test_a_run_whose_device_goes_away_while_it_is_timed_is_stored_and_reported(
         raise NasError("the device is gone.")
 
     monkeypatch.setattr(NetworkTiming, "times", gone)
-    with pytest.raises(
-        NasError, match=r"gone\. The study is finished .* nas measure --study cut times its front"
-    ):
+    again = re.escape(f"nas measure --study cut --space {SPACE}")
+    with pytest.raises(NasError, match=rf"gone\. The study is finished .* {again} times its front"):
         nas.run(SPACE, device="host-torch", measured=Reach(), **{**ARGUMENTS, "study_name": "cut"})
     assert nas.load_study("cut").row.state == "finished"
     assert (folder / "nas-runs" / "cut" / "report.html").exists()
+
+
+def test_the_advice_how_to_time_a_front_keeps_all_that_the_run_was_given(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def unreachable(*_: object) -> Iterator[None]:
+        raise NasError("the board is off.")
+        yield
+
+    monkeypatch.setattr("nas.pipeline.measuring.network_timing", unreachable)
+    elsewhere = shutil.copytree(folder / "devices" / "host-torch", tmp_path / "my board")
+    given, url = {**ARGUMENTS, "objectives": ["params:max"]}, f"sqlite:///{tmp_path / 'a.db'}"
+    plan, source = planned(SPACE, device=load_device(elsewhere), storage=url, **given)
+    nas.run(SPACE, storage=url, **given)
+    for reach, how in (
+        (Reach("ssh://me@board:22", python="/opt/my py"), "--via ssh://me@board:22 --python '/opt/my py'"),
+        (Reach("adb:1", Path("bench mark")), "--via adb:1 --binary 'bench mark'"),
+    ):
+        with pytest.raises(NasError) as raised:
+            measure_front(plan, source, reach, Storage(url), Silent(), lambda: False)
+        expected = (
+            f"nas measure --study timed --device '{elsewhere}' {how} --space {SPACE} --storage {url} times"
+        )
+        assert expected in str(raised.value)
 
 
 def test_the_error_of_a_device_is_not_replaced_by_that_of_the_report(
