@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nas.errors import NasError
 from nas.settings import WHY, RunSettings, differences, make_settings
 from nas.space.space import Space
+from nas.store.resume import differences as differing
 
 if TYPE_CHECKING:
+    from nas.pipeline.data import RunData
     from nas.scale.workers import Workers
+    from nas.store import StudyRow
 
 PACKAGES = ("nas", "torch", "numpy", "scipy", "scikit-learn", "xgboost", "sqlalchemy", "kornia")
 DISTRIBUTION_DRAWS = 20_000
@@ -40,6 +44,28 @@ def run_facts(settings: RunSettings, space: Space, source: str, command: Sequenc
         "space_file": str(file.resolve()) if file.is_file() else None,
         "space_distribution": distribution(space),
     }
+
+
+def data_facts(data: RunData) -> dict[str, Any]:
+    """The data's name, classes, fingerprint and images of each split."""
+    counts = {split: data.count(split) for split in ("train", "search", "test")}
+    return {"name": data.name, "classes": data.classes, "content": data.content, **counts}
+
+
+def check_same_data(study: StudyRow, data: RunData) -> None:
+    """Make sure that a study is continued on the images it began with, as far as it says which those were.
+
+    Raises:
+        NasError: they have changed; with every difference.
+    """
+    then = study.facts.get("data", {})
+    changed = differing(then, {key: value for key, value in data_facts(data).items() if key in then}, "data")
+    if changed:
+        listed = "\n  ".join(changed)
+        raise NasError(
+            f"study {study.name!r} cannot be continued, its data have changed:\n  {listed}\n"
+            "Put the images back as they were, or use --study-name OTHER for a new study."
+        )
 
 
 def distribution(space: Space) -> dict[str, dict[str, float]]:

@@ -18,7 +18,7 @@ from nas.pipeline.evaluating import (
     supernet_evaluator,
     supernet_probing,
 )
-from nas.pipeline.facts import deviations, run_facts, spread
+from nas.pipeline.facts import check_same_data, data_facts, deviations, run_facts, spread
 from nas.pipeline.finishing import finish
 from nas.pipeline.ladder import climb
 from nas.pipeline.lock import LOCK, only_run
@@ -209,7 +209,7 @@ def execute(
     store = Storage(plan.storage)
     end = End(None if timeout is None else started + timeout, trials)
     with only_run(plan.folder, plan.name), Interrupt() as interrupt:
-        study = _open(plan, source, store, resume, command, reporter)
+        study = _open(plan, source, loaded_data, store, resume, command, reporter)
         if workers is not None:
             store.add_facts(study.id, {"workers": spread(workers)})
         _announce(plan, reporter, study)
@@ -250,12 +250,20 @@ def _assignments(**given: Any) -> dict[str, Any]:
 
 
 def _open(
-    plan: RunPlan, source: str, store: Storage, resume: bool, command: Sequence[str], reporter: Reporter
+    plan: RunPlan,
+    source: str,
+    data: LoadedData | None,
+    store: Storage,
+    resume: bool,
+    command: Sequence[str],
+    reporter: Reporter,
 ) -> StudyRow:
     known = {study.name: study for study in store.studies()}
     if plan.name in known and resume:
         _check_files(plan, known[plan.name])
         check_resumable(known[plan.name], space_hash=plan.space.hash, config=plan.config())
+        if data is not None:
+            check_same_data(known[plan.name], data)
         store.set_state(known[plan.name].id, "running")
         return known[plan.name]
     if resume:
@@ -264,6 +272,7 @@ def _open(
         )
     if plan.name not in known:  # before there is a study: a resumed one trusts what lies in its folder
         _set_aside(plan.folder, reporter)
+    facts = run_facts(plan.settings, plan.space, source, command)
     return store.create_study(
         plan.name,
         space=plan.space.name,
@@ -271,7 +280,7 @@ def _open(
         objectives=[StoredObjective(o.metric, o.direction, o.unit) for o in plan.objectives],
         config=plan.config(),
         constraints=[{"text": c.text, "metric": c.metric, "bound": c.bound} for c in plan.constraints],
-        facts=run_facts(plan.settings, plan.space, source, command),
+        facts=facts if data is None else {**facts, "data": data_facts(data)},
     )
 
 
@@ -404,12 +413,7 @@ def _trained(
     facts = {
         "sampler": trained.card["sampler"],
         "deviations": changed,
-        "data": {
-            "name": data.name,
-            "classes": data.classes,
-            "content": data.content,
-            **{s: data.count(s) for s in ("train", "search", "test")},
-        },
+        "data": data_facts(data),
         "warnings": [*trained.card["warnings"], *_sampler_warnings(trained.card["sampler"], reporter)],
     }
     store.add_facts(study.id, facts)

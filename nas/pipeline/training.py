@@ -241,6 +241,7 @@ def _card(plan: RunPlan, data: RunData, trainer: Trainer[Supernet], sampler: Sub
         "space_hash": plan.space.hash,
         "classes": data.classes,
         "data": data.name,
+        "content": data.content,
         "data_spec": plan.settings.data.spec,
         "resolution_scale": plan.settings.train.resolution_scale,
         "seed": plan.settings.seed,
@@ -283,7 +284,7 @@ def check_card(plan: RunPlan, folder: Path, data: RunData) -> dict[str, Any]:
     """The card of the trained supernet in a study's folder.
 
     Raises:
-        NasError: no weights there, or weights of another space, data set, number of classes or resolution.
+        NasError: no weights there, or weights of another space, data set or images, number of classes or resolution.
     """
     file = folder / CARD
     if not file.exists():
@@ -302,6 +303,12 @@ def check_card(plan: RunPlan, folder: Path, data: RunData) -> dict[str, Any]:
             raise NasError(
                 f"{folder}: its supernet was trained with {key} {card[key]!r}, this run has {value!r}."
             )
+    if card.get("content", data.content) != data.content:  # cards of earlier versions lack it
+        raise NasError(
+            f"{folder}: its supernet was trained on other images of {data.name} than there are now: the fingerprint of "
+            f"their files' names and lengths was {card['content']!r}, is {data.content!r}. Put the images back as they "
+            "were, or train anew under another --study-name."
+        )
     return card
 
 
