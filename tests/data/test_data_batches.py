@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,7 +120,9 @@ def test_resizing_keeps_the_mean_and_removes_what_cannot_be_shown() -> None:
     assert torch.allclose(resized(flat, 20), torch.full((1, 3, 20, 20), 0.3), atol=1e-6)
 
 
-def test_only_files_are_read_ahead_and_tensors_are_computed_by_the_thread_that_asks() -> None:
+def test_only_files_are_read_ahead_and_tensors_are_computed_by_the_thread_that_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from PIL import Image
 
     decoded = threading.Event()
@@ -131,9 +134,17 @@ def test_only_files_are_read_ahead_and_tensors_are_computed_by_the_thread_that_a
     later = DecodedImages(range(3), torch.arange(3), decode).begin([2, 0], 4)
     assert decoded.wait(5)
     assert torch.equal(later()[:, 0, 0, 0] * 255, torch.tensor([2.0, 0.0]))
-    before = threading.active_count()
-    batches().batch(0)
-    assert threading.active_count() == before
+    asked: list[threading.Thread] = []
+    run, get = batches(), TensorImages.get
+
+    def noted(self: TensorImages, *arguments: Any) -> torch.Tensor:
+        asked.append(threading.current_thread())
+        return get(self, *arguments)
+
+    monkeypatch.setattr(TensorImages, "get", noted)
+    run.batch(0)
+    run.batch(1)
+    assert asked == [threading.current_thread()] * 2
 
 
 def test_images_in_files_are_decoded_once_where_they_fit() -> None:
