@@ -44,7 +44,9 @@ def reproduce(
             space_file=space,
         )
     except KeyboardInterrupt as stopped:
-        typer.echo(f"stopped; {str(stopped) or 'everything is saved'}. The same command goes on.", err=True)
+        if not stopped.args:  # before there was a study to go on with
+            raise
+        typer.echo(f"stopped; {stopped}. The same command goes on.", err=True)
         raise typer.Exit(130) from None
     if form is Format.json:
         echo_json(

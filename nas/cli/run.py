@@ -148,8 +148,10 @@ def run(
             measured=Reach(via, binary, python) if measure else None,
         )
     except KeyboardInterrupt as stopped:
+        if not stopped.args:  # before there was a study to go on with
+            raise
         again = shlex.join(["nas", *[a for a in sys.argv[1:] if a != "--resume"], "--resume"])
-        typer.echo(f"stopped; {str(stopped) or 'everything is saved'}. Continue with:\n  {again}", err=True)
+        typer.echo(f"stopped; {stopped}. Continue with:\n  {again}", err=True)
         raise typer.Exit(130) from None
     front(study.name, storage=storage)
     if not quiet:

@@ -39,7 +39,7 @@ class Images(Protocol):
         """
 
     def begin(self, indices: Sequence[int], side: int, crops: Numbers | None = None) -> Callable[[], Tensor]:
-        """What `get` gives, later: files are decoded meanwhile, the rest is computed by whoever calls the result.
+        """What `get` gives, later: files may be decoded meanwhile, the rest is computed by whoever calls the result.
 
         PyTorch's threads of two callers at a time would make each other wait, and training take twice as long.
         """

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from nas.data.augment import make_augment
 from nas.data.batches import MEAN, STD
 from nas.errors import NasError
-from nas.pipeline.load_data import LoadedData, load_network_data, load_run_data
+from nas.pipeline.load_data import LoadedData, augment_of, load_network_data, load_run_data
 from nas.pipeline.plan import RunPlan, study_folder
 from nas.pipeline.retrained import RetrainFolder, folder_of
 from nas.pipeline.study_plan import plan_of
@@ -150,8 +149,7 @@ def _retrained(study: StudyRow, arch: Arch) -> Source:
 
 
 def _recipe(train: TrainSettings, data: LoadedData) -> str:
-    may = data.bundle.mirrored if train.mirror == "auto" else train.mirror
-    mirrors = make_augment(train.augment, data.side, mirrored=may, seed=0).recipe.mirror
+    mirrors = augment_of(train, data.bundle, data.side, seed=0).recipe.mirror
     return (
         f"AdamW, batches of {train.batch}; learning rate {train.lr:g} to {train.min_lr:g} along a cosine (scaling with "
         f"the batch: {train.lr_scaling}), after a warm-up of {100 * train.warmup:.3g} % of the steps; weight decay "

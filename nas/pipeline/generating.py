@@ -14,7 +14,7 @@ from nas.metrics import Metric
 from nas.pipeline.plan import PROBE, RunPlan
 from nas.pipeline.reproduce import plan_of
 from nas.pipeline.searching import CHECKPOINT
-from nas.search.objective import explain_empty
+from nas.search.objective import explain_empty, parse_constraint
 from nas.search.strategies import strategy
 from nas.search.strategies.generative import Generative
 from nas.space.batch import ArchBatch
@@ -72,7 +72,7 @@ def generate(
 
 def _plan(study: StudyRow, url: str, constraints: Sequence[str], space_file: str | None) -> RunPlan:
     timed = study.config["devices"] or study.config["latency"] != "devices"
-    if not timed and any(text.strip().startswith("latency") for text in constraints):
+    if not timed and any(parse_constraint(text).metric.startswith("latency") for text in constraints):
         raise NasError(
             f"study {study.name!r} was searched for no device, so no latency is known of what it generates. Search for "
             f"one: nas run {study.space} --device DEVICE --supernet {study.name} --strategy {NAME}."

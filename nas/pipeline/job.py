@@ -22,6 +22,9 @@ Keep = Callable[[Sequence[SeriesPoint]], None]
 """Told the points of a training series, in order."""
 
 
+UP_TO_CHECKPOINT = "what was done up to the last checkpoint is saved"
+
+
 class Interrupted(Exception):
     """The user asked to stop; says what is saved."""
 

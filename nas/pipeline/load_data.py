@@ -13,6 +13,7 @@ from nas.data.bundle import SPLITS, DataBundle
 from nas.data.load import load_data
 from nas.errors import NasError
 from nas.pipeline.plan import RunPlan
+from nas.settings import TrainSettings
 from nas.space.batch import Arch
 
 IMAGE_SIDE = 224
@@ -74,9 +75,13 @@ def load_run_data(plan: RunPlan) -> LoadedData:
     for name in SPLITS:
         if not len(bundle.split(name).labels):
             raise NasError(f"data {bundle.name}: the {name} split is empty.")
-    mirrored = bundle.mirrored if settings.train.mirror == "auto" else settings.train.mirror
-    augment = make_augment(settings.train.augment, side, mirrored=mirrored, seed=settings.seed)
-    return LoadedData(bundle, side, settings.seed, augment)
+    return LoadedData(bundle, side, settings.seed, augment_of(settings.train, bundle, side, settings.seed))
+
+
+def augment_of(train: TrainSettings, bundle: DataBundle, side: int, seed: int) -> Augment:
+    """What a training does to images of `side` pixels: mirrors them, too, where its settings or the data allow it."""
+    mirrored = bundle.mirrored if train.mirror == "auto" else train.mirror
+    return make_augment(train.augment, side, mirrored=mirrored, seed=seed)
 
 
 def load_network_data(plan: RunPlan, arch: Arch) -> LoadedData:

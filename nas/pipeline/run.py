@@ -20,6 +20,7 @@ from nas.pipeline.evaluating import (
 )
 from nas.pipeline.facts import check_same_data, data_facts, deviations, run_facts, spread
 from nas.pipeline.finishing import finish
+from nas.pipeline.job import UP_TO_CHECKPOINT
 from nas.pipeline.ladder import climb
 from nas.pipeline.lock import LOCK, only_run
 from nas.pipeline.plan import RunPlan, check_feasible, make_plan, study_folder
@@ -95,7 +96,7 @@ def run(
 
     Raises:
         NasError: what was wrong and what would be right.
-        KeyboardInterrupt: stopped by the user; says what is saved, if not everything.
+        KeyboardInterrupt: stopped by the user; says what is saved, once there is a study.
     """
     plan, source = planned(
         space,
@@ -219,7 +220,7 @@ def execute(
             _work(plan, loaded_data, store, study, reporter, interrupt, end, started, workers)
         except (Interrupted, KeyboardInterrupt) as stopped:
             store.set_state(study.id, "interrupted")
-            raise KeyboardInterrupt(*stopped.args) from None
+            raise KeyboardInterrupt(str(stopped) or UP_TO_CHECKPOINT) from None
         except Exception:
             store.set_state(study.id, "failed")
             raise

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import NasError
-from nas.pipeline.job import Interrupted, Job, Keep, Outcome
+from nas.pipeline.job import UP_TO_CHECKPOINT, Interrupted, Job, Keep, Outcome
 from nas.pipeline.progress import Interrupt, Reporter
 from nas.scale.cluster import connected
 from nas.scale.workers import Workers
@@ -83,7 +83,7 @@ def train_together(
                 fitting.join(POLL_S)
                 driver.read(ray.get(mailbox.take.remote()), task)
                 if interrupt.asked:
-                    raise Interrupted("the training is saved up to its last checkpoint")
+                    raise Interrupted(UP_TO_CHECKPOINT)
         driver.read(ray.get(mailbox.take.remote()), task)
     if driver.result is None:
         raise NasError(failure[0] if failure else "the training processes ended without a result.")

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -30,6 +30,7 @@ from nas.pipeline.run import run
 from nas.pipeline.training import TrainedSupernet
 from nas.supernet.deploy import deployed
 
+Form = TypeVar("Form", bound=ExportFormat)
 SPACE = Path(__file__).parents[1] / "pipeline" / "small.yaml"
 SMALL = (
     "threads=1", "train.steps=6", "train.batch=8", "train.resolution_scale=0.25", "train.checkpoint_every=6",
@@ -59,35 +60,25 @@ def source(folder: Path) -> Source:
 @pytest.fixture(scope="module")
 def onnx_once() -> type[Onnx]:
     """ONNX of `source` alone: it is converted once for all tests."""
-    made: list[bytes] = []
-
-    class Once(Onnx):
-        @classmethod
-        def export(cls, network: nn.Module, example: Tensor) -> bytes:
-            if not made:
-                made.append(super().export(network, example))
-            return made[0]
-
-    return Once
+    return _converted_once(Onnx)
 
 
 @pytest.fixture(scope="module")
 def executorch_once() -> type[ExecuTorch]:
     """ExecuTorch's, in the same way; with 8 bits it is another network."""
+    return _converted_once(ExecuTorch, int8=ExecuTorch.int8)
+
+
+def _converted_once(form: type[Form], **others: Any) -> type[Form]:
     made: list[bytes] = []
 
-    class Once(ExecuTorch):
-        @classmethod
-        def export(cls, network: nn.Module, example: Tensor) -> bytes:
-            if not made:
-                made.append(super().export(network, example))
-            return made[0]
+    def export(network: nn.Module, example: Tensor) -> bytes:
+        if not made:
+            made.append(form.export(network, example))
+        return made[0]
 
-        @classmethod
-        def int8(cls, network: nn.Module, example: Tensor, images: Tensor) -> bytes:
-            return ExecuTorch.int8(network, example, images)
-
-    return Once
+    replaced = {"export": export, **others}
+    return type("Once", (form,), {name: staticmethod(method) for name, method in replaced.items()})
 
 
 @pytest.mark.parametrize("name", ("onnx", "torch-export", "executorch"))
