@@ -76,7 +76,7 @@ def _with_weights(places: list[Found], wanted: str, origin: Weights) -> Found:
     from nas.pipeline.plan import study_folder
     from nas.pipeline.retrained import CARD as RETRAINED
     from nas.pipeline.retrained import folder_of
-    from nas.pipeline.training import CARD
+    from nas.pipeline.supernet_card import CARD
 
     def has(place: Found) -> bool:
         if origin == "retrained":

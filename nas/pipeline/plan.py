@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nas.errors import NasError, unknown
 from nas.latency.device import Device, load_device
 from nas.pipeline.metrics import CheapMetrics, cheap_function
+from nas.pipeline.supernet_card import trained_relaxed
 from nas.pipeline.table import MeasuredTable, read_table
 from nas.search.objective import (
     Constraint,
@@ -263,8 +264,16 @@ def _outlook(plan: RunPlan) -> Outlook:
         tuple(objective.metric for objective in plan.objectives),
         tuple(_cheap_metrics(plan)),
         evaluated if plan.wants_accuracy else (),
-        plan.supernet is not None or plan.settings.train.sampler.name == "relaxed",
+        _relaxed(plan),
+        plan.supernet,
     )
+
+
+def _relaxed(plan: RunPlan) -> bool:
+    """Whether the supernet has logits; of one that is not there the run itself says so."""
+    if plan.supernet is None:
+        return plan.settings.train.sampler.name == "relaxed"
+    return trained_relaxed(study_folder(plan.supernet)) is not False
 
 
 def _cheap_metrics(plan: RunPlan) -> list[str]:

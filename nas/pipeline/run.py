@@ -27,7 +27,8 @@ from nas.pipeline.plan import RunPlan, check_feasible, make_plan, study_folder
 from nas.pipeline.pool import LocalPool, Pool
 from nas.pipeline.progress import Interrupt, Reporter, Silent
 from nas.pipeline.searching import CHECKPOINT, End, Search
-from nas.pipeline.training import Interrupted, TrainedSupernet, check_card, obtain, set_threads, trained_on
+from nas.pipeline.supernet_card import trained_on
+from nas.pipeline.training import Interrupted, TrainedSupernet, check_card, obtain, set_threads
 from nas.settings import make_settings
 from nas.space.load import load_space
 from nas.space.space import Space

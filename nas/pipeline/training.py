@@ -18,6 +18,7 @@ from nas.pipeline.job import Interrupted as Interrupted
 from nas.pipeline.job import Job, Outcome, train_here
 from nas.pipeline.plan import RunPlan, study_folder
 from nas.pipeline.progress import Interrupt, Reporter
+from nas.pipeline.supernet_card import CARD, read_card
 from nas.settings import RunSettings, TrainSettings
 from nas.space.space import Space
 from nas.store import SeriesPoint, Storage
@@ -36,7 +37,7 @@ from nas.supernet.trainer import StepReport, Trainer
 if TYPE_CHECKING:
     from nas.scale.workers import Workers
 
-WEIGHTS, CARD = "supernet.safetensors", "supernet.json"
+WEIGHTS = "supernet.safetensors"
 
 
 @dataclass(frozen=True)
@@ -274,24 +275,17 @@ def save(weights: Mapping[str, torch.Tensor], card: Mapping[str, Any], folder: P
     write_atomically(folder / CARD, json.dumps(dict(card), indent=1))
 
 
-def trained_on(folder: Path) -> str | None:
-    """Data specification that a study's supernet was trained on; None if there is no supernet there."""
-    file = folder / CARD
-    return str(json.loads(file.read_text(encoding="utf-8"))["data_spec"]) if file.exists() else None
-
-
 def check_card(plan: RunPlan, folder: Path, data: RunData) -> dict[str, Any]:
     """The card of the trained supernet in a study's folder.
 
     Raises:
         NasError: no weights there, or weights of another space, data set or images, number of classes or resolution.
     """
-    file = folder / CARD
-    if not file.exists():
+    card = read_card(folder)
+    if card is None:
         raise NasError(
             f"{folder}: no trained supernet there; it is written when a study's own training ends."
         )
-    card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     wanted = {
         "space_hash": plan.space.hash,
         "classes": data.classes,

@@ -16,7 +16,8 @@ from nas.pipeline.evaluating import supernet_evaluator
 from nas.pipeline.load_data import load_run_data
 from nas.pipeline.plan import make_plan, study_folder
 from nas.pipeline.progress import ConsoleReporter
-from nas.pipeline.training import load, set_threads, trained_on
+from nas.pipeline.supernet_card import trained_on
+from nas.pipeline.training import load, set_threads
 from nas.search.strategies.actions import ImportantActions
 from nas.settings import make_settings
 from nas.space.batch import Arch, ArchBatch

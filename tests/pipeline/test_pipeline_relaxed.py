@@ -98,6 +98,20 @@ def test_a_run_is_resumed_to_the_same_walk(space: Path, monkeypatch: pytest.Monk
     assert len(nas.load_study("other").trials()) == 4
 
 
+def test_a_supernet_without_logits_is_refused_before_there_is_a_study(space: Path) -> None:
+    plain = [*SMALL, "train.sampler.name=uniform", "train.steps=2"]
+    run(space, settings=plain, study_name="plain", strategy="random", n_trials=4)
+    before = Path("nas.db").read_bytes()
+    with pytest.raises(NasError, match=r"sampler\.name=relaxed; .*actions=all.* study 'plain' was not"):
+        run(space, settings=SMALL, study_name="slim", supernet="plain", constraints=["macs<=0.6M"])
+    assert Path("nas.db").read_bytes() == before and not Path("nas-runs/slim").exists()
+    everything = [*SMALL, "search.options.actions=all"]
+    run(space, settings=everything, study_name="slim", supernet="plain", constraints=["macs<=2M"])
+    with pytest.raises(NasError, match="no trained supernet there"):
+        run(space, settings=SMALL, study_name="other", supernet="nobody", constraints=["macs<=0.6M"])
+    assert [study.name for study in nas.load_study("plain").storage.studies()] == ["plain", "slim"]
+
+
 def test_what_a_relaxed_run_needs(space: Path) -> None:
     with pytest.raises(NasError, match="nothing to relax"):
         run(Path(__file__).with_name("small.yaml"), settings=["train.sampler.name=relaxed"])

@@ -31,13 +31,15 @@ class Outlook:
         objectives: metrics, in the order of the directions.
         costs: metrics that follow from the architecture.
         evaluated: metrics of its evaluations.
-        relaxed: whether its supernet is trained relaxed, or comes from a study where it may have been.
+        relaxed: whether its supernet is trained relaxed; was, where it comes from another study.
+        supernet: the study it comes from; None: it is the run's own.
     """
 
     objectives: tuple[str, ...]
     costs: tuple[str, ...]
     evaluated: tuple[str, ...]
     relaxed: bool
+    supernet: str | None = None
 
 
 class Strategy(ABC):

@@ -102,7 +102,8 @@ class Slimming(Strategy):
         if LOSS not in outlook.evaluated:
             raise NasError(NEEDS_LOSS)
         if self._of_importance and not outlook.relaxed:
-            raise NasError(NEEDS_LOGITS)
+            told = f" The supernet of study {outlook.supernet!r} was not." if outlook.supernet else ""
+            raise NasError(NEEDS_LOGITS + told)
 
     def hear(self, importance: Mapping[str, Sequence[float]]) -> None:
         self._important = ImportantActions(self.space, importance, self.step) if importance else None
