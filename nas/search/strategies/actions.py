@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.search.strategies.drop_blocks import without_blocks
 from nas.space.batch import ArchBatch, concatenate
 from nas.space.choices import IDENTITY, choices_of, kept_positions
 from nas.space.space import Space
@@ -16,12 +17,15 @@ Codes = NDArray[np.int64]
 
 
 def all_actions(current: ArchBatch, step: int) -> ArchBatch:
-    """Every decision changed alone: `step` values down if ordinal, to each other value if categorical."""
+    """Every decision changed alone: `step` values down if ordinal, to each other value if categorical.
+
+    A depth goes down by any of the stage's blocks: what is left of the others moves up, see `drop_blocks`.
+    """
     space, codes = current.space, current.codes.astype(np.int64)[0]
     active = space.active(current.codes)[0]
-    changed = []
+    changed, shallower = [], without_blocks(current, step)
     for index, decision in enumerate(space.decisions):
-        if not active[index]:
+        if not active[index] or len(shallower.get(decision.name, ())):
             continue
         lower = [max(int(codes[index]) - step, 0)]
         others = [code for code in range(len(decision)) if code != codes[index]]
@@ -30,9 +34,9 @@ def all_actions(current: ArchBatch, step: int) -> ArchBatch:
                 row = codes.copy()
                 row[index] = code
                 changed.append(row)
-    if not changed:
-        return current[np.arange(0)]
-    return space.repair(ArchBatch(space, np.array(changed))).unique()
+    one_by_one = np.array(changed).reshape(len(changed), len(codes))
+    found = [space.repair(ArchBatch(space, one_by_one)), *shallower.values()]
+    return concatenate([batch for batch in found if len(batch)] or [current[np.arange(0)]]).unique()
 
 
 class ImportantActions:

@@ -1,16 +1,17 @@
 """Latency-driven slimming: from the largest network down, one action at a time, until the constraint is met.
 
 Source: EfficientFormer (Li et al. 2022, §4) and EfficientFormerV2 (Li et al. 2023, §3.3). Each step takes every
-action that makes the network smaller (one step down in an ordinal decision: depth, width, expansion, resolution;
-another operator in a categorical one; or V1's three, by the importance of positions) and looks at what it saves and
-what it loses. The loss is *evaluated*: the
-change of the mean cross-entropy on held-out images, finer than steps of top-1. If some actions lose nothing, the one
+action that makes the network smaller (one step down in an ordinal decision: width, expansion, resolution; any block of
+a stage dropped, see `drop_blocks`; another operator in a categorical one; or V1's three, by the importance of
+positions) and looks at what it saves and what it loses. The loss is *evaluated*: the change of the mean cross-entropy
+on held-out images between the network that is left and the one before, finer than steps of top-1. If some actions lose nothing, the one
 that saves most is taken; else the one that loses least per saved unit of the cost (V1), or per gain of the
 mobile-efficiency score `MES = Π (M_i / U_i)^(-α_i)` over parameters and the cost (V2).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Literal
@@ -256,7 +257,9 @@ class Slimming(Strategy):
     def _difference(self, before: ArchBatch, after: ArchBatch) -> str:
         old, new = self._shown(before), self._shown(after)
         names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-        return ", ".join(f"{name} {old.get(name, '–')} → {new.get(name, '–')}" for name in names)
+        changed = Counter(map(_base, names))
+        keys = dict.fromkeys(name if changed[_base(name)] == 1 else _base(name) for name in names)
+        return ", ".join(f"{key} {_told(old, key)} → {_told(new, key)}" for key in keys)
 
     def _shown(self, arch: ArchBatch) -> dict[str, Any]:
         """Values by name; the blocks of a stage that chooses them by position are one entry, `4 mb4d + 2 mb3d`."""
@@ -275,3 +278,13 @@ class Slimming(Strategy):
             "cost": float(self._cost(arch)[0]),
             "loss": float(self._loss[row]),
         }
+
+
+def _base(name: str) -> str:
+    """The decision that a block's own is one of."""
+    return name.partition("[")[0]
+
+
+def _told(values: Mapping[str, Any], key: str) -> str:
+    """A value, or those of all blocks of a stage in their order."""
+    return " ".join(str(value) for name, value in values.items() if key in (name, _base(name))) or "–"
