@@ -4,9 +4,9 @@ Source: EfficientFormer (Li et al. 2022, §4) and EfficientFormerV2 (Li et al. 2
 action that makes the network smaller (one step down in an ordinal decision: width, expansion, resolution; any block of
 a stage dropped, see `drop_blocks`; another operator in a categorical one; or V1's three, by the importance of
 positions) and looks at what it saves and what it loses. The loss is *evaluated*: the change of the mean cross-entropy
-on held-out images between the network that is left and the one before, finer than steps of top-1. If some actions lose nothing, the one
-that saves most is taken; else the one that loses least per saved unit of the cost (V1), or per gain of the
-mobile-efficiency score `MES = Π (M_i / U_i)^(-α_i)` over parameters and the cost (V2).
+on held-out images between the network that is left and the one before, finer than steps of top-1. If some actions lose
+nothing, the one that saves most is taken; else the one that loses least per saved unit of the cost (V1), or per gain of
+the mobile-efficiency score `MES = Π (M_i / U_i)^(-α_i)` over parameters and the cost (V2).
 """
 
 from __future__ import annotations
