@@ -82,6 +82,8 @@ def retrain(
     opened = Storage(storage)
     for line in job.told(data):
         reporter.say(line)
+    if not resume:
+        data.check(reporter)
     workers = None if ray is None else Workers(ray, 1, training=train_workers or 2)
     try:
         with held(job.folder, f"{job.arch.id} is being retrained by another process."), Interrupt() as stop:

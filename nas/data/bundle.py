@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nas.data.files import ImageFiles
 from nas.data.images import Images
 from nas.errors import NasError
 
@@ -23,7 +24,7 @@ class DataBundle:
         train, search, test: `search` is taken from the training images; `test` is for final numbers only.
         mirrored: whether a mirrored image keeps its label.
         licence: of the images, in words; empty where the data set states none.
-        content: fingerprint of the images where they may change under the same name; else empty.
+        files: of the images, where they are in files and may change under the same name.
     """
 
     name: str
@@ -33,12 +34,22 @@ class DataBundle:
     test: Images
     mirrored: bool
     licence: str = ""
-    content: str = ""
+    files: ImageFiles | None = None
 
     @property
     def classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
+
+    @property
+    def content(self) -> str:
+        """Fingerprint of the files' names and lengths; empty where there are none."""
+        return "" if self.files is None else self.files.content
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of what is in the files; empty where there are none."""
+        return "" if self.files is None else self.files.digest
 
     def split(self, name: str) -> Images:
         """A split by name."""

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any
 
 import torch
 
 from nas.data.bundle import DataBundle, hold_out, survives_mirroring
+from nas.data.files import ImageFile, ImageFiles, open_image
 from nas.data.images import DecodedImages, Images
-from nas.data.pictures import as_rgb
 from nas.errors import NasError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -21,15 +17,6 @@ TRAIN, TEST = ("train", "training"), ("test", "val", "valid", "validation")
 LICENCES = ("LICENSE", "LICENCE", "COPYING")
 TEST_SHARE = 0.2
 TEST_SEED = 0
-
-
-@dataclass(frozen=True)
-class _File:
-    """An image's file, its class by position, and its length in bytes."""
-
-    path: Path
-    label: int
-    length: int
 
 
 def load_folder(text: str, search_share: float, seed: int) -> DataBundle:
@@ -54,7 +41,7 @@ def load_folder(text: str, search_share: float, seed: int) -> DataBundle:
     names = _classes(train_root or root)
     files = _files(train_root or root, names)
     rest: Images = _images(files)
-    tested: list[_File] = []
+    tested: list[ImageFile] = []
     if test_root is not None:
         extra = sorted(set(_classes(test_root)) - set(names))
         if extra:
@@ -72,23 +59,8 @@ def load_folder(text: str, search_share: float, seed: int) -> DataBundle:
         test,
         survives_mirroring(names),
         licence=_licence(root),
-        content=_fingerprint(root, [*files, *tested]),
+        files=ImageFiles(root, (*files, *tested)),
     )
-
-
-def open_image(path: Path) -> Any:
-    """A PIL image in RGB, upright; see `as_rgb`.
-
-    Raises:
-        NasError: the file cannot be read, is not an image, or is broken.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return as_rgb(image)
-    except Exception as error:  # decoders of damaged files raise whatever they trip over
-        raise NasError(f"{path}: cannot be read as an image ({error}). Remove or replace the file.") from None
 
 
 def _classes(root: Path) -> list[str]:
@@ -98,9 +70,9 @@ def _classes(root: Path) -> list[str]:
     return names
 
 
-def _files(root: Path, names: list[str]) -> list[_File]:
+def _files(root: Path, names: list[str]) -> list[ImageFile]:
     """The images below each class's folder that is there, by class and path."""
-    files: list[_File] = []
+    files: list[ImageFile] = []
     for label, name in enumerate(names):
         folder = root / name
         if not folder.is_dir():
@@ -117,7 +89,7 @@ def _named_as_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)
 
 
-def _file(path: Path, label: int) -> _File | None:
+def _file(path: Path, label: int) -> ImageFile | None:
     """None for a folder with the name of an image."""
     try:
         facts = path.stat()
@@ -127,22 +99,12 @@ def _file(path: Path, label: int) -> _File | None:
         return None
     if not facts.st_size:
         raise NasError(f"{path}: cannot be read as an image (it is empty). Remove or replace the file.")
-    return _File(path, label, facts.st_size)
+    return ImageFile(path, label, facts.st_size)
 
 
-def _images(files: list[_File]) -> DecodedImages:
+def _images(files: list[ImageFile]) -> DecodedImages:
     labels = torch.tensor([file.label for file in files])
     return DecodedImages([file.path for file in files], labels, open_image)
-
-
-def _fingerprint(root: Path, files: Iterable[_File]) -> str:
-    """16 digits that change with the name or the length of any file; their bytes are not read."""
-    known = hashlib.sha256()
-    for file in files:
-        known.update(
-            f"{file.path.relative_to(root).as_posix()}\0{file.length}\n".encode(errors="surrogateescape")
-        )
-    return known.hexdigest()[:16]
 
 
 def _licence(root: Path) -> str:

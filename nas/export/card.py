@@ -119,7 +119,8 @@ def _compared(form: type[ExportFormat], check: Check | None) -> str:
 
 def _data(source: Source) -> str:
     data = source.data
-    known = f"; fingerprint of names and lengths of its files {data.content}" if data.content else ""
+    prints = f"; fingerprint of its files' names and lengths {data.content}, of their contents {data.digest}"
+    known = prints if data.content else ""
     return f"{data.name}, {data.count('train'):,} training and {data.count('test'):,} test images{known}"
 
 

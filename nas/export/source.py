@@ -136,7 +136,9 @@ def _retrained(study: StudyRow, arch: Arch) -> Source:
     plan = plan_of(study, arch.space, RunSettings.model_validate(card["settings"]))
     set_threads(plan.settings)
     data = load_network_data(plan, arch)
-    for key, now in (("space_hash", arch.space.hash), ("data", data.name), ("classes", data.classes)):
+    now_here = {"space_hash": arch.space.hash, "data": data.name, "classes": data.classes}
+    prints = {"content": data.content, "digest": data.digest}  # cards of earlier versions lack them
+    for key, now in (now_here | {key: now for key, now in prints.items() if key in card}).items():
         if card[key] != now:
             raise NasError(f"{found.weights}: trained with {key} {card[key]!r}, which is {now!r} now.")
     scale = plan.settings.train.resolution_scale

@@ -19,7 +19,11 @@ class RunData(Protocol):
 
     @property
     def content(self) -> str:
-        """Fingerprint of the images where they may change under the same name; else empty."""
+        """Fingerprint of names and lengths of the images' files; empty where there are none."""
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of what is in the images' files; empty where there are none."""
 
     @property
     def classes(self) -> int:

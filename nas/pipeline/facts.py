@@ -47,9 +47,15 @@ def run_facts(settings: RunSettings, space: Space, source: str, command: Sequenc
 
 
 def data_facts(data: RunData) -> dict[str, Any]:
-    """The data's name, classes, fingerprint and images of each split."""
+    """The data's name, classes, fingerprints and images of each split."""
     counts = {split: data.count(split) for split in ("train", "search", "test")}
-    return {"name": data.name, "classes": data.classes, "content": data.content, **counts}
+    return {
+        "name": data.name,
+        "classes": data.classes,
+        "content": data.content,
+        "digest": data.digest,
+        **counts,
+    }
 
 
 def check_same_data(study: StudyRow, data: RunData) -> None:

@@ -13,6 +13,7 @@ from nas.data.bundle import SPLITS, DataBundle
 from nas.data.load import load_data
 from nas.errors import NasError
 from nas.pipeline.plan import RunPlan
+from nas.pipeline.progress import Reporter, Silent
 from nas.settings import TrainSettings
 from nas.space.batch import Arch
 
@@ -35,8 +36,13 @@ class LoadedData:
 
     @property
     def content(self) -> str:
-        """Fingerprint of images in files."""
+        """Fingerprint of names and lengths of the images' files; empty where there are none."""
         return self.bundle.content
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of what is in the images' files; empty where there are none."""
+        return self.bundle.digest
 
     @property
     def classes(self) -> int:
@@ -54,6 +60,19 @@ class LoadedData:
     def evaluation(self, split: str, batch: int, limit: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Images of a split, the same at every call."""
         return evaluation_batches(self.bundle.split(split), batch, self.side, limit)
+
+    def check(self, reporter: Reporter) -> None:
+        """Look at every image that is in a file, so that a damaged one does not end a training or an evaluation.
+
+        Raises:
+            NasError: the first that cannot be read.
+        """
+        files = self.bundle.files
+        if files is None:
+            return
+        with (reporter if files.many else Silent()).task("looking at the images", len(files)) as task:
+            for _ in files.check():
+                task.advance()
 
     def count(self, split: str) -> int:
         """Images in a split."""

@@ -158,7 +158,7 @@ def _differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[st
             found += [
                 (f"{fact}: {key}", a.get(key), b.get(key))
                 for key in dict.fromkeys([*a, *b])
-                if a.get(key) != b.get(key)
+                if a.get(key) != b.get(key) and not (fact == "data" and key not in a)  # of an earlier version
             ]
         elif a != b:
             found.append((fact, a, b))

@@ -109,7 +109,8 @@ class RetrainFolder:
             raise NasError(
                 f"{self.folder}: there is no retraining to resume; leave --resume out to begin it."
             )
-        for key, (then, now) in differences(known, json.loads(json.dumps(facts))).items():
+        given = {key: value for key, value in json.loads(json.dumps(facts)).items() if key in known}
+        for key, (then, now) in differences(known, given).items():  # earlier versions wrote fewer
             raise NasError(
                 f"this retraining was begun with {key} {then!r}, not {now!r}; give what it was begun with, or begin "
                 "again with --overwrite."

@@ -137,7 +137,8 @@ class RetrainJob(Job):
             "start": self.start,
             "supernet": self.plan.supernet if self.start == "inherited" else None,
             "data": data.name,
-            **({"content": data.content} if data.content else {}),
+            "content": data.content,
+            "digest": data.digest,
             "classes": data.classes,
             "settings": settings.model_dump(exclude={"search", "objectives", "constraints", "recipe"}),
         }

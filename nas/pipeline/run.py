@@ -208,6 +208,8 @@ def execute(
         check_measurable(plan, source, measured, reporter)
     set_threads(plan.settings)
     loaded_data = _data(plan)
+    if loaded_data is not None and not resume:  # a study that goes on has the images it began with
+        loaded_data.check(reporter)
     store = Storage(plan.storage)
     end = End(None if timeout is None else started + timeout, trials)
     with only_run(plan.folder, plan.name), Interrupt() as interrupt:

@@ -243,6 +243,7 @@ def _card(plan: RunPlan, data: RunData, trainer: Trainer[Supernet], sampler: Sub
         "classes": data.classes,
         "data": data.name,
         "content": data.content,
+        "digest": data.digest,
         "data_spec": plan.settings.data.spec,
         "resolution_scale": plan.settings.train.resolution_scale,
         "seed": plan.settings.seed,
@@ -297,12 +298,14 @@ def check_card(plan: RunPlan, folder: Path, data: RunData) -> dict[str, Any]:
             raise NasError(
                 f"{folder}: its supernet was trained with {key} {card[key]!r}, this run has {value!r}."
             )
-    if card.get("content", data.content) != data.content:  # cards of earlier versions lack it
-        raise NasError(
-            f"{folder}: its supernet was trained on other images of {data.name} than there are now: the fingerprint of "
-            f"their files' names and lengths was {card['content']!r}, is {data.content!r}. Put the images back as they "
-            "were, or train anew under another --study-name."
-        )
+    prints = {"names and lengths": ("content", data.content), "contents": ("digest", data.digest)}
+    for what, (key, now) in prints.items():
+        if card.get(key, now) != now:  # cards of earlier versions lack it
+            raise NasError(
+                f"{folder}: its supernet was trained on other images of {data.name} than there are now: the "
+                f"fingerprint of their files' {what} was {card[key]!r}, is {now!r}. Put the images back as they were, "
+                "or train anew under another --study-name."
+            )
     return card
 
 

@@ -192,6 +192,11 @@ def test_other_images_under_the_same_name_are_told_apart(tmp_path: Path) -> None
     (tmp_path / "LICENSE.txt").write_text("CC0")
     again = load(tmp_path)
     assert again.content != first.content and "LICENSE.txt" in again.licence
+    digest, turned = again.digest, bytearray(changed.read_bytes())
+    turned[-1] ^= 1
+    changed.write_bytes(turned)
+    flipped = load(tmp_path)
+    assert flipped.content == again.content and flipped.digest != digest
 
 
 def test_names_are_of_any_alphabet(tmp_path: Path) -> None:

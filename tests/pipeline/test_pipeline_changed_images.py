@@ -9,7 +9,11 @@ import pytest
 from PIL import Image
 
 import nas
+from nas.data.images import RememberedImages
+from nas.data.load import load_data
 from nas.errors import NasError
+from nas.pipeline.progress import Silent
+from nas.pipeline.reproduce import reproduce
 from nas.store import Storage
 
 SPACE = Path(__file__).parent / "small.yaml"
@@ -50,9 +54,36 @@ def test_weights_trained_on_images_that_changed_are_not_taken(images: Path) -> N
         search("third", supernet="first")
     assert "third" not in {study.name for study in Storage().studies()}
     card = json.loads(CARD.read_text())
-    del card["content"]  # as earlier versions wrote it
+    del card["content"], card["digest"]  # as earlier versions wrote it
     CARD.write_text(json.dumps(card))
     search("third", supernet="first")
+
+
+def test_images_of_equal_length_that_were_exchanged_are_noticed(images: Path) -> None:
+    study = search("first")
+    one, other = images / "ant" / "0.png", images / "ant" / "1.png"
+    one.write_bytes(other.read_bytes())
+    assert one.stat().st_size == other.stat().st_size
+    with pytest.raises(NasError, match="fingerprint of their files' contents was"):
+        search("second", supernet="first")
+    storage = Storage()
+    found = reproduce(storage, study.row, Silent(), space_file=str(SPACE))
+    (told,) = found.facts
+    assert told[0] == "data: digest" and told[1] != told[2] and not found.same
+    facts = study.facts["data"]
+    storage.add_facts(study.row.id, {"data": {key: facts[key] for key in facts if key != "digest"}})
+    old = reproduce(storage, storage.study("first"), Silent(), space_file=str(SPACE))  # of an earlier version
+    assert not old.facts
+
+
+@pytest.mark.parametrize("split", ["train", "search", "test"])
+def test_a_damaged_image_is_told_before_anything_is_trained(images: Path, split: str) -> None:
+    data = load_data("imagefolder:images", side=16, search_share=0.25, seed=0).split(split)
+    path = (data.images if isinstance(data, RememberedImages) else data).items[0]
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(NasError, match=f"{path.name}: cannot be read as an image"):
+        search("first")
+    assert not Storage().studies() and not Path("nas-runs").exists()
 
 
 def test_a_study_stopped_before_its_supernet_is_trained_does_not_go_on_with_other_images(

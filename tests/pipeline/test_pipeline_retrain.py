@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 import nas
 from nas.cli import app
+from nas.data.files import ImageFile, ImageFiles
 from nas.errors import NasError
 from nas.pipeline.job import Interrupted
 from nas.pipeline.load_data import LoadedData
@@ -187,8 +188,13 @@ def test_what_is_there_is_kept_and_what_differs_is_told() -> None:
     other, _ = prepared(0, "scratch", "train.steps=4", "train.lr=0.01")
     with pytest.raises(NasError, match=r"begun with settings\.train\.lr"):
         retrain(other, data, Silent(), Interrupt(), resume=True)
-    changed = replace(data, bundle=replace(data.bundle, content="other images"))
-    with pytest.raises(NasError, match="begun with content None, not 'other images'"):
+    image = Path("images") / "0.png"
+    image.parent.mkdir()
+    image.write_bytes(b"another picture")
+    changed = replace(
+        data, bundle=replace(data.bundle, files=ImageFiles(image.parent, [ImageFile(image, 0, 15)]))
+    )
+    with pytest.raises(NasError, match=r"begun with content '', not '[0-9a-f]{16}'"):
         retrain(job, changed, Silent(), Interrupt(), resume=True)
     assert retrain(job, data, Silent(), Interrupt(), resume=True) == first
     assert first.weights.read_bytes() == kept
