@@ -36,6 +36,7 @@ from nas.space.space import Space
 Floats = NDArray[np.float64]
 RUNS = Path("nas-runs")
 NAME = re.compile(r"[A-Za-z][\w.-]*")
+LONGEST_NAME = 240
 PROBE = 20_000
 
 
@@ -145,8 +146,7 @@ def make_plan(
         name=name or "-".join([space.name, *(names or ["macs" if latency_table is None else "table"])]),
         storage=storage,
     )
-    if not plan.name.strip():
-        raise NasError("the study name is empty.")
+    _check_name(plan)
     _check_metrics(plan)
     _check_relaxed(plan)
     chosen, directions = settings.search, [objective.direction for objective in plan.objectives]
@@ -258,6 +258,17 @@ def _check_relaxed(plan: RunPlan) -> None:
         raise NasError("train.relaxed.latency weighs the latency of a device: name one with --device.")
 
 
+def _check_name(plan: RunPlan) -> None:
+    if not plan.name.strip():
+        raise NasError("the study name is empty.")
+    length = len(plan.folder.name.encode())
+    if length > LONGEST_NAME:
+        raise NasError(
+            f"the study name {plan.name[:40]!r}… is too long: as the name of a folder it has {length} bytes, "
+            f"{LONGEST_NAME} are possible."
+        )
+
+
 def _outlook(plan: RunPlan) -> Outlook:
     evaluated = ("accuracy",) if plan.accuracy_table is not None else ("accuracy", "loss")
     return Outlook(
@@ -270,10 +281,10 @@ def _outlook(plan: RunPlan) -> Outlook:
 
 
 def _relaxed(plan: RunPlan) -> bool:
-    """Whether the supernet has logits; of one that is not there the run itself says so."""
+    """Whether the supernet has logits."""
     if plan.supernet is None:
         return plan.settings.train.sampler.name == "relaxed"
-    return trained_relaxed(study_folder(plan.supernet)) is not False
+    return trained_relaxed(study_folder(plan.supernet))
 
 
 def _cheap_metrics(plan: RunPlan) -> list[str]:

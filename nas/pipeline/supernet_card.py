@@ -6,22 +6,38 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nas.errors import NasError
+
 CARD = "supernet.json"
 
 
-def read_card(folder: Path) -> dict[str, Any] | None:
-    """The card in a study's folder; None: there is no trained supernet."""
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card in a study's folder.
+
+    Raises:
+        NasError: there is no trained supernet.
+    """
     file = folder / CARD
-    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+    if not file.exists():
+        raise NasError(
+            f"{folder}: no trained supernet there; it is written when a study's own training ends."
+        )
+    return dict(json.loads(file.read_text(encoding="utf-8")))
 
 
-def trained_on(folder: Path) -> str | None:
-    """Data specification that a study's supernet was trained on; None if there is no supernet there."""
-    card = read_card(folder)
-    return None if card is None else str(card["data_spec"])
+def trained_on(folder: Path) -> str:
+    """Data specification that a study's supernet was trained on.
+
+    Raises:
+        NasError: there is no trained supernet.
+    """
+    return str(read_card(folder)["data_spec"])
 
 
-def trained_relaxed(folder: Path) -> bool | None:
-    """Whether a study's supernet was trained relaxed and so has logits; None if there is no supernet there."""
-    card = read_card(folder)
-    return None if card is None else bool(card["train"]["sampler"]["name"] == "relaxed")
+def trained_relaxed(folder: Path) -> bool:
+    """Whether a study's supernet was trained relaxed and so has logits.
+
+    Raises:
+        NasError: there is no trained supernet.
+    """
+    return bool(read_card(folder)["train"]["sampler"]["name"] == "relaxed")

@@ -7,12 +7,32 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
 from nas.errors import NasError
 
 LOCAL = "local"
 KNOCK_S = 10.0
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Machine and folder of a driver."""
+
+    host: str
+    folder: str
+
+    @classmethod
+    def here(cls) -> Self:
+        """This process's."""
+        return cls(socket.gethostname(), str(Path.cwd()))
+
+    def enter(self) -> None:
+        """Make relative paths mean the driver's, if this process is on its machine."""
+        if socket.gethostname() == self.host:
+            os.chdir(self.folder)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ from typing import Any
 from nas.errors import NasError
 from nas.pipeline.plan import study_folder
 from nas.pipeline.progress import Reporter
-from nas.scale.cluster import LOCAL, connected
+from nas.scale.cluster import LOCAL, Origin, connected
+from nas.scale.homes import homes
 from nas.scale.sweep_file import Member, SweepFile, members
 from nas.store import Storage, StudyRow
 
 TUNE_FOLDER = Path("nas-runs") / "_sweeps"
+TRACE = 0.001
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,11 @@ def sweep(
         each = f"{file.resources.cpu:g} CPU" + (f", {file.resources.gpu:g} GPU" if file.resources.gpu else "")
         total = ray.cluster_resources().get("CPU", 0)
         reporter.say(f"{each} for each study; the cluster has {total:g} CPU on {len(ray.nodes())} machine(s)")
-        failed = _tune(file, todo, store, reporter, concurrent)
+        begun = [member.name for member in todo if member.name in known]
+        at = homes(ray, begun, Origin.here())
+        for name, machine in at.items():
+            reporter.say(f"{name} goes on at {machine}, where its files are")
+        failed = _tune(file, todo, store, reporter, concurrent, at)
     _close(store, todo)
     finished = {study.name for study in store.studies() if study.state == "finished"}
     unfinished = [m.name for m in every if m.name not in finished and m.name not in failed]
@@ -140,7 +146,12 @@ def _check_reach(ray: Any, store: Storage, file: SweepFile, address: str) -> Non
 
 
 def _tune(
-    file: SweepFile, todo: list[Member], store: Storage, reporter: Reporter, concurrent: int | None
+    file: SweepFile,
+    todo: list[Member],
+    store: Storage,
+    reporter: Reporter,
+    concurrent: int | None,
+    at: Mapping[str, str],
 ) -> dict[str, str]:
     # Without this, Tune moves each study into a folder of its own, away from nas-runs/ and relative paths.
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
@@ -151,15 +162,12 @@ def _tune(
 
     work = {
         "url": store.address,
-        "folder": str(Path.cwd()),
-        "host": socket.gethostname(),
+        "origin": Origin.here(),
         "threads": max(int(file.resources.cpu), 1),
         "members": {member.name: (member.arguments, member.digest) for member in todo},
     }
     tuner = tune.Tuner(
-        tune.with_resources(
-            tune.with_parameters(_study, work=work), {"cpu": file.resources.cpu, "gpu": file.resources.gpu}
-        ),
+        tune.with_resources(tune.with_parameters(_study, work=work), _occupied(file, at)),
         param_space={"name": tune.grid_search([member.name for member in todo])},
         tune_config=tune.TuneConfig(max_concurrent_trials=concurrent, reuse_actors=False),
         run_config=tune.RunConfig(
@@ -179,12 +187,24 @@ def _tune(
     return failed
 
 
+def _occupied(file: SweepFile, at: Mapping[str, str]) -> Callable[[dict[str, Any]], Any]:
+    """What a study takes, and a trace of the machine that it has to run on."""
+    from ray.tune import PlacementGroupFactory
+
+    each = {"CPU": file.resources.cpu, "GPU": file.resources.gpu}
+
+    def of(config: dict[str, Any]) -> Any:
+        name = config["name"]
+        return PlacementGroupFactory([{**each, f"node:{at[name]}": TRACE} if name in at else each])
+
+    return of
+
+
 def _study(config: dict[str, Any], work: dict[str, Any]) -> dict[str, Any]:
     """One study, on the machine Ray chose for it; relative paths mean the driver's where it is this machine."""
     from nas.pipeline.run import run
 
-    if socket.gethostname() == work["host"]:
-        os.chdir(work["folder"])
+    work["origin"].enter()
     name = config["name"]
     given, digest = work["members"][name]
     arguments = dict(given)

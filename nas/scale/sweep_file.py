@@ -20,6 +20,7 @@ import hashlib
 import itertools
 import json
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -171,10 +172,7 @@ def members(file: SweepFile) -> list[Member]:
 def _member(file: SweepFile, group: str, chosen: dict[str, Any], seed: int) -> Member:
     fixed = file.run.model_dump(exclude={"settings"})
     own = {key: value for key, value in chosen.items() if key not in ("space", "device", "strategy")}
-    # What YAML reads as a date is text to every setting.
-    settings = [
-        f"{key}={json.dumps(value, default=str)}" for key, value in {**file.run.settings, **own}.items()
-    ]
+    settings = [f"{key}={_written(key, value)}" for key, value in {**file.run.settings, **own}.items()]
     arguments = {
         **fixed,
         "space": chosen["space"],
@@ -184,6 +182,15 @@ def _member(file: SweepFile, group: str, chosen: dict[str, Any], seed: int) -> M
         "seed": seed,
     }
     return Member(f"{file.name}-{group}-s{seed}", group, seed, arguments)
+
+
+def _written(key: str, value: Any) -> str:
+    def text(other: Any) -> str:
+        if isinstance(other, date):  # what YAML reads as a date is text to every setting
+            return str(other)
+        raise NasError(f"{key}: {other!r} is no value of a setting.")
+
+    return json.dumps(value, default=text)
 
 
 def _shown(name: str, value: Any) -> str:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
+import shutil
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from nas.errors import NasError
 from nas.pipeline.job import UP_TO_CHECKPOINT, Interrupted, Job, Keep, Outcome
 from nas.pipeline.progress import Interrupt, Reporter
-from nas.scale.cluster import connected
+from nas.scale.cluster import Origin, connected
 from nas.scale.workers import Workers
 from nas.store import SeriesPoint
 
@@ -77,25 +78,33 @@ def train_together(
         failure: list[str] = []
         fitting = threading.Thread(target=_fit, args=(job, workers, mailbox, failure), daemon=True)
         fitting.start()
-        driver = _Driver(reporter, keep)
-        with reporter.task(job.name, total) as task:
+        driver = _Driver(reporter, keep, job.name, total)
+        with driver.bar:
             while fitting.is_alive():
                 fitting.join(POLL_S)
-                driver.read(ray.get(mailbox.take.remote()), task)
+                driver.read(ray.get(mailbox.take.remote()))
                 if interrupt.asked:
                     raise Interrupted(UP_TO_CHECKPOINT)
-        driver.read(ray.get(mailbox.take.remote()), task)
+            driver.read(ray.get(mailbox.take.remote()))
     if driver.result is None:
         raise NasError(failure[0] if failure else "the training processes ended without a result.")
+    shutil.rmtree(_bookkeeping(job), ignore_errors=True)
     return driver.result
 
 
-class _Driver:
-    def __init__(self, reporter: Reporter, keep: Keep) -> None:
-        self.reporter, self.keep = reporter, keep
-        self.result: Outcome | None = None
+def _bookkeeping(job: Job) -> Path:
+    """Where Ray Train writes down its own state; nothing in it is needed once the training has ended."""
+    return job.folder / "ray"
 
-    def read(self, messages: Sequence[tuple[str, Any]], task: Any) -> None:
+
+class _Driver:
+    def __init__(self, reporter: Reporter, keep: Keep, name: str, total: int) -> None:
+        self.reporter, self.keep, self.name, self.total = reporter, keep, name, total
+        self.result: Outcome | None = None
+        self.bar = ExitStack()
+        self._task: Any = None
+
+    def read(self, messages: Sequence[tuple[str, Any]]) -> None:
         """Act on what the leading process told."""
         import torch
 
@@ -104,8 +113,10 @@ class _Driver:
                 self.reporter.say(content)
             elif kind == "warn":
                 self.reporter.warn(content)
+            elif kind == "begin":
+                self._task = self.bar.enter_context(self.reporter.task(self.name, self.total, content))
             elif kind == "step":
-                task.advance(content)
+                self._task.advance(content)
             elif kind == "points":
                 self.keep([SeriesPoint(*point) for point in content])
             else:
@@ -126,12 +137,11 @@ def _fit(job: Job, workers: Workers, mailbox: Any, failure: list[str]) -> None:
         train_loop_config={
             "job": job.portable(),
             "mailbox": mailbox,
-            "folder": str(Path.cwd()),
-            "host": socket.gethostname(),
+            "origin": Origin.here(),
         },
         torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
         scaling_config=ScalingConfig(num_workers=workers.training, use_gpu=gpu),
-        run_config=RunConfig(storage_path=str((job.folder / "ray").resolve()), name="training"),
+        run_config=RunConfig(storage_path=str(_bookkeeping(job).resolve()), name="training"),
     )
     try:
         trainer.fit()
@@ -149,8 +159,7 @@ def _process(config: dict[str, Any]) -> None:
     from nas.pipeline.training import set_threads
     from nas.supernet.parallel import Group
 
-    if socket.gethostname() == config["host"]:
-        os.chdir(config["folder"])
+    config["origin"].enter()
     job, mailbox, context = config["job"], config["mailbox"], train.get_context()
     group = Group(context.get_world_rank(), context.get_world_size())
     settings = job.plan.settings
@@ -170,6 +179,7 @@ def _process(config: dict[str, Any]) -> None:
 
     if trainer.resume():
         tell("say", f"training continues at step {trainer.step} of {trainer.total}")
+    tell("begin", trainer.step)
     points: list[SeriesPoint] = []
     for report in trainer.steps():
         points += job.points(report, trainer) if group.leads else []

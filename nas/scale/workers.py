@@ -8,14 +8,12 @@ that dies is replaced and its candidate tried again.
 from __future__ import annotations
 
 import os
-import socket
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import NasError
@@ -23,7 +21,7 @@ from nas.metrics import Metric
 from nas.pipeline.plan import RunPlan
 from nas.pipeline.pool import Evaluated
 from nas.pipeline.progress import Reporter
-from nas.scale.cluster import connected
+from nas.scale.cluster import Origin, connected
 from nas.space.batch import Arch
 
 if TYPE_CHECKING:
@@ -55,9 +53,7 @@ class Workers:
 class _Worker:
     """Lives in a process of its own; rebuilds the evaluator from plain parts."""
 
-    def __init__(
-        self, plan: RunPlan, card: dict[str, Any], weights: dict[str, Any], host: str, folder: str
-    ) -> None:
+    def __init__(self, plan: RunPlan, card: dict[str, Any], weights: dict[str, Any], origin: Origin) -> None:
         import torch
 
         from nas.pipeline.evaluating import supernet_evaluator
@@ -65,8 +61,7 @@ class _Worker:
         from nas.pipeline.training import TrainedSupernet, set_threads
         from nas.supernet.supernet import Supernet
 
-        if socket.gethostname() == host:
-            os.chdir(folder)
+        origin.enter()
         set_threads(plan.settings)
         data = load_run_data(plan)
         scale = plan.settings.train.resolution_scale
@@ -102,17 +97,17 @@ class RayPool:
             ray.put(plan.bare()),
             ray.put(trained.card),
             ray.put(weights),
-            socket.gethostname(),
-            str(Path.cwd()),
+            Origin.here(),
         )
         self._actor = ray.remote(num_cpus=1, max_restarts=0)(_Worker)
-        self._check_room()
+        self._check_room(plan.settings.threads)
         self.actors = [self._new() for _ in range(workers.count)]
         self._wait_until_ready()
         # Two each: the second waits in the worker's own queue while the driver is busy asking the strategy.
         self._idle = [*self.actors, *self.actors]
         self._queue: list[Arch] = []
         self._running: dict[Any, tuple[Arch, Any]] = {}
+        self._starting: dict[Any, Any] = {}
         self._failures: dict[str, int] = {}
         self._turns: dict[str, int] = {}
         self._clock = count()
@@ -125,10 +120,13 @@ class RayPool:
     def next(self) -> Evaluated:
         """Wait for the next result; a candidate whose worker died is tried again first."""
         while True:
-            done, _ = self._ray.wait(list(self._running), num_returns=1)
-            arch, actor = self._running.pop(done[0])
+            done = self._wait()
+            if done in self._starting:
+                self._welcome(done)
+                continue
+            arch, actor = self._running.pop(done)
             try:
-                metrics, wall_s = self._ray.get(done[0])
+                metrics, wall_s = self._ray.get(done)
             except self._ray.exceptions.RayTaskError as error:
                 raise NasError(f"a worker could not evaluate {arch.id}: {error.cause}") from None
             except self._ray.exceptions.RayError:
@@ -139,6 +137,38 @@ class RayPool:
             self._idle.append(actor)
             self._dispatch()
             return Evaluated(arch.id, metrics, wall_s)
+
+    def _wait(self) -> Any:
+        """The task that is done first: an evaluation, or the start of a replacement.
+
+        Raises:
+            NasError: no worker is left, and none starts.
+        """
+        tasks = [*self._running, *self._starting]
+        done, _ = self._ray.wait(tasks, num_returns=1, timeout=None if self._running else READY_S)
+        if done:
+            return done[0]
+        raise NasError(
+            f"all workers died, and no replacement started within {READY_S:g} s; `ray status` tells what the cluster "
+            "waits for. The study can be resumed."
+        )
+
+    def _welcome(self, start: Any) -> None:
+        """A replacement gets work once it can evaluate; until then the others do all of it."""
+        actor = self._starting.pop(start)
+        try:
+            self._ray.get(start)
+        except self._ray.exceptions.RayError as error:
+            self.actors.remove(actor)
+            reason = str(error).strip().splitlines()[-1]
+            if not self.actors:
+                raise NasError(f"all workers died, and no replacement could start: {reason}") from None
+            self._reporter.warn(
+                f"a replacement could not start; {len(self.actors)} workers are left: {reason}"
+            )
+            return
+        self._idle += [actor, actor]
+        self._dispatch()
 
     def _dispatch(self) -> None:
         while self._idle and self._queue:
@@ -160,7 +190,7 @@ class RayPool:
         self._ray.kill(actor)
         fresh = self._new()
         self.actors.append(fresh)
-        self._idle += [fresh, fresh]
+        self._starting[fresh.ready.remote()] = fresh
         failures = self._failures[first.id] = self._failures.get(first.id, 0) + 1
         given_up = failures > self._workers.max_failures
         if given_up:
@@ -177,11 +207,13 @@ class RayPool:
     def _new(self) -> Any:
         return self._actor.remote(*self._parts)
 
-    def _check_room(self) -> None:
-        room = int(self._ray.cluster_resources().get("CPU", 0))
-        if self._workers.count > room:
-            raise NasError(
-                f"--n-workers {self._workers.count}: the cluster has {room} CPU, one for each worker."
+    def _check_room(self, threads: int) -> None:
+        room, wanted = int(self._ray.cluster_resources().get("CPU", 0)), self._workers.count
+        if wanted > room:
+            raise NasError(f"--n-workers {wanted}: the cluster has {room} CPU, one for each worker.")
+        if wanted * threads > room:
+            self._reporter.say(
+                f"{wanted} workers of {threads} threads each (setting 'threads') share {room} CPU"
             )
 
     def _wait_until_ready(self) -> None:

@@ -18,9 +18,11 @@ from sqlalchemy import URL, Engine
 
 import nas
 from nas.errors import ConfigError, NasError
+from nas.pipeline.progress import Silent
 from nas.report.overlay import overlay
 from nas.report.overlay_figure import draw_overlay
-from nas.scale.sweep import _study
+from nas.scale.cluster import Origin
+from nas.scale.sweep import _study, sweep
 from nas.scale.sweep_file import load_sweep, members
 from nas.search.pareto import hypervolume
 from nas.store import Storage
@@ -108,6 +110,29 @@ def test_a_wrong_file_is_explained(old: str, new: str, words: str, tmp_path: Pat
         load_sweep(write(tmp_path, SWEEP.replace(old, new)))
 
 
+@pytest.mark.parametrize("value", ["!!binary aGVsbG8=", "!!set {a, b}"])
+def test_what_is_no_setting_is_refused(value: str, tmp_path: Path) -> None:
+    text = SWEEP.replace("  seed: [0, 1]", f"  set:\n    data.spec: [{value}]\n")
+    with pytest.raises(NasError, match=r"data\.spec"):
+        members(load_sweep(write(tmp_path, text)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("name: demo", f"name: {'long' * 60}", "too long: as the name of a folder it has 2"),
+        ("  n_trials: 12", "  n_trials: 12\n  supernet: nowhere", "nowhere: no trained supernet there"),
+    ],
+)
+def test_what_no_study_could_do_is_told_before_any_runs(
+    old: str, new: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NasError, match=words):
+        sweep(load_sweep(write(tmp_path, SWEEP.replace(old, new))), Silent())
+    assert not (tmp_path / "nas-runs").exists()
+
+
 def test_the_same_study_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NasError, match="would be named"):
         members(load_sweep(write(tmp_path, SWEEP.replace("seed: [0, 1]", "seed: [0, 0]"))))
@@ -156,7 +181,7 @@ def test_a_stopped_study_goes_on_with_other_resources(
     """Threads are reserved by them and change results, so that it keeps those it began with."""
     monkeypatch.chdir(tmp_path)
     [member, *_] = members(load_sweep(write(tmp_path)))
-    work: dict[str, Any] = {"url": "sqlite:///nas.db", "folder": "", "host": "", "threads": 1}
+    work: dict[str, Any] = {"url": "sqlite:///nas.db", "origin": Origin("", ""), "threads": 1}
     work["members"] = {member.name: (member.arguments, member.digest)}
     assert _study({"name": member.name}, work)["failed"] is None
     storage = Storage(work["url"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ from safetensors.torch import load_file
 
 import nas
 from nas.errors import NasError
-from nas.pipeline.progress import Interrupt, Silent
+from nas.pipeline.progress import Interrupt, Silent, Task
 from nas.pipeline.retraining import prepare, retrain
 from nas.pipeline.run import run
 from nas.scale.cluster import connected
+from nas.scale.training import _Driver
 from nas.scale.workers import Workers
 from nas.store import SeriesPoint, Storage
 from nas.supernet.checkpoint import Checkpointer
@@ -59,6 +61,7 @@ def test_two_processes_train_what_one_trains(folder: Path) -> None:
     assert len(series[0]) == len(series[1]) == 6
     for (step, macs, losses), (other, theirs, others) in zip(*series, strict=True):
         assert (step, macs) == (other, theirs) and others == pytest.approx(losses, rel=1e-3)
+    assert not (Path("nas-runs") / "together" / "ray").exists()
 
 
 def test_no_checkpoint_calls_steps_done_that_the_driver_has_not_kept(
@@ -77,6 +80,20 @@ def test_no_checkpoint_calls_steps_done_that_the_driver_has_not_kept(
     monkeypatch.setattr(Storage, "add_series", slowly)
     trained("slowly", Workers("local", 1, training=2))
     assert kept == [(2, 0), (5, 3)]
+
+
+def test_the_progress_of_a_resumed_training_begins_where_it_goes_on() -> None:
+    class Bars(Silent):
+        @contextmanager
+        def task(self, name: str, total: int, done: int = 0) -> Iterator[Task]:
+            begun.append((name, total, done))
+            yield super().task(name, total).__enter__()
+
+    begun: list[tuple[str, int, int]] = []
+    driver = _Driver(Bars(), lambda points: None, "training", 10)
+    with driver.bar:
+        driver.read([("say", "training continues at step 4 of 10"), ("begin", 4), ("step", "loss 1")])
+    assert begun == [("training", 10, 4)]
 
 
 def test_two_processes_retrain_what_one_retrains(folder: Path) -> None:

@@ -20,7 +20,7 @@ from nas.errors import NasError
 from nas.pipeline.progress import Silent
 from nas.pipeline.run import run
 from nas.scale.cluster import connected
-from nas.scale.workers import Workers
+from nas.scale.workers import RayPool, Workers
 
 SPACE = Path(__file__).parents[1] / "pipeline" / "small.yaml"
 SMALL = (
@@ -80,6 +80,39 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost_or_doubled(folder: Path
     assert len(trials) == TRIALS == trials["arch_id"].nunique()
     assert (trials["state"] == "complete").all()
     assert trials["accuracy"].notna().all()
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster without room for any worker that replaces another."""
+    new = RayPool._new
+
+    def without_room(self: RayPool) -> Any:
+        if not hasattr(self, "actors"):  # those of the beginning
+            return new(self)
+        return self._actor.options(num_cpus=4096).remote(*self._parts)
+
+    monkeypatch.setattr(RayPool, "_new", without_room)
+
+
+def test_others_go_on_where_a_replacement_finds_no_room(folder: Path, full: None) -> None:
+    stop = threading.Event()
+    threading.Thread(target=_kill_one_worker, args=(stop,), daemon=True).start()
+    search("without room", Workers("local", 2))
+    stop.set()
+    trials = nas.load_study("without room").trials()
+    assert len(trials) == TRIALS and trials["accuracy"].notna().all()
+
+
+def test_a_search_whose_last_worker_cannot_be_replaced_ends(
+    folder: Path, full: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.scale.workers.READY_S", 30.0)
+    stop = threading.Event()
+    threading.Thread(target=_kill_one_worker, args=(stop,), daemon=True).start()
+    with pytest.raises(NasError, match="no replacement started within 30 s"):
+        search("without workers", Workers("local", 1))
+    stop.set()
 
 
 def _kill_one_worker(stop: threading.Event) -> None:
