@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import nas
 from nas.cli import app
 from nas.errors import NasError
 from nas.pipeline.generating import generate
+from nas.pipeline.progress import Silent
 from nas.pipeline.run import run
 from nas.pipeline.searching import Search
 from nas.report.generator import generator_data, ranked
@@ -130,6 +132,37 @@ def test_the_last_rung_trains_the_best_alone() -> None:
     assert all(
         "retrained" in metric.detail and metric.provenance == "measured" for metric in trained.values()
     )
+
+
+def test_a_finalist_retrained_by_hand_keeps_that_and_the_run_goes_on() -> None:
+    heard: list[str] = []
+
+    class Heard(Silent):
+        def warn(self, text: str) -> None:
+            heard.append(text)
+
+    def climb(**more: Any) -> nas.study.Study:
+        return run(
+            SPACE, settings=[*SMALL, "search.options.trained=2", "search.options.trained_steps=2"],
+            study_name="by hand", strategy="generative", n_trials=8, supernet="whole", report=False, **more,
+        )  # fmt: skip
+
+    study = climb()
+    score = nas_log10(study.trials().set_index("arch_id"))
+    (best, second), folder = score.nlargest(2).index, Path("nas-runs/by hand/retrain")
+    number = study.trials().set_index("arch_id").loc[best, "number"]
+    by_hand = ["retrain", f"by hand/{number}", "--set", "train.steps=4", "--overwrite", "--space", str(SPACE)]
+    assert CliRunner().invoke(app, by_hand).exit_code == 0
+    weights = (folder / best / "retrained.safetensors").read_bytes()
+    shutil.rmtree(folder / second)
+    climb(resume=True, reporter=Heard())
+    (told,) = [text for text in heard if "short training" in text]
+    assert best in told and "other settings" in told
+    assert (folder / best / "retrained.safetensors").read_bytes() == weights
+    assert (folder / second / "retrained.json").exists()
+    rows = {row.arch_id: row for row in study.storage.trials(study.row.id)}
+    assert "scratch" in rows[best].at("retrained")["accuracy"].detail
+    assert study.storage.study(study.name).state == "finished"
 
 
 def test_new_architectures_come_from_the_learned_generator() -> None:
