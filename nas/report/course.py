@@ -57,6 +57,18 @@ def course_data(snapshot: Snapshot) -> Course | None:
     )
 
 
+def course_lead(snapshot: Snapshot, course: Course) -> str:
+    """How many cuts there were, and by what each was chosen."""
+    options = snapshot.study.config.get("settings", {}).get("search", {}).get("options", {})
+    per = "for its gain of MES" if options.get("rule") == "mes" else "for what it saved"
+    n = len(course.actions) - 1
+    return (
+        f"From the start on the right to the left: {n:,} {'cut' if n == 1 else 'cuts'}. Of all that were evaluated,"
+        f" each is the one that saved most without losing anything, where there was one, else the one that lost least"
+        f" {per}."
+    )
+
+
 def draw_course(course: Course, *, narrow: bool = False) -> go.Figure:
     """Cross-entropy against cost, from the start on the right to the end on the left."""
     figure = style.figure(380 if narrow else 420)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,8 @@ from nas.report.decisions import Decision, Decisions, draw_decisions
 from nas.report.points import Floats
 from nas.report.snapshot import Snapshot
 from nas.report.tables import Cell, Head, escaped, table
-from nas.report.units import significant
-from nas.report.words import plain
+from nas.report.units import percent, significant
+from nas.report.words import listed, plain
 from nas.search.utility import WORDS
 
 UNITS = {
@@ -130,6 +130,30 @@ def _number(value: float | None) -> float:
 def ranked(view: GeneratorView) -> list[Learned]:
     """Decisions, those that matter most first: by the spread of their effects, else by how far they moved."""
     return sorted(view.decisions, key=lambda one: (one.spread, one.moved), reverse=True)
+
+
+def generator_lead(view: GeneratorView, named: Callable[[str], str]) -> str:
+    """What the generator looks for, what the inquisitor concluded, and the three decisions that matter most.
+
+    Args:
+        named: how the name of a decision is written.
+    """
+    told = listed([named(one.name) for one in ranked(view)[:3]])
+    lead = (
+        "The generator is a distribution over decisions. It starts around a prototype and moves towards what is worth"
+        f" most, by {view.worth}."
+    )
+    if view.skill is not None:
+        return (
+            f"{lead} The inquisitor probed {view.probed:,} networks. It finds that most depends on {told}. Its errors"
+            f" on candidates left out are {percent(1 - view.skill)} of those of guessing their mean."
+        )
+    idle = (
+        f"The inquisitor probed {view.probed:,} networks, but too few were evaluated for it to conclude anything."
+        if view.probed
+        else "No network was probed, so it had no inquisitor."
+    )
+    return f"{lead} {idle} It moved most in {told}."
 
 
 def draw_matters(view: GeneratorView, *, narrow: bool = False) -> go.Figure:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from nas.report.breakdown import breakdown_data, draw_breakdown
 from nas.report.conflict import conflict_data, draw_conflict
-from nas.report.course import course_data, course_table, draw_course
+from nas.report.course import course_data, course_lead, course_table, draw_course
 from nas.report.decisions import decision_data, draw_decisions
 from nas.report.front import Panel, View, panels
 from nas.report.front_figure import draw_view
@@ -22,7 +22,7 @@ from nas.report.generator import (
     draw_progress,
     draw_shift,
     generator_data,
-    ranked,
+    generator_lead,
     responses_table,
 )
 from nas.report.hypervolume import draw_hypervolume, hypervolume_data
@@ -174,19 +174,8 @@ def course_section(snapshot: Snapshot) -> Section:
     name = "What was cut, step by step"
     if course is None:
         return Section("course", name, "This study has no cost to follow.")
-    n = len(course.actions) - 1
-    lead = (
-        f"From the start on the right to the left: {n:,} cuts. Of all that were evaluated, each is the one that saved"
-        f" most without losing anything, where there was one, else the one that lost least {_per(snapshot)}."
-    )
     plot = _plot(partial(draw_course, course), "Cross-entropy against cost along the walk", wide=True)
-    return Section("course", name, lead, [plot], course_table(course))
-
-
-def _per(snapshot: Snapshot) -> str:
-    """What slimming sets a loss against."""
-    options = snapshot.study.config.get("settings", {}).get("search", {}).get("options", {})
-    return "for its gain of MES" if options.get("rule") == "mes" else "for what it saved"
+    return Section("course", name, course_lead(snapshot, course), [plot], course_table(course))
 
 
 def generator_section(snapshot: Snapshot) -> Section:
@@ -195,24 +184,9 @@ def generator_section(snapshot: Snapshot) -> Section:
     name = "What the generator learned"
     if view is None:
         return Section("generator", name, "This study has no generator.")
-    told = listed([f"<code>{escaped(one.name)}</code>" for one in ranked(view)[:3]])
-    lead = (
-        "The generator is a distribution over decisions. It starts around a prototype and moves towards what is worth"
-        f" most, by {view.worth}."
-    )
+    lead = generator_lead(view, lambda name: f"<code>{escaped(name)}</code>")
     plots = []
-    if view.skill is None:
-        idle = (
-            f"The inquisitor probed {view.probed:,} networks, but too few were evaluated for it to conclude anything."
-            if view.probed
-            else "No network was probed, so it had no inquisitor."
-        )
-        lead += f" {idle} It moved most in {told}."
-    else:
-        lead += (
-            f" The inquisitor probed {view.probed:,} networks. It finds that most depends on {told}. Its errors on"
-            f" candidates left out are {percent(1 - view.skill)} of those of guessing their mean."
-        )
+    if view.skill is not None:
         plots.append(_plot(partial(draw_matters, view), "How much utility depends on each decision"))
     plots += [
         _plot(partial(draw_moved, view), "How far the distribution of each decision moved"),
@@ -246,7 +220,12 @@ def breakdown_section(snapshot: Snapshot) -> Section:
     found = breakdown_data(snapshot)
     name = "Latency by stage"
     if not found:
-        return Section("breakdown", name, "This run has no device, so there are no latencies to break down.")
+        why = (
+            "Latencies are broken down at the end of a run, for its front and the presets; this one did not get there."
+            if snapshot.study.config.get("devices")
+            else "This run has no device, so there are no latencies to break down."
+        )
+        return Section("breakdown", name, why)
     lead = "Where each network spends its time, fastest on top; presets in bold."
     plots = []
     for data in found:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nas.report.sections import course_section, generator_section
+from nas.report.sections import breakdown_section, course_section, generator_section
 from nas.report.snapshot import Snapshot
 
 
@@ -42,3 +42,11 @@ def test_the_rule_of_the_cuts_is_told(rule: str, told: str, snapshot: Snapshot) 
     )
     lead = course_section(walked).lead
     assert "2 cuts" in lead and "saved most without losing anything" in lead and f"lost least {told}." in lead
+
+
+@pytest.mark.parametrize(("devices", "told"), [(["pixel6"], "did not get there"), ([], "has no device")])
+def test_a_run_that_failed_before_its_breakdown_is_told_from_one_without_a_device(
+    devices: list[str], told: str, snapshot: Snapshot
+) -> None:
+    study = replace(snapshot.study, config={**snapshot.study.config, "devices": devices}, facts={})
+    assert told in breakdown_section(replace(snapshot, study=study)).lead
