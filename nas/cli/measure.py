@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,6 +70,9 @@ def measure(
     if len(found) < len(trials):
         typer.echo(f"stopped; {len(found)} of {len(trials)} are measured and stored.", err=True)
         raise typer.Exit(130)
+    if not quiet:
+        where = f" --storage {shlex.quote(storage)}" if storage else ""
+        typer.echo(f"Next:\n  nas report {shlex.quote(owner.name)}{where}", err=True)
 
 
 def _wanted(url: str | None, names: list[str], front_of: str | None) -> tuple[StudyRow, list[TrialRow]]:

@@ -109,15 +109,22 @@ def check_measurable(plan: RunPlan, source: str, reach: Reach, reporter: Reporte
 def measure_front(
     plan: RunPlan, source: str, reach: Reach, storage: Storage, reporter: Reporter, stop: Callable[[], bool]
 ) -> None:
-    """Time the front of a finished study on each of its devices; see `measure`.
+    """Time the front of a finished study on each of its devices; see `measure`. What was timed before stays as it is.
 
     Raises:
         NasError: a network that cannot be timed, or a device that is gone; and how to go on.
+        KeyboardInterrupt: stopped by the user; says what is stored.
     """
     study = storage.study(plan.name)
-    front = storage.front(study.id)
+    whole = storage.front(study.id)
     for device in plan.metrics.devices:
-        again = _command(plan, source, reach, device, storage)
+        again, name = _command(plan, source, reach, device, storage), latency_name(study, device)
+        front = [trial for trial in whole if name not in trial.at(MEASURED)]
+        if len(front) < len(whole):
+            known = len(whole) - len(front)
+            reporter.say(f"{known} of {len(whole)} networks were timed before; {again} times them all again.")
+        if not front:
+            continue
         try:
             with network_timing(device, plan.space, source, reporter, reach) as timing:
                 found = measure(storage, study, front, device, plan.space, timing, reporter, stop)
@@ -125,7 +132,10 @@ def measure_front(
             raise NasError(f"{error} The study is finished and stored; {again} times its front.") from None
         tell(reporter, found)
         if len(found) < len(front):
-            reporter.warn(f"stopped after {len(found)} of {len(front)} networks; {again} times them all.")
+            done = len(whole) - len(front) + len(found)
+            raise KeyboardInterrupt(
+                f"the study is finished; {done} of {len(whole)} networks of its front are timed on {device.name}"
+            )
 
 
 def _command(plan: RunPlan, source: str, reach: Reach, device: Device, storage: Storage) -> str:
