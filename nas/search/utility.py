@@ -39,7 +39,7 @@ class Utility:
         cost, target, weight: of the weighted product; the target in the cost's stored unit.
 
     Raises:
-        NasError: an unknown function, or a target that is not positive.
+        NasError: an unknown function, a target that is not positive, or a weight that is not finite.
     """
 
     name: str = "netscore"
@@ -50,8 +50,10 @@ class Utility:
     def __post_init__(self) -> None:
         if self.name not in UTILITIES:
             raise NasError(f"search.options.utility: {unknown('function', self.name, UTILITIES)}")
-        if self.target <= 0:
+        if not 0 < self.target < np.inf:
             raise NasError(f"search.options.target is {self.target}; a number above 0 is needed.")
+        if not np.isfinite(self.weight):
+            raise NasError(f"search.options.weight is {self.weight}; a finite number is needed.")
 
     @property
     def costs(self) -> tuple[str, ...]:

@@ -123,3 +123,15 @@ def test_the_course_names_blocks_by_stage(space: Space) -> None:
     part = rf"S[1-4]( {runs} → {runs}|\.width \d+ → \d+)"
     for step in search.course()[1:]:
         assert re.fullmatch(rf"{part}(, {part})*", step["action"]), step["action"]
+
+
+def test_options_that_lead_nowhere_are_refused_at_once(space: Space) -> None:
+    for options, told in (
+        ({"start": "L7"}, "start from the preset 'L7', which is not one of the space: S1.width = 96"),
+        ({"start": "L8"}, "no preset 'L8'"),
+        ({"size_unit": 0.0}, "size_unit is 0.0; a number above 0"),
+        ({"cost_unit": float("nan")}, "cost_unit is nan"),
+        ({"step": 0}, "a whole number from 1 on"),
+    ):
+        with pytest.raises(NasError, match=told):
+            strategy("slimming", space, ("max", "min"), **options)

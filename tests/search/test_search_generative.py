@@ -205,3 +205,16 @@ def test_what_it_needs(tmp_path: Path) -> None:
         _make(space, 0, prototype="T9")
     with pytest.raises(NasError, match="are numbers from 0 on"):
         _make(space, 0, probes=-1)
+
+
+def test_options_without_a_meaning_are_refused_at_once(tmp_path: Path) -> None:
+    space = _space(tmp_path)
+    for options, told in (
+        ({"evidence": float("nan")}, "evidence and trained are numbers from 0 on"),
+        ({"target": float("nan")}, "target is nan; a number above 0"),
+        ({"target": 0.0}, "target is 0.0; a number above 0"),
+        ({"weight": float("inf")}, "weight is inf; a finite number"),
+        ({"peak": 1.0}, "peak is 1.0; a number between 0 and 1"),
+    ):
+        with pytest.raises(NasError, match=told):
+            strategy("generative", space, DIRECTIONS, cheap=_cheap, **options)

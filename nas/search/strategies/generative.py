@@ -88,7 +88,7 @@ class Generative(Strategy):
         for name, value in shares.items():
             if not 0 < value < 1:
                 raise NasError(f"search.options.{name} is {value}; a number between 0 and 1 is needed.")
-        if probes < 0 or evidence < 0 or trained < 0 or trained_steps < 1:
+        if probes < 0 or not 0 <= evidence < np.inf or trained < 0 or trained_steps < 1:
             raise NasError(
                 "search.options: probes, evidence and trained are numbers from 0 on, trained_steps from 1 on."
             )

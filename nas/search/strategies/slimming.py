@@ -57,7 +57,7 @@ class Slimming(Strategy):
             are unverified: not read in the paper, though they reproduce the 102.9 of EfficientFormerV2-S0.
 
     Raises:
-        NasError: no cheap objective to minimise, an unknown rule or set of actions, or no such preset.
+        NasError: an unknown rule or set of actions, a step or unit below its range, no such preset in the space.
     """
 
     observes = (LOSS, PARAMS)
@@ -85,6 +85,9 @@ class Slimming(Strategy):
             raise NasError(f"slimming: the actions are 'all' or 'importance', not {actions!r}.")
         if step < 1:
             raise NasError(f"slimming: step is {step}; a whole number from 1 on is needed.")
+        for name, unit in (("size_unit", size_unit), ("cost_unit", cost_unit)):
+            if not 0 < unit < np.inf:
+                raise NasError(f"slimming: {name} is {unit}; a number above 0 is needed.")
         self.step, self.rule = step, rule
         self._units, self._powers = (size_unit, cost_unit), (size_power, cost_power)
         self.current = self._first(start)
@@ -187,7 +190,12 @@ class Slimming(Strategy):
         if start:
             if start not in self.space.presets:
                 raise NasError(f"slimming: space {self.space.name!r} has no preset {start!r}.")
-            return self.space.encode([self.space.presets[start]])
+            try:
+                return self.space.encode([self.space.presets[start]])
+            except NasError as outside:
+                raise NasError(
+                    f"slimming cannot start from the preset {start!r}, which is not one of the space: {outside}"
+                ) from None
         return heaviest(self.space)
 
     def _wanted(self) -> ArchBatch:
