@@ -10,7 +10,16 @@ from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
-from nas.dashboard import drawn, front_panel, history_panels, home, network_panel, parallel_panel, study_page
+from nas.dashboard import (
+    drawn,
+    front_panel,
+    history_panels,
+    home,
+    network_panel,
+    parallel_panel,
+    strategy_panels,
+    study_page,
+)
 from nas.dashboard.feed import Feed
 from nas.dashboard.finding import Finder
 from nas.dashboard.pieces import study_in
@@ -68,6 +77,7 @@ def make_app(
     front_panel.register(app, feed)
     parallel_panel.register(app, feed)
     network_panel.register(app, feed, finder, named)
+    strategy_panels.register(app, feed)
     history_panels.register(app, feed)
     _guard(app)
     return app

@@ -52,9 +52,12 @@ def section(slug: str, heading: str, *children: object, lead: str = "") -> html.
     return html.Section([html.H2(heading), *said, *children], id=slug)
 
 
-def plots(*named: tuple[str, str]) -> html.Div:
-    """Places beside each other: (name, label)."""
-    return html.Div([html.Figure(place(name, label)) for name, label in named], className="plots")
+def plots(*named: tuple[str, str], wide: Sequence[str] = ()) -> html.Div:
+    """Places beside each other: (name, label); those named in `wide` take a row of their own."""
+    return html.Div(
+        [html.Figure(place(name, label), className="wide" if name in wide else "") for name, label in named],
+        className="plots",
+    )
 
 
 def link(text: str, to: str) -> dcc.Link:

@@ -7,7 +7,15 @@ from typing import Any
 
 from dash import Dash, Input, Output, State, dcc, html
 
-from nas.dashboard import commands, front_panel, history_panels, network_panel, parallel_panel, pieces
+from nas.dashboard import (
+    commands,
+    front_panel,
+    history_panels,
+    network_panel,
+    parallel_panel,
+    pieces,
+    strategy_panels,
+)
 from nas.dashboard.feed import Feed
 from nas.report.snapshot import Snapshot
 from nas.report.summary import warnings
@@ -37,6 +45,7 @@ def layout(name: str, named: str | None) -> list[Any]:
             ]
         ),
         html.Section(html.Div(desk, className="desk"), className="first"),
+        *strategy_panels.layout(),
         *history_panels.layout(),
         pieces.section("commands", "Commands", *pieces.commands(commands.of_study(name, named))),
     ]

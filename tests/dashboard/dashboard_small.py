@@ -14,6 +14,7 @@ SPACE = Path(__file__).parents[1] / "pipeline" / "small.yaml"
 NAME = "<script>alert(1)</script>"
 ACCURACY = Objective("accuracy", "max", "fraction")
 LATENCY = Objective("latency", "min", "ms")
+HARM = "T1.<img src=x onerror=alert(1)>"
 SPLIT = "digits search split, inherited weights"
 
 
@@ -67,6 +68,27 @@ def five(storage: Storage) -> int:
         [SeriesPoint("predictor", number, {"predicted": 0.5, "evaluated": 0.6}) for number in range(2)],
     )
     return study
+
+
+def learned(evaluated: int, *, skill: float | None) -> dict[str, Any]:
+    """A round of a generative search over two decisions, one with a name that means harm."""
+
+    def decision(now: float, effect: float) -> dict[str, Any]:
+        effects = None if skill is None else [-effect, effect]
+        shares = {"start": [0.5, 0.5], "now": [1 - now, now]}
+        return {"values": [1, 2], **shares, "moved": abs(now - 0.5), "effects": effects}
+
+    concluded = {} if skill is None else {"skill": skill, "responses": {"T1.rank": 0.5}}
+    return {
+        **concluded,
+        "probed": 2 * evaluated,
+        "evaluated": evaluated,
+        "utility": "netscore",
+        "best": 60.0 + evaluated,
+        "arch_id": "0" * 16,
+        "feasible": 0.25,
+        "decisions": {"T1.depth": decision(0.6, 1.0), HARM: decision(0.9, 3.0)},
+    }
 
 
 def opened(folder: Path) -> Storage:

@@ -10,15 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import pytest
-from dashboard_small import NAME, SPACE, record
+from dashboard_small import HARM, NAME, SPACE, learned, make, opened, record
 
 from nas.report.snapshot import read_snapshot
-from nas.store import Storage
+from nas.store import SeriesPoint, Storage
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -40,13 +42,22 @@ T = TypeVar("T")
 @pytest.fixture(scope="module")
 def url(finished: Path) -> Iterator[str]:
     """The address of a running `nas dashboard`."""
+    with served(finished) as address:
+        yield address
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a `nas dashboard` that runs in a folder."""
     command = [sys.executable, "-m", "nas", "dashboard", "--port", "0", "--space", str(SPACE)]
-    with subprocess.Popen(command, cwd=finished, stdout=subprocess.PIPE, text=True, bufsize=1) as server:
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, bufsize=1) as server:
         assert server.stdout is not None
         found = re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())
         assert found is not None
-        yield found[0]
-        server.terminate()
+        try:
+            yield found[0]
+        finally:
+            server.terminate()
 
 
 class Page:
@@ -264,3 +275,25 @@ def test_the_list_links_and_compares(page: Page) -> None:
     page.open("?study=nothing")
     page.until(lambda: "unknown study 'nothing'" in page.text("#trouble"))
     assert page.console() == []
+
+
+def test_what_a_generator_learned_appears_while_it_learns(page: Page, tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    study = make(storage, "learning")
+    storage.add_trials(study, [record(0, 0.5, 5.0)])
+    shown = "return ['course', 'generator'].map((id) => document.getElementById(id).offsetHeight > 0)"
+    with served(tmp_path) as address:
+        own = Page(page.driver, address)
+        own.open("?study=learning")
+        own.drawn("front")
+        assert own.js(shown) == [False, False]
+        storage.add_series(study, [SeriesPoint("generator", 0, learned(8, skill=None))])
+        own.drawn("moved", "shift", "progress", "feasible")
+        assert own.js(shown) == [False, True] and own.js("return graph('matters').offsetHeight") == 0
+        storage.add_series(study, [SeriesPoint("generator", 1, learned(16, skill=0.5))])
+        own.drawn("matters")
+        own.until(lambda: own.js("return [...graph('feasible')._fullData[0].x]") == [8, 16])
+        assert own.js("return graph('moved')._fullLayout.yaxis._categories") == [escape(HARM), "T1.depth"]
+        assert HARM in own.text("#generator-lead")
+        assert own.js("return document.documentElement.scrollWidth - innerWidth") <= 0
+        assert own.console() == []
