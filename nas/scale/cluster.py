@@ -29,9 +29,14 @@ class Origin:
         """This process's."""
         return cls(socket.gethostname(), str(Path.cwd()))
 
+    @property
+    def near(self) -> bool:
+        """Whether this process is on the driver's machine."""
+        return socket.gethostname() == self.host
+
     def enter(self) -> None:
         """Make relative paths mean the driver's, if this process is on its machine."""
-        if socket.gethostname() == self.host:
+        if self.near:
             os.chdir(self.folder)
 
 

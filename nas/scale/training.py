@@ -9,9 +9,10 @@ import asyncio
 import os
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from nas.errors import NasError
@@ -20,8 +21,26 @@ from nas.pipeline.progress import Interrupt, Reporter
 from nas.scale.cluster import Origin, connected
 from nas.scale.workers import Workers
 from nas.store import SeriesPoint
+from nas.supernet.checkpoint import Checkpointer
 
 POLL_S = 0.2
+
+
+class CarriedCheckpointer(Checkpointer):
+    """Checkpoints of a process that has not got the driver's disk: written beside it and handed to the driver."""
+
+    def __init__(self, files: dict[str, bytes], carry: Callable[[bytes], None]) -> None:
+        """Begin with the files that the driver has; `carry` takes each new one to it."""
+        self._aside = TemporaryDirectory(prefix="nas-training-")
+        super().__init__(Path(self._aside.name))
+        self._carry = carry
+        for name, content in files.items():
+            (self.folder / name).write_bytes(content)
+
+    def save(self, payload: dict[str, Any]) -> None:
+        """Write here, then there."""
+        super().save(payload)
+        self._carry(self.current.read_bytes())
 
 
 class _Mailbox:
@@ -59,7 +78,7 @@ def train_together(
     """Train by `workers.training` processes.
 
     Each process takes its part of every batch; the result is that of one process, to float tolerance.
-    Checkpoints are written by the leading process, in the job's folder on its machine.
+    Checkpoints are in the job's folder on the driver's machine, wherever the leading process is.
 
     Args:
         total: steps of the training, to show how far it is.
@@ -78,14 +97,18 @@ def train_together(
         failure: list[str] = []
         fitting = threading.Thread(target=_fit, args=(job, workers, mailbox, failure), daemon=True)
         fitting.start()
-        driver = _Driver(reporter, keep, job.name, total)
-        with driver.bar:
-            while fitting.is_alive():
-                fitting.join(POLL_S)
+        driver = _Driver(reporter, keep, Checkpointer(job.folder), job.name, total)
+        try:
+            with driver.bar:
+                while fitting.is_alive():
+                    fitting.join(POLL_S)
+                    driver.read(ray.get(mailbox.take.remote()))
+                    if interrupt.asked:
+                        raise Interrupted(UP_TO_CHECKPOINT)
                 driver.read(ray.get(mailbox.take.remote()))
-                if interrupt.asked:
-                    raise Interrupted(UP_TO_CHECKPOINT)
-            driver.read(ray.get(mailbox.take.remote()))
+        finally:
+            # Processes that still train learn by it that nobody listens, and end.
+            ray.kill(mailbox)
     if driver.result is None:
         raise NasError(failure[0] if failure else "the training processes ended without a result.")
     shutil.rmtree(_bookkeeping(job), ignore_errors=True)
@@ -98,8 +121,11 @@ def _bookkeeping(job: Job) -> Path:
 
 
 class _Driver:
-    def __init__(self, reporter: Reporter, keep: Keep, name: str, total: int) -> None:
-        self.reporter, self.keep, self.name, self.total = reporter, keep, name, total
+    def __init__(
+        self, reporter: Reporter, keep: Keep, checkpoints: Checkpointer, name: str, total: int
+    ) -> None:
+        self.reporter, self.keep, self.checkpoints = reporter, keep, checkpoints
+        self.name, self.total = name, total
         self.result: Outcome | None = None
         self.bar = ExitStack()
         self._task: Any = None
@@ -119,6 +145,8 @@ class _Driver:
                 self._task.advance(content)
             elif kind == "points":
                 self.keep([SeriesPoint(*point) for point in content])
+            elif kind == "checkpoint":
+                self.checkpoints.keep(content)
             else:
                 weights, card = content
                 tensors = {name: torch.tensor(value) for name, value in weights.items()}
@@ -129,17 +157,20 @@ def _fit(job: Job, workers: Workers, mailbox: Any, failure: list[str]) -> None:
     os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
     import torch
     from ray.train import RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchTrainer
+
+    from nas.scale.network import torch_config
 
     gpu = torch.cuda.is_available()
     trainer = TorchTrainer(
         _process,
         train_loop_config={
             "job": job.portable(),
+            "checkpoints": Checkpointer(job.folder).files(),
             "mailbox": mailbox,
             "origin": Origin.here(),
         },
-        torch_config=TorchConfig(backend="nccl" if gpu else "gloo"),
+        torch_config=torch_config("nccl" if gpu else "gloo"),
         scaling_config=ScalingConfig(num_workers=workers.training, use_gpu=gpu),
         run_config=RunConfig(storage_path=str(_bookkeeping(job).resolve()), name="training"),
     )
@@ -170,6 +201,12 @@ def _process(config: dict[str, Any]) -> None:
     def tell(kind: str, content: Any) -> None:
         if group.leads:
             ray.get(mailbox.put.remote(kind, content))
+
+    def carry(content: bytes) -> None:
+        ray.get(mailbox.deliver.remote("checkpoint", content))
+
+    if group.leads and not config["origin"].near:
+        trainer.checkpoints = CarriedCheckpointer(config["checkpoints"], carry)
 
     def hand_over(points: Sequence[SeriesPoint]) -> None:
         # The checkpoint that follows says that these steps are done: were the driver gone, nobody would have them.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -26,11 +27,22 @@ class Checkpointer:
 
     def save(self, payload: dict[str, Any]) -> None:
         """Write atomically; the current checkpoint becomes the previous one."""
+        self._write(lambda file: torch.save(payload, file))
+
+    def keep(self, content: bytes) -> None:
+        """Write a checkpoint file that was written elsewhere, like `save`."""
+        self._write(lambda file: file.write(content))
+
+    def files(self) -> dict[str, bytes]:
+        """Contents of the checkpoint files by name."""
+        return {path.name: path.read_bytes() for path in (self.current, self.previous) if path.exists()}
+
+    def _write(self, write: Callable[[BinaryIO], object]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         aside = self.folder / f"{CURRENT}.writing"
         try:
             with aside.open("wb") as file:
-                torch.save(payload, file)
+                write(file)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:

@@ -17,7 +17,7 @@ from nas.errors import NasError
 from nas.pipeline.progress import Interrupt, Silent, Task
 from nas.pipeline.retraining import prepare, retrain
 from nas.pipeline.run import run
-from nas.scale.cluster import connected
+from nas.scale.cluster import Origin, connected
 from nas.scale.training import _Driver
 from nas.scale.workers import Workers
 from nas.store import SeriesPoint, Storage
@@ -41,8 +41,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         os.chdir(before)
 
 
-def trained(name: str, workers: Workers | None, *settings: str) -> dict[str, torch.Tensor]:
-    run(SPACE, settings=(*SMALL, *settings), study_name=name, strategy="random", n_trials=2, workers=workers)
+def trained(
+    name: str, workers: Workers | None, *settings: str, resume: bool = False
+) -> dict[str, torch.Tensor]:
+    run(
+        SPACE,
+        settings=(*SMALL, *settings),
+        study_name=name,
+        strategy="random",
+        n_trials=2,
+        workers=workers,
+        resume=resume,
+    )
     return load_file(Path("nas-runs") / name / "supernet.safetensors")
 
 
@@ -82,7 +92,30 @@ def test_no_checkpoint_calls_steps_done_that_the_driver_has_not_kept(
     assert kept == [(2, 0), (5, 3)]
 
 
-def test_the_progress_of_a_resumed_training_begins_where_it_goes_on() -> None:
+def test_a_leader_on_another_machine_goes_on_from_the_drivers_checkpoint(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = Storage.add_series
+
+    def die(self: Storage, study_id: int, points: Sequence[SeriesPoint]) -> None:
+        if points[-1].step > 3:
+            raise NasError("the driver died")
+        keep(self, study_id, points)
+
+    monkeypatch.setattr(Origin, "here", lambda: Origin("another machine", "/nowhere"))
+    checkpoints = Checkpointer(Path("nas-runs") / "carried")
+    with monkeypatch.context() as dying:
+        dying.setattr(Storage, "add_series", die)
+        with pytest.raises(NasError, match="the driver died"):
+            trained("carried", Workers("local", 1, training=2))
+    saved = checkpoints.load()
+    assert saved is not None and saved[0]["step"] == 3
+    carried = trained("carried", Workers("local", 1, training=2), resume=True)
+    whole = trained("whole", Workers("local", 1, training=2))
+    assert all(torch.equal(carried[name], whole[name]) for name in whole)
+
+
+def test_the_progress_of_a_resumed_training_begins_where_it_goes_on(tmp_path: Path) -> None:
     class Bars(Silent):
         @contextmanager
         def task(self, name: str, total: int, done: int = 0) -> Iterator[Task]:
@@ -90,7 +123,7 @@ def test_the_progress_of_a_resumed_training_begins_where_it_goes_on() -> None:
             yield super().task(name, total).__enter__()
 
     begun: list[tuple[str, int, int]] = []
-    driver = _Driver(Bars(), lambda points: None, "training", 10)
+    driver = _Driver(Bars(), lambda points: None, Checkpointer(tmp_path), "training", 10)
     with driver.bar:
         driver.read([("say", "training continues at step 4 of 10"), ("begin", 4), ("step", "loss 1")])
     assert begun == [("training", 10, 4)]
