@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import NasError, unknown
+from nas.export.quiet import without_lines
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -201,11 +202,13 @@ class ExecuTorch(ExportFormat):
         from executorch.runtime import Runtime
 
         program = Runtime.get().load_program(data)
-        method: Any = program.load_method("forward")
+        with without_lines("[cpuinfo_utils.cpp"):  # files of phones it looks for on every machine
+            method: Any = program.load_method("forward")
         if method is None:
             raise NasError("the exported program has no method 'forward'.")
 
-        def run(images: NDArray[np.float32]) -> Scores:
+        # The method reads the bytes of the file where they lie, but does not keep them: without, it crashes.
+        def run(images: NDArray[np.float32], held: object = (data, program)) -> Scores:
             parts = (torch.from_numpy(images[i : i + 1]) for i in range(len(images)))
             return np.concatenate([method.execute([part])[0].numpy().copy() for part in parts])
 
