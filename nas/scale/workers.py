@@ -160,7 +160,7 @@ class RayPool:
             self._ray.get(start)
         except self._ray.exceptions.RayError as error:
             self.actors.remove(actor)
-            reason = str(error).strip().splitlines()[-1]
+            reason = _reason(error)
             if not self.actors:
                 raise NasError(f"all workers died, and no replacement could start: {reason}") from None
             self._reporter.warn(
@@ -224,7 +224,14 @@ class RayPool:
                 f"the workers did not start within {READY_S:g} s; is the cluster busy with something else?"
             ) from None
         except self._ray.exceptions.RayError as error:
-            raise NasError(f"a worker could not start: {str(error).strip().splitlines()[-1]}") from None
+            raise NasError(f"a worker could not start: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip()
+    if "OOM" in text:
+        return "its machine is short of memory, so Ray ended it; fewer --n-workers take less."
+    return text.splitlines()[-1]
 
 
 @contextmanager
