@@ -10,13 +10,14 @@ from nas.report.overlay import Outline, Overlay
 from nas.report.words import plain
 
 _DASHES = ("solid", "dash", "dot", "dashdot")
+_SYMBOLS = ("circle", "diamond", "square", "triangle-up")
 
 
 def draw_overlay(found: Overlay) -> go.Figure:
-    """One line per study: the corners of what its front reaches."""
+    """One line per study: the corners of what its front reaches; points where more than two objectives have no line."""
     figure = style.figure(520)
-    for outline, colour, dash in zip(found.outlines, style.ordered(len(found.outlines)), _cycle(found)):
-        figure.add_trace(_line(found, outline, colour, dash))
+    for number, (outline, colour) in enumerate(zip(found.outlines, style.ordered(len(found.outlines)))):
+        figure.add_trace(_line(found, outline, colour, number))
     titles, axes = found.titles(), [scale.axis for scale in found.scales]
     named = [plain(f"{title} ({axis})" if axis else title) for title, axis in zip(titles, axes)]
     figure.update_layout(showlegend=True)
@@ -25,7 +26,7 @@ def draw_overlay(found: Overlay) -> go.Figure:
     return figure
 
 
-def _line(found: Overlay, outline: Outline, colour: str, dash: str) -> go.Scatter:
+def _line(found: Overlay, outline: Outline, colour: str, number: int) -> go.Scatter:
     x = outline.values[:, found.x] * found.scales[found.x].factor
     y = outline.values[:, found.y] * found.scales[found.y].factor
     order = np.argsort(x, kind="stable")
@@ -35,13 +36,9 @@ def _line(found: Overlay, outline: Outline, colour: str, dash: str) -> go.Scatte
         x=x[order],
         y=y[order],
         name=plain(outline.study),
-        mode="lines+markers",
-        line={"color": colour, "shape": "hv", "width": 1.5, "dash": dash},
-        marker={"size": 6, "color": colour},
+        mode="lines+markers" if len(found.objectives) <= 2 else "markers",
+        line={"color": colour, "shape": "hv", "width": 1.5, "dash": _DASHES[number % len(_DASHES)]},
+        marker={"size": 6, "color": colour, "symbol": _SYMBOLS[number % len(_SYMBOLS)]},
         hovertext=[texts[i] for i in order],
         hoverinfo="text",
     )
-
-
-def _cycle(found: Overlay) -> list[str]:
-    return [_DASHES[i % len(_DASHES)] for i in range(len(found.outlines))]

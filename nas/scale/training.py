@@ -102,10 +102,10 @@ def train_together(
             with driver.bar:
                 while fitting.is_alive():
                     fitting.join(POLL_S)
-                    driver.read(ray.get(mailbox.take.remote()))
+                    driver.read(_taken(ray, mailbox))
                     if interrupt.asked:
                         raise Interrupted(UP_TO_CHECKPOINT)
-                driver.read(ray.get(mailbox.take.remote()))
+                driver.read(_taken(ray, mailbox))
         finally:
             # Processes that still train learn by it that nobody listens, and end.
             ray.kill(mailbox)
@@ -113,6 +113,17 @@ def train_together(
         raise NasError(failure[0] if failure else "the training processes ended without a result.")
     shutil.rmtree(_bookkeeping(job), ignore_errors=True)
     return driver.result
+
+
+def _taken(ray: Any, mailbox: Any) -> list[tuple[str, Any]]:
+    try:
+        messages: list[tuple[str, Any]] = ray.get(mailbox.take.remote())
+    except ray.exceptions.RayError as error:
+        what = str(error).strip().splitlines()[0].rstrip(".")
+        raise NasError(
+            f"Ray was lost during the training: {what}. {UP_TO_CHECKPOINT.capitalize()}."
+        ) from None
+    return messages
 
 
 def _bookkeeping(job: Job) -> Path:

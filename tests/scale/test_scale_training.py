@@ -18,7 +18,7 @@ from nas.pipeline.progress import Interrupt, Silent, Task
 from nas.pipeline.retraining import prepare, retrain
 from nas.pipeline.run import run
 from nas.scale.cluster import Origin, connected
-from nas.scale.training import _Driver
+from nas.scale.training import _Driver, _Mailbox, _taken
 from nas.scale.workers import Workers
 from nas.store import SeriesPoint, Storage
 from nas.supernet.checkpoint import Checkpointer
@@ -113,6 +113,16 @@ def test_a_leader_on_another_machine_goes_on_from_the_drivers_checkpoint(
     carried = trained("carried", Workers("local", 1, training=2), resume=True)
     whole = trained("whole", Workers("local", 1, training=2))
     assert all(torch.equal(carried[name], whole[name]) for name in whole)
+
+
+def test_a_ray_that_is_lost_is_told(folder: Path) -> None:
+    import ray
+
+    mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
+    assert _taken(ray, mailbox) == []
+    ray.kill(mailbox)
+    with pytest.raises(NasError, match=r"Ray was lost during the training: .* is saved\."):
+        _taken(ray, mailbox)
 
 
 def test_the_progress_of_a_resumed_training_begins_where_it_goes_on(tmp_path: Path) -> None:
