@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nas.store import Preset, Storage, StudyRow, TrialRow
 
 _LISTED = 8
+_DIGITS = 19  # fewer fit into any database's integers
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def find(url: str | None, wanted: str) -> list[Found]:
     """Every place of one architecture in the storage at `url`.
 
     Args:
-        wanted: an arch id, the beginning of one, or `STUDY/NUMBER`.
+        wanted: an arch id, the beginning of one, `STUDY/NUMBER` or `STUDY/PRESET`.
 
     Raises:
         NasError: there is none, or several begin like that; or no such storage.
@@ -53,15 +54,15 @@ def find(url: str | None, wanted: str) -> list[Found]:
     storage = open_storage(url)
     engine = connect(parse_url(default_url() if url is None else url), read_only=True)
     with translated(engine.url), engine.connect() as connection:
-        study, slash, number = wanted.rpartition("/")
-        beginning = _of_trial(storage, connection, study, number) if slash else wanted
+        study, slash, name = wanted.rpartition("/")
+        beginning = _named(storage, connection, study, name) if slash else wanted
         if not beginning:
-            raise NasError("an arch id, the beginning of one, or STUDY/NUMBER is needed.")
+            raise NasError("an arch id, the beginning of one, STUDY/NUMBER or STUDY/PRESET is needed.")
         return _unique(_places(storage, connection, beginning), beginning)
 
 
 def in_study(places: Sequence[Found], wanted: str) -> list[Found]:
-    """Those places that are of one study: the named one of `STUDY/NUMBER`, else the first."""
+    """Those places that are of one study: the named one of `STUDY/…`, else the first."""
     named = wanted.rpartition("/")[0]
     study = next((place.study.name for place in places if place.study.name == named), places[0].study.name)
     return [place for place in places if place.study.name == study]
@@ -97,16 +98,21 @@ def _unique(places: Sequence[Found], beginning: str) -> list[Found]:
     return exact or list(places)
 
 
-def _of_trial(storage: Storage, connection: Connection, study: str, number: str) -> str:
-    """The arch id of a trial."""
+def _named(storage: Storage, connection: Connection, study: str, name: str) -> str:
+    """The arch id of a trial by its number, or of a preset by its name."""
     from nas.store import trials
     from nas.store.models import trials as table
 
     row = storage.study(study)
-    if not number.isdecimal():
-        raise NasError(f"{study}/{number}: {number!r} is not a trial's number; write STUDY/NUMBER.")
-    found = trials.read(connection, row.id, table.c.number == int(number))
-    if not found:
+    if name.isdecimal() and len(name) < _DIGITS:
+        found = trials.read(connection, row.id, table.c.number == int(name))
+        if found:
+            return found[0].arch_id
+    presets = {preset.name: preset.arch_id for preset in storage.presets(row.id)}
+    if name in presets:
+        return presets[name]
+    if name.isdecimal():
         known = f"its trials are 0 … {row.n_trials - 1}" if row.n_trials else "it has none yet"
-        raise NasError(f"study {study!r} has no trial {number}; {known}.")
-    return found[0].arch_id
+        raise NasError(f"study {study!r} has no trial {name}; {known}.")
+    having = f"its presets are {', '.join(presets)}" if presets else "it has no presets"
+    raise NasError(f"{study}/{name}: {name!r} is neither a trial's number nor a preset; {having}.")

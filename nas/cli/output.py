@@ -55,7 +55,8 @@ SpaceFileOption = Annotated[
 ]
 QuietOption = Annotated[bool, typer.Option("-q", "--quiet", help="Print only the result and errors.")]
 TrialArgument = Annotated[
-    str, typer.Argument(help="An arch id, the beginning of one, or STUDY/NUMBER.", metavar="TRIAL")
+    str,
+    typer.Argument(help="An arch id, the beginning of one, STUDY/NUMBER or STUDY/PRESET.", metavar="TRIAL"),
 ]
 StudyArgument = Annotated[str, typer.Argument(help="A study's name.", metavar="STUDY")]
 

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 def show(
     arch: Annotated[
-        str, typer.Argument(help="An arch id, the beginning of one, or STUDY/NUMBER.", metavar="ARCH")
+        str,
+        typer.Argument(
+            help="An arch id, the beginning of one, STUDY/NUMBER or STUDY/PRESET.", metavar="ARCH"
+        ),
     ],
     form: FormatOption = Format.table,
     storage: StorageOption = None,

@@ -70,10 +70,10 @@ def make_app(
     )
     feed, finder = Feed(storage), Finder(spaces)
     app.layout = _frame(poll_s)
-    _register(app, feed, named)
+    _register(app, feed)
     drawn.register(app)
     home.register(app, feed)
-    study_page.register(app, feed)
+    study_page.register(app, feed, finder, named)
     front_panel.register(app, feed)
     parallel_panel.register(app, feed)
     network_panel.register(app, feed, finder, named)
@@ -97,13 +97,13 @@ def _frame(poll_s: float) -> html.Div:
     )
 
 
-def _register(app: Dash, feed: Feed, named: str | None) -> None:
+def _register(app: Dash, feed: Feed) -> None:
     @app.callback(Output("page", "children"), Input("at", "search"))  # type: ignore[untyped-decorator]
     def show(search: str | None) -> Any:
         name = study_in(search)
         if name is None:
             return home.layout(feed.storage.url)
-        return study_page.layout(name, named)
+        return study_page.layout(name)
 
     @app.callback(  # type: ignore[untyped-decorator]
         Output("seen", "data"),

@@ -26,6 +26,7 @@ class Finder:
         self._files = list(files)
         self._lock = threading.Lock()
         self._spaces: dict[tuple[str, str], Space] = {}
+        self._given: dict[str, Path] = {}
         self._devices: dict[str, Device] = {}
 
     def space(self, study: StudyRow) -> Space:
@@ -40,15 +41,20 @@ class Finder:
                 self._spaces[key] = self._load(study)
             return self._spaces[key]
 
+    def file(self, study: StudyRow) -> str | None:
+        """The given file that holds the space of a study; None where it was found without one, or not yet."""
+        given = self._given.get(study.space_hash)
+        return None if given is None else str(given)
+
     def _load(self, study: StudyRow) -> Space:
         from nas.pipeline.study_space import space_of
         from nas.space import load_space
 
-        given = next(
-            (space for space in map(load_space, self._files) if space.hash == study.space_hash), None
-        )
-        if given is not None:
-            return given
+        for file in self._files:
+            space = load_space(file)
+            if space.hash == study.space_hash:
+                self._given[space.hash] = file
+                return space
         try:
             return space_of(study)[0]
         except NasError as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from dash import Dash, Input, Output, State, ctx, dcc, html
 
 from nas.dashboard import commands, pieces
+from nas.dashboard.applying import means_for, weights_of
 from nas.dashboard.choice import clicked, find, options
 from nas.dashboard.drawn import drawing, graph, payload, place
 from nas.dashboard.feed import Feed
@@ -70,7 +72,13 @@ def _network(finder: Finder, snapshot: Snapshot, chosen: str | None, named: str 
         return None, html.P("This trial was taken back.", className="lead")
     network, told = look_up(finder, snapshot.study, candidate)
     figure = payload(partial(draw_network, network), keep=chosen) if network else None
-    return figure, about(candidate, told, named)
+    return figure, about(candidate, told, applying(finder, snapshot.study, candidate, named))
+
+
+def applying(finder: Finder, study: StudyRow, candidate: Candidate, named: str | None) -> list[str]:
+    """The commands that apply to a candidate, of this study and no other."""
+    means = means_for(finder, study, candidate)
+    return commands.of_arch(study.name, candidate, means, weights_of(study, candidate.arch_id), named)
 
 
 def look_up(finder: Finder, study: StudyRow, candidate: Candidate) -> tuple[Network | None, list[str]]:
@@ -112,15 +120,15 @@ def sums(network: Network) -> list[str]:
     return told
 
 
-def about(candidate: Candidate, told: list[str], named: str | None) -> list[Any]:
+def about(candidate: Candidate, told: list[str], lines: Sequence[str]) -> list[Any]:
     """Metrics, notes, commands and decisions of a candidate."""
-    lines = decision_lines(candidate.arch)
+    decisions = decision_lines(candidate.arch)
     if candidate.cheaper is not None:
         told = [*told, f"Its accuracy lies within the interval of the cheaper trial {candidate.cheaper}."]
     return [
         *[html.P(text, className="note") for text in told],
         html.H3([candidate.name, html.Small(html.Code(candidate.arch_id))]),
         pieces.metrics(candidate),
-        *pieces.commands(commands.of_arch(candidate.arch_id, named)),
-        html.Details([html.Summary(f"{len(candidate.arch)} decisions"), *[html.Div(line) for line in lines]]),
+        *pieces.commands(lines),
+        html.Details([html.Summary(f"{len(candidate.arch)} decisions"), *map(html.Div, decisions)]),
     ]

@@ -16,18 +16,16 @@ from nas.dashboard import (
     pieces,
     strategy_panels,
 )
+from nas.dashboard.applying import means_of
 from nas.dashboard.feed import Feed
+from nas.dashboard.finding import Finder
 from nas.report.snapshot import Snapshot
 from nas.report.summary import warnings
 from nas.report.units import significant
 
 
-def layout(name: str, named: str | None) -> list[Any]:
-    """The page without its numbers.
-
-    Args:
-        named: the storage's URL where commands must name it.
-    """
+def layout(name: str) -> list[Any]:
+    """The page without its numbers."""
     desk = [
         html.Div(front_panel.layout(), className="front"),
         html.Div(network_panel.layout(), className="network"),
@@ -47,12 +45,16 @@ def layout(name: str, named: str | None) -> list[Any]:
         html.Section(html.Div(desk, className="desk"), className="first"),
         *strategy_panels.layout(),
         *history_panels.layout(),
-        pieces.section("commands", "Commands", *pieces.commands(commands.of_study(name, named))),
+        pieces.section("commands", "Commands", html.Div(id="applying")),
     ]
 
 
-def register(app: Dash, feed: Feed) -> None:
-    """Keep the head up to date."""
+def register(app: Dash, feed: Feed, finder: Finder, named: str | None) -> None:
+    """Keep the head and the commands up to date.
+
+    Args:
+        named: the storage's URL where commands must name it.
+    """
 
     @app.callback(  # type: ignore[untyped-decorator]
         Output("meta", "children"),
@@ -67,6 +69,14 @@ def register(app: Dash, feed: Feed) -> None:
         study = snapshot.study
         meta = [pieces.state(study.state), f" Space {study.space} · {study.updated:%Y-%m-%d %H:%M:%S} UTC"]
         return meta, pieces.figures(facts(snapshot)), warned(snapshot)
+
+    @app.callback(  # type: ignore[untyped-decorator]
+        Output("applying", "children"), Input("seen", "data"), State("study", "data")
+    )
+    def applying(seen: Any, name: str) -> Any:
+        pieces.await_study(seen, name)
+        study = feed.study(name).study
+        return pieces.commands(commands.of_study(name, means_of(finder, study), named))
 
 
 def facts(snapshot: Snapshot) -> list[tuple[str, str, str]]:

@@ -6,16 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from nas.accuracy.inherited import Evaluation
 from nas.errors import NasError
 from nas.files import write_atomically
 from nas.metrics import Metric
 from nas.pipeline.plan import study_folder
 from nas.settings import differences
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BEGUN, WEIGHTS, CARD = "begun.json", "retrained.safetensors", "retrained.json"
 
@@ -40,6 +40,8 @@ class Retrained:
     @property
     def accuracy(self) -> Metric:
         """Top-1 on the test images."""
+        from nas.accuracy.inherited import Evaluation
+
         card = self.card
         evaluation = Evaluation(card["correct"], card["n"], card["loss"])
         return evaluation.metric(f"{card['data']} test split, retrained from {card['start']}")

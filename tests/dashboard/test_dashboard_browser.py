@@ -185,7 +185,7 @@ def test_a_click_on_a_point_draws_its_network(page: Page, stored: Storage) -> No
     assert {"k": 1e3, "M": 1e6}[title(page)] * macs == pytest.approx(trial.metrics["macs"].value, rel=1e-6)
     about = page.text("#about")
     assert trial.arch_id in about
-    assert f"nas show {trial.arch_id}" in about
+    assert f"nas show '{NAME}/{trial.number}'" in about
     assert "predicted" in about or "estimated" in about
     assert page.console() == []
 

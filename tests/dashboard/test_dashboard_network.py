@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from dashboard_small import NAME, SPACE, five, opened
 
 import nas
-from nas.dashboard import commands, pieces
+from nas.dashboard import pieces
 from nas.dashboard.choice import clickable, clicked, find, key_of, options
 from nas.dashboard.finding import Finder
 from nas.dashboard.network import Network, network_data
@@ -205,16 +204,3 @@ def test_a_chosen_network_tells_what_was_found_out_after_the_search(tmp_path: Pa
     assert told["Latency, measured"] == "1.20 ms (1.10–1.30, measured); outside the predicted interval"
     assert told["Top-1 accuracy, retrained"] == "90.0 % (measured)"
     assert told["Top-1 accuracy"] == "50.0 % (48.0–52.0, measured)"
-
-
-@pytest.mark.parametrize("name", ["plain", "it's; rm -rf /", "-x", "<script>alert(1)</script>", "a b"])
-def test_commands_survive_a_shell(name: str) -> None:
-    for line in commands.of_study(name, "sqlite:///my file.db"):
-        words = shlex.split(line)
-        assert words[0] == "nas"
-        assert words[words.index("--storage") + 1] == "sqlite:///my file.db"
-        if f"--study={name}" not in words:
-            assert words[-1] == name
-            assert (words[-2] == "--") == name.startswith("-")
-    told = commands.of_arch("ab12", None)
-    assert told == ["nas show ab12", "nas measure ab12", "nas retrain ab12", "nas export ab12"]
