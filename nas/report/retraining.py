@@ -13,6 +13,7 @@ from nas.report import style
 from nas.report.front import SHOWN, thinned
 from nas.report.snapshot import Snapshot
 from nas.report.training import Floats, Line, line_of
+from nas.report.words import plain
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,10 @@ def _figure(
                 x=steps[rows],
                 y=values[rows],
                 mode="lines" if len(rows) > 1 else "markers",
-                name=one.arch_id,
+                name=plain(one.arch_id),
                 line={"color": colour, "width": 2},
                 hovertext=[
-                    f"{one.arch_id}<br>step {step:,}<br>{what} {value:.3g}"
+                    f"{plain(one.arch_id)}<br>step {step:,}<br>{what} {value:.3g}"
                     for step, value in zip(steps[rows], values[rows], strict=True)
                 ],
                 hoverinfo="text",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from dashboard_small import HARM, learned
 
+from nas.dashboard.history_panels import retraining
 from nas.dashboard.strategy_panels import course, generator
 from nas.report.snapshot import Snapshot
 
@@ -34,6 +35,16 @@ def _shares(values: Any) -> list[float]:
 def test_nothing_for_other_searches(small: Snapshot) -> None:
     assert course(small) == ([None], "")
     assert generator(small) == ([None] * 5, "")
+
+
+def test_a_retrained_network_whose_id_means_harm(small: Snapshot) -> None:
+    points = [(step, {"loss": 1.0, "lr": 0.1}) for step in range(3)]
+    found = replace(small, retrainings={HARM: points})
+    for figure in retraining(found)[:2]:
+        assert figure is not None
+        [line] = figure["data"]
+        assert line["name"] == escape(HARM, quote=False)
+        assert all(text.startswith(f"{escape(HARM, quote=False)}<br>step ") for text in line["hovertext"])
 
 
 def test_the_cuts(small: Snapshot) -> None:
