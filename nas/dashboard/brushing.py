@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.dashboard.axes import ARCH, Axis, End, Ranges, decision_axis, text_of
 from nas.report.decisions import decision_data
 from nas.report.front import Panel, View, panels
 from nas.report.points import Points
 from nas.report.snapshot import Snapshot, metric_names
 from nas.report.units import scale_for, title
 
-ARCH = "arch."
 FIRST = 6  # decisions that are shown before anyone chooses
-_NONE = "–"
 
 Floats = NDArray[np.float64]
-Ranges = Mapping[str, Sequence[tuple[float, float]]]
 
 
 @dataclass(frozen=True)
@@ -30,14 +28,13 @@ class Dimension:
     Attributes:
         key: a metric's name, or `arch.DECISION`.
         label: what stands above it, with its unit.
-        values: float64 (n,): a metric in shown units; of a decision the position of its value in `ticks`.
-        ticks: the values of a decision in order; `–` where it has no effect. Empty for a metric.
+        values: float64 (n,): a metric in shown units; of a decision the position of its value on the axis.
     """
 
     key: str
     label: str
     values: Floats
-    ticks: tuple[str, ...] = ()
+    axis: Axis
 
 
 @dataclass(frozen=True)
@@ -86,10 +83,7 @@ def parallel_data(snapshot: Snapshot, chosen: Sequence[str]) -> Parallel:
     colours += [index for index, key in enumerate(chosen) if key in metrics]
     return Parallel(
         np.asarray(rows["number"], dtype=np.int64),
-        [
-            _decision(key, rows[key].tolist()) if key.startswith(ARCH) else _metric(snapshot, key, rows[key])
-            for key in chosen
-        ],
+        [(_decision if key.startswith(ARCH) else _metric)(snapshot, key, rows[key]) for key in chosen],
         colours[0] if colours else None,
     )
 
@@ -98,54 +92,43 @@ def _metric(snapshot: Snapshot, name: str, column: Any) -> Dimension:
     values = np.asarray(column, dtype=np.float64)
     scale = scale_for(snapshot.units.get(name, ""), values)
     called = title(name, snapshot.device(name))
-    return Dimension(name, f"{called} ({scale.axis})" if scale.axis else called, values * scale.factor)
+    label = f"{called} ({scale.axis})" if scale.axis else called
+    return Dimension(name, label, values * scale.factor, Axis(scale.factor))
 
 
-def _decision(key: str, values: Sequence[Any]) -> Dimension:
-    texts = [_text(value) for value in values]
-    ticks = sorted(set(texts), key=_order)
-    at = {text: float(position) for position, text in enumerate(ticks)}
-    places = np.array([at[text] for text in texts], dtype=np.float64)
-    return Dimension(key, key.removeprefix(ARCH), places, tuple(ticks))
-
-
-def _text(value: Any) -> str:
-    if value is None or value != value:
-        return _NONE
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _order(text: str) -> tuple[int, float, str]:
-    if text == _NONE:
-        return 0, 0.0, text
-    try:
-        return 1, float(text), text
-    except ValueError:
-        return 2, 0.0, text
+def _decision(snapshot: Snapshot, key: str, column: Any) -> Dimension:
+    axis = decision_axis(snapshot, key)
+    at = {text: float(position) for position, text in enumerate(axis.ticks)}
+    places = np.array([at[text_of(value)] for value in column.tolist()], dtype=np.float64)
+    return Dimension(key, key.removeprefix(ARCH), places, axis)
 
 
 def brushed(
-    order: Sequence[str], ranges: Ranges, change: Mapping[str, Any]
+    order: Sequence[str], ranges: Ranges, change: Mapping[str, Any], axes: Mapping[str, Axis]
 ) -> tuple[list[str], dict[str, Any]]:
     """Axes and ranges after what the figure reported (Plotly's `restyleData[0]`).
 
     Args:
         order: keys of the axes as they stood.
-        ranges: (low, high) pairs by key, in shown units or positions.
         change: `{"dimensions[2].constraintrange": [[low, high]]}`, null where a brush was removed, or
-            `{"dimensions": [[…]]}` after an axis was moved.
+            `{"dimensions": [[…]]}` after an axis was moved; in shown units or positions.
+        axes: as the figure shows them, by key.
     """
     order, found = list(order), {key: list(pairs) for key, pairs in ranges.items()}
     for path, told in change.items():
         if path == "dimensions":
             parts = told[0] if told and isinstance(told[0], list) else told
             order = [part["name"] for part in parts]
-            found = {part["name"]: _pairs(part.get("constraintrange")) for part in parts}
+            found = {key: _ends(axes, key, part.get("constraintrange")) for key, part in zip(order, parts)}
         elif path.startswith("dimensions[") and path.endswith("].constraintrange"):
             index = int(path.removeprefix("dimensions[").partition("]")[0])
             if index < len(order):
-                found[order[index]] = _pairs(told)
+                found[order[index]] = _ends(axes, order[index], told)
     return order, {key: pairs for key, pairs in found.items() if pairs}
+
+
+def _ends(axes: Mapping[str, Axis], key: str, told: Any) -> list[Sequence[End]]:
+    return axes[key].ends(_pairs(told)) if key in axes else []
 
 
 def _pairs(told: Any) -> list[tuple[float, float]]:
@@ -166,7 +149,8 @@ def kept(snapshot: Snapshot, ranges: Ranges) -> set[int] | None:
     mask = np.ones(len(data.numbers), dtype=bool)
     for dimension in data.dimensions:
         inside = [
-            (dimension.values >= low) & (dimension.values <= high) for low, high in ranges[dimension.key]
+            (dimension.values >= low) & (dimension.values <= high)
+            for low, high in dimension.axis.within(ranges[dimension.key])
         ]
         mask &= np.logical_or.reduce(inside)
     return set(data.numbers[mask].tolist())

@@ -6,7 +6,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from nas.dashboard.brushing import Dimension, Parallel, Ranges
+from nas.dashboard.axes import Ranges
+from nas.dashboard.brushing import Dimension, Parallel
 from nas.report import style
 from nas.report.words import plain
 
@@ -40,13 +41,14 @@ def draw_parallel(data: Parallel, ranges: Ranges, *, narrow: bool = False) -> go
 
 def _axis(one: Dimension, ranges: Ranges) -> dict[str, Any]:
     axis: dict[str, Any] = {"name": one.key, "label": plain(_short(one.label)), "values": one.values}
-    if one.ticks:
-        step = -(-len(one.ticks) // _TICKS)
-        axis["tickvals"] = list(range(0, len(one.ticks), step))
-        axis["ticktext"] = [_short(text) for text in one.ticks[::step]]  # which are not read as HTML
-        axis["range"] = [-0.25, len(one.ticks) - 0.75]
+    ticks = one.axis.ticks
+    if ticks:
+        step = -(-len(ticks) // _TICKS)
+        axis["tickvals"] = list(range(0, len(ticks), step))
+        axis["ticktext"] = [_short(text) for text in ticks[::step]]  # which are not read as HTML
+        axis["range"] = [-0.25, len(ticks) - 0.75]
     if one.key in ranges:
-        pairs = [list(pair) for pair in ranges[one.key]]
+        pairs = one.axis.pairs(ranges[one.key])
         axis["constraintrange"] = pairs[0] if len(pairs) == 1 else pairs
     return axis
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 
 from nas.dashboard import pieces
-from nas.dashboard.brushing import ARCH, brushed, first_keys, keys, parallel_data
+from nas.dashboard.axes import ARCH, Axis
+from nas.dashboard.brushing import brushed, first_keys, keys, parallel_data
 from nas.dashboard.drawn import drawing, graph, payload, place
 from nas.dashboard.feed import Feed
 from nas.dashboard.parallel_figure import AXIS, draw_parallel
@@ -29,6 +32,7 @@ def layout() -> list[Any]:
         ),
         place("parallel", "Parallel coordinates of decisions and metrics"),
         dcc.Store(id="brush", data={}),
+        dcc.Store(id="shown", data={}),
     ]
 
 
@@ -39,6 +43,7 @@ def register(app: Dash, feed: Feed) -> None:
         drawing("parallel"),
         Output("axes", "options"),
         Output("axes", "value"),
+        Output("shown", "data"),
         Input("seen", "data"),
         Input("axes", "value"),
         Input("clear", "n_clicks"),
@@ -54,10 +59,14 @@ def register(app: Dash, feed: Feed) -> None:
         ranges = {} if ctx.triggered_id == "clear" else (brush or {}).get("ranges", {})
         data = parallel_data(snapshot, order)
         if not len(data.numbers) or not data.dimensions:
-            return None, offered, axes
+            return None, offered, axes, {}
+        shown = {one.key: asdict(one.axis) for one in data.dimensions}
+        keep = (
+            f"{name} {order} {json.dumps(shown)}"  # else the browser keeps places on an axis that is another
+        )
         least = AXIS * len(data.dimensions)
-        figure = payload(partial(draw_parallel, data, ranges), keep=f"{name} {order}", least=least)
-        return figure, offered, axes
+        figure = payload(partial(draw_parallel, data, ranges), keep=keep, least=least)
+        return figure, offered, axes, shown
 
     @app.callback(  # type: ignore[untyped-decorator]
         Output("brush", "data"),
@@ -65,10 +74,15 @@ def register(app: Dash, feed: Feed) -> None:
         Input("clear", "n_clicks"),
         Input("axes", "value"),
         State("brush", "data"),
+        State("shown", "data"),
         prevent_initial_call=True,
     )
     def note(
-        change: list[Any] | None, _clear: Any, axes: list[str] | None, brush: dict[str, Any] | None
+        change: list[Any] | None,
+        _clear: Any,
+        axes: list[str] | None,
+        brush: dict[str, Any] | None,
+        shown: dict[str, dict[str, Any]] | None,
     ) -> Any:
         before = brush or {}
         ranges = before.get("ranges", {})
@@ -76,7 +90,8 @@ def register(app: Dash, feed: Feed) -> None:
         if ctx.triggered_id == "clear":
             ranges = {}
         elif ctx.triggered_id != "axes" and change:
-            order, ranges = brushed(order, ranges, change[0])
+            drawn = {key: Axis(**axis) for key, axis in (shown or {}).items()}
+            order, ranges = brushed(order, ranges, change[0], drawn)
         now = {"order": order, "ranges": {key: pairs for key, pairs in ranges.items() if key in order}}
         return no_update if now == before else now
 
