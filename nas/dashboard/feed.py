@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nas.dashboard.follow import Follower, line_of
 from nas.report.snapshot import Snapshot
 from nas.store import Storage, StudyRow, TrialRow
+from nas.store.records import StudyMark
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class KeptFronts:
             NasError: no such study, or a storage that cannot be read.
         """
         row = self._storage.study(name)
-        self._marks[row.id] = (line_of(row), row.revision)
+        self._marks[row.id] = _state(row)
         return row
 
     def front(self, study_id: int) -> list[TrialRow]:
@@ -86,16 +87,21 @@ class Feed:
 
     def listing(self) -> list[Listed]:
         """Every study, the one that changed last first; only changed ones are read again."""
-        rows = self.storage.studies()
+        marks = self.storage.marks()
         with self._lock:
             known = dict(self._listed)
-        found = {row.id: self._look(row, known.get(row.id)) for row in rows}
+        found = {mark.id: self._look(mark, known.get(mark.id)) for mark in marks}
         with self._lock:
             self._listed = found
         return sorted(found.values(), key=lambda one: one.study.updated, reverse=True)
 
-    def _look(self, row: StudyRow, known: Listed | None) -> Listed:
-        if known is not None and known.study == row:
+    def _look(self, mark: StudyMark, known: Listed | None) -> Listed:
+        if known is not None and _state(known.study) == _state(mark):
             return known
+        row = self.storage.study(mark.name)
         volumes = [one.hypervolume for one in self.storage.hypervolume_history(row.id)]
         return Listed(row, len(self.storage.front(row.id)), volumes[-1] if volumes else None)
+
+
+def _state(study: StudyRow | StudyMark) -> Hashable:
+    return line_of(study), study.revision

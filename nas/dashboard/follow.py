@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from nas.report.snapshot import SERIES, Series, Snapshot, read_retrainings
-from nas.store import Storage, StudyRow
+from nas.report.snapshot import SERIES, Series, Snapshot
+from nas.store import RETRAINING, Storage, StudyRow
+from nas.store.records import StudyMark
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,6 +34,7 @@ class Follower:
         self._lock = threading.Lock()
         self._known: Snapshot | None = None
         self._settled = (0, 0)
+        self._begun: Mapping[str, int] = {}
 
     def look(self) -> Snapshot:
         """The study as it is now.
@@ -62,8 +64,20 @@ class Follower:
             self._storage.presets(study.id),
             self._storage.hypervolume_history(study.id),
             series,
-            read_retrainings(self._storage, study.id),
+            self._retrainings(study, known),
         )
+
+    def _retrainings(self, study: StudyRow, known: Snapshot | None) -> dict[str, Series]:
+        """Series of retrained networks: points stored since the last look replace those of their steps."""
+        before, self._begun = self._begun if known else {}, self._storage.series_begun(study.id)
+        found = {}
+        for name in sorted(name for name in self._begun if name.startswith(RETRAINING)):
+            arch_id = name.removeprefix(RETRAINING)
+            old = known.retrainings.get(arch_id) if known and before.get(name) == self._begun[name] else None
+            since = known.study.revision if known and old else 0
+            fresh = self._storage.series(study.id, name, since=since)
+            found[arch_id] = with_fresh(old, fresh) if old else fresh
+        return found
 
     def _longer(self, study_id: int, name: str, known: Snapshot | None) -> Series:
         """A series with its new steps behind those that can no longer change."""
@@ -77,7 +91,7 @@ class Follower:
         )
 
 
-def line_of(study: StudyRow) -> tuple[int, datetime, int]:
+def line_of(study: StudyRow | StudyMark) -> tuple[int, datetime, int]:
     """Stays while a study only grows: not where trials were taken back, or another took its name and id."""
     return study.id, study.created, study.epoch
 
@@ -92,6 +106,13 @@ def merged(known: DataFrame, fresh: DataFrame) -> DataFrame:
     if not len(kept):
         return fresh
     return pd.concat([kept, fresh]).sort_values("number", ignore_index=True)
+
+
+def with_fresh(old: Series, fresh: Series) -> Series:
+    """Points of both by step; a fresh one replaces a known one."""
+    if not fresh or not old or fresh[0][0] > old[-1][0]:
+        return [*old, *fresh]
+    return sorted((dict(old) | dict(fresh)).items())
 
 
 def settled(trials: DataFrame) -> int:

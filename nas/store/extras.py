@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from nas.errors import NasError
 from nas.metrics import Metric
@@ -64,12 +64,14 @@ def drop_series(write: Write, name: str) -> None:
 
 
 def read_series(
-    connection: Connection, study_id: int, name: str, after: int | None
+    connection: Connection, study_id: int, name: str, after: int | None, since: int
 ) -> list[tuple[int, dict[str, Any]]]:
     """Steps of one series and their data, in order."""
     query = select(series.c.step, series.c.data).where(series.c.study_id == study_id, series.c.name == name)
     if after is not None:
         query = query.where(series.c.step > after)
+    if since:
+        query = query.where(series.c.revision > since)
     return [(step, data) for step, data in connection.execute(query.order_by(series.c.step))]
 
 
@@ -77,6 +79,12 @@ def series_names(connection: Connection, study_id: int) -> list[str]:
     """Names of a study's series, sorted."""
     query = select(series.c.name).where(series.c.study_id == study_id).distinct()
     return sorted(connection.execute(query).scalars())
+
+
+def series_begun(connection: Connection, study_id: int) -> dict[str, int]:
+    """The lowest revision of any point of each series, by name."""
+    query = select(series.c.name, func.min(series.c.revision)).where(series.c.study_id == study_id)
+    return {name: int(revision) for name, revision in connection.execute(query.group_by(series.c.name))}
 
 
 def set_presets(write: Write, given: Sequence[Preset]) -> None:

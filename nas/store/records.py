@@ -73,6 +73,17 @@ class StudyRow:
 
 
 @dataclass(frozen=True)
+class StudyMark:
+    """What tells whether a study has changed; as in `StudyRow`."""
+
+    id: int
+    name: str
+    created: datetime
+    epoch: int
+    revision: int
+
+
+@dataclass(frozen=True)
 class TrialRecord:
     """One architecture to be stored.
 

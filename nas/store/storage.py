@@ -24,6 +24,7 @@ from nas.store.records import (
     Objective,
     Preset,
     SeriesPoint,
+    StudyMark,
     StudyRow,
     StudyState,
     TrialRecord,
@@ -113,6 +114,11 @@ class Storage:
         """Every study, oldest first."""
         with self._reading() as connection:
             return studies.listing(connection)
+
+    def marks(self) -> list[StudyMark]:
+        """What changes with every study, oldest first; quick to read."""
+        with self._reading() as connection:
+            return studies.marks(connection)
 
     def set_state(self, study_id: int, state: StudyState) -> None:
         """Set a study's state."""
@@ -204,16 +210,21 @@ class Storage:
             extras.drop_series(write, name)
 
     def series(
-        self, study_id: int, name: str, *, after: int | None = None
+        self, study_id: int, name: str, *, after: int | None = None, since: int = 0
     ) -> list[tuple[int, dict[str, Any]]]:
-        """(step, data) of one series in order, only steps behind `after` where it is given."""
+        """(step, data) of one series in order; only steps behind `after`, and stored after the revision `since`."""
         with self._reading() as connection:
-            return extras.read_series(connection, study_id, name, after)
+            return extras.read_series(connection, study_id, name, after, since)
 
     def series_names(self, study_id: int) -> list[str]:
         """Names of a study's series, sorted."""
         with self._reading() as connection:
             return extras.series_names(connection, study_id)
+
+    def series_begun(self, study_id: int) -> dict[str, int]:
+        """Lowest revision of the points of each series, by name; it grows where one was dropped and begun again."""
+        with self._reading() as connection:
+            return extras.series_begun(connection, study_id)
 
     def set_presets(self, study_id: int, presets: Sequence[Preset]) -> None:
         """Store reference architectures with their metrics; one of equal name is replaced."""

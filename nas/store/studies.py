@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from nas.errors import NasError, unknown
 from nas.store.models import studies
-from nas.store.records import Objective, StudyRow, StudyState
+from nas.store.records import Objective, StudyMark, StudyRow, StudyState
 
 STATES: tuple[str, ...] = get_args(StudyState)
 _LONGEST = 200
@@ -80,6 +80,13 @@ def by_id(connection: Connection, study_id: int) -> StudyRow:
 def listing(connection: Connection) -> list[StudyRow]:
     """Every study, oldest first."""
     return [_row(row) for row in connection.execute(select(studies).order_by(studies.c.id))]
+
+
+def marks(connection: Connection) -> list[StudyMark]:
+    """What changes with each study, oldest first."""
+    columns = studies.c
+    query = select(columns.id, columns.name, columns.created, columns.epoch, columns.revision)
+    return [StudyMark(*row) for row in connection.execute(query.order_by(columns.id))]
 
 
 def advance(connection: Connection, study_id: int, now: datetime) -> StudyRow:

@@ -18,7 +18,7 @@ from nas.dashboard.follow import Follower, settled
 from nas.errors import NasError
 from nas.metrics import Metric
 from nas.report.snapshot import SERIES, Snapshot, read_snapshot
-from nas.store import SeriesPoint, Storage
+from nas.store import RETRAINING, SeriesPoint, Storage
 
 
 def assert_same(followed: Snapshot, whole: Snapshot) -> None:
@@ -32,10 +32,24 @@ def assert_same(followed: Snapshot, whole: Snapshot) -> None:
     assert followed.presets == whole.presets
     assert followed.generations == whole.generations
     assert followed.series == whole.series
+    assert followed.retrainings == whole.retrainings
 
 
 STEPS = st.lists(
-    st.sampled_from(["reserve", "finish first", "finish last", "add", "final", "train", "back", "nothing"]),
+    st.sampled_from(
+        [
+            "reserve",
+            "finish first",
+            "finish last",
+            "add",
+            "final",
+            "train",
+            "retrain",
+            "again",
+            "back",
+            "nothing",
+        ]
+    ),
     min_size=1,
     max_size=14,
 )
@@ -44,13 +58,14 @@ STEPS = st.lists(
 @given(steps=STEPS)
 @example(steps=["reserve", "reserve", "finish last", "finish first"])
 @example(steps=["reserve", "add", "finish first", "final", "back", "add"])
+@example(steps=["retrain", "retrain", "again", "retrain"])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_happens_the_followed_study_is_the_stored_one(steps: list[str]) -> None:
     storage = Storage("sqlite://")
     study = make(storage)
     follower = Follower(storage, "small")
     running: list[int] = []
-    made, revision = 0, storage.study("small").revision
+    made, retrained, revision = 0, 0, storage.study("small").revision
     for step in steps:
         if step == "reserve":
             storage.add_trials(study, [record(made, None, 0.0, "running")])
@@ -70,6 +85,16 @@ def test_whatever_happens_the_followed_study_is_the_stored_one(steps: list[str])
             storage.add_metrics(study, "final", {number: {"accuracy": Metric(0.4, "fraction", "measured")}})
         elif step == "train":
             storage.add_series(study, [SeriesPoint("train", made, {"loss": 1.0})])
+        elif step == "retrain":  # the last point comes once more, as after a checkpoint
+            points = [
+                SeriesPoint(f"{RETRAINING}b", at, {"loss": made + at}) for at in (retrained, retrained + 1)
+            ]
+            storage.add_series(study, points)
+            retrained += 1
+        elif step == "again":
+            storage.drop_series(study, f"{RETRAINING}b")
+            storage.add_series(study, [SeriesPoint(f"{RETRAINING}b", 0, {"loss": 9.0})])
+            retrained = 1
         elif step == "back":
             storage.rollback_to(study, revision)
             running, made = [], 0
@@ -90,8 +115,8 @@ class Counted:
         self.rows.append(len(found))
         return found
 
-    def series(self, study_id: int, name: str, *, after: int | None = None) -> Any:
-        found = self._storage.series(study_id, name, after=after)
+    def series(self, study_id: int, name: str, *, after: int | None = None, since: int = 0) -> Any:
+        found = self._storage.series(study_id, name, after=after, since=since)
         self.points.append(len(found))
         return found
 
@@ -104,16 +129,18 @@ def test_only_what_is_new_is_read() -> None:
     storage = Storage("sqlite://")
     study = make(storage)
     storage.add_trials(study, [record(index, 0.5, 5.0) for index in range(300)])
-    storage.add_series(study, [SeriesPoint("train", step, {"loss": 1.0}) for step in range(200)])
+    for name in ("train", f"{RETRAINING}b"):
+        storage.add_series(study, [SeriesPoint(name, step, {"loss": 1.0}) for step in range(200)])
     counted = Counted(storage)
     follower = Follower(counted, "small")  # type: ignore[arg-type]
     follower.look()
-    assert (counted.rows, sum(counted.points)) == ([300], 200)
+    assert (counted.rows, sum(counted.points)) == ([300], 400)
     storage.add_trials(study, [record(index, 0.5, 5.0) for index in (300, 301)])
-    storage.add_series(study, [SeriesPoint("train", 200, {"loss": 1.0})])
+    for name in ("train", f"{RETRAINING}b"):
+        storage.add_series(study, [SeriesPoint(name, 200, {"loss": 1.0})])
     counted.points.clear()
     assert len(follower.look().trials) == 302
-    assert (counted.rows, sum(counted.points)) == ([300, 2], 1)
+    assert (counted.rows, sum(counted.points)) == ([300, 2], 2)
     counted.calls.clear()
     follower.look()
     assert counted.calls == ["study"]
@@ -189,7 +216,13 @@ def test_the_list_of_studies(tmp_path: Path) -> None:
     assert volume is not None
     assert np.isclose(volume, 6.5)
     assert listed["empty"].hypervolume is None
+    counted = Counted(storage)
+    feed.storage = counted  # type: ignore[assignment]
     assert feed.listing()[1] is listed["small"]
+    assert counted.calls == ["marks"]
+    storage.set_state(storage.study("empty").id, "finished")
+    assert [one.study.state for one in feed.listing()] == ["finished", "running"]
+    assert counted.calls[1:] == ["marks", "study", "hypervolume_history", "front"]
 
 
 def test_a_study_that_is_not_there(tmp_path: Path) -> None:
