@@ -6,12 +6,16 @@ import importlib.util
 import json
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nas.errors import NasError
+from nas.metrics import Direction
 from nas.search.pareto import hypervolume
 from nas.search.strategies import Strategy, strategy
 from nas.search.strategies.base import Outlook
@@ -154,6 +158,57 @@ def test_optimisers_in_threads_of_their_own_go_on_where_they_were(optimizer: str
     resumed = strategy(f"nevergrad:{optimizer}", space, ("min",), seed=3)
     resumed.restore(json.loads(json.dumps(stopped.state())))
     assert _minimised(resumed, 60) == whole
+
+
+WITHIN_S = 60
+
+
+def _in_time(work: Callable[[], Any]) -> Any:
+    """What some work returns; one that blocks fails instead of hanging."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(work()), daemon=True)
+    thread.start()
+    thread.join(WITHIN_S)
+    assert found, f"nothing within {WITHIN_S} s"
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "directions", "rounds"),
+    [
+        ("Carola2", ("min",), 8),
+        ("Carola2", DIRECTIONS, 8),
+        ("ChainDE", ("min",), 12),
+        ("ChainDE", DIRECTIONS, 12),
+        ("ParaPortfolio", DIRECTIONS, 6),
+        ("TinySQP", ("min",), 3),
+        ("SPSA", ("min",), 3),
+    ],
+)
+def test_optimisers_with_a_part_that_waits_are_asked_one_by_one(
+    optimizer: str, directions: tuple[Direction, ...], rounds: int, tmp_path: Path
+) -> None:
+    """With so small a budget the chains come to their last part."""
+    search = strategy(f"nevergrad:{optimizer}", _space(tmp_path), directions, budget=12, first=10)
+    assert isinstance(search, NevergradSearch)
+
+    def batches() -> int:
+        for _ in range(rounds):
+            batch = search.ask(10)
+            waiting = [at for askers in search._pending.values() for at, _ in askers]
+            assert len(set(waiting)) == len(waiting)
+            search.tell(batch, _bowl(batch) if len(directions) == 1 else _values(batch))
+        return len(search.archs)
+
+    assert _in_time(batches) > 11
+
+
+def test_a_chain_goes_on_where_its_first_part_converged(tmp_path: Path) -> None:
+    """Cobyla converges long before its third of the budget; the chain is not begun anew for that."""
+    search = strategy("nevergrad:Carola2", _space(tmp_path), ("min",), budget=600, first=5)
+    assert isinstance(search, NevergradSearch)
+    _in_time(lambda: _minimised(search, 120))
+    assert search._restarts == 0
 
 
 def test_optimisers_in_threads_of_their_own_let_the_program_end(tmp_path: Path) -> None:

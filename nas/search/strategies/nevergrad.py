@@ -1,7 +1,8 @@
 """nevergrad's optimisers over any space: `nevergrad:TwoPointsDE`, `nevergrad:NGOpt`, …
 
-Those that run in a thread of their own (Cobyla, Powell, …; see `nas.search.strategies.recast`) are asked only while
-they wait for nothing, so their batches are small; one that has converged starts again elsewhere.
+Those that cannot be asked twice before they are told (`SPSA`, …), above all those that run in a thread of their own
+or have a part that does (`Cobyla`, `Carola2`, …; see `nas.search.strategies.recast`), are asked only while they wait
+for nothing, so their batches are small; one that has converged starts again elsewhere.
 
 Encoding, by decision type: an ordinal decision is an integer-cast scalar over its positions, a categorical one
 a choice. What an optimiser asks for is repaired to the nearest valid architecture before it is evaluated.
@@ -29,7 +30,7 @@ import numpy as np
 from nas.errors import NasError, unknown
 from nas.metrics import Direction
 from nas.search.strategies.base import Cheap, Floats, Outlook, Strategy
-from nas.search.strategies.recast import ask_recast, failure, is_recast
+from nas.search.strategies.recast import ask_recast, counts_tells, failure, is_recast, is_sequential
 from nas.space.batch import ArchBatch
 from nas.space.space import Space
 
@@ -78,12 +79,16 @@ class NevergradSearch(Strategy):
         self._pending: dict[int, list[tuple[int, Any]]] = {}
         self._turn = 0
         first = self._build(0)
-        self._recast = is_recast(first)
         self._restarts = 0
         vectors = len(self.directions) > 1 and _handles_vectors(first)
         self._weights = None if vectors else _lattice(len(self.directions), self.vectors)
         count = 1 if self._weights is None else len(self._weights)
         self._optimizers = [first, *[self._build(i) for i in range(1, count)]]
+
+    @property
+    def _sequential(self) -> bool:
+        """Whether an optimiser is asked only while it waits for nothing; judged anew, for some exchange their parts."""
+        return any(is_sequential(optimizer) for optimizer in self._optimizers)
 
     def _build(self, index: int) -> Any:
         import nevergrad as ng
@@ -119,8 +124,8 @@ class NevergradSearch(Strategy):
         self._asked_of(probe)
 
     def ask(self, n: int) -> ArchBatch:
-        """As every strategy; of optimisers in threads of their own, what they want to know next, at most `n`."""
-        if not self._recast or self._low is None:
+        """As every strategy; of optimisers that are asked one by one, what they want to know next, at most `n`."""
+        if not self._sequential or self._low is None:
             return super().ask(n)
         for _ in range(RECAST_ROUNDS):
             batch = self.propose(n)
@@ -180,11 +185,11 @@ class NevergradSearch(Strategy):
         return batch
 
     def _turns(self, n: int) -> list[int]:
-        """Whose turn it is, `n` times; those in a thread of their own only while they wait for no answer."""
-        count = len(self._optimizers)
-        waiting = {at for askers in self._pending.values() for at, _ in askers} if self._recast else set()
+        """Whose turn it is, `n` times; those that are asked one by one only while they wait for no answer."""
+        count, sequential = len(self._optimizers), self._sequential
+        waiting = {at for askers in self._pending.values() for at, _ in askers} if sequential else set()
         order = [at for at in ((self._turn + i) % count for i in range(count)) if at not in waiting]
-        turns = order[:n] if self._recast else [order[i % count] for i in range(n)]
+        turns = order[:n] if sequential else [order[i % count] for i in range(n)]
         if turns:
             self._turn = turns[-1] + 1
         return turns
@@ -203,7 +208,7 @@ class NevergradSearch(Strategy):
         Raises:
             NasError: it cannot be asked, as one whose library is not installed.
         """
-        if self._recast:
+        if is_recast(optimizer):
             return ask_recast(optimizer)
         try:
             with _quiet():
@@ -264,7 +269,7 @@ class NevergradSearch(Strategy):
 
         position = [int(self.archs.codes[row, i]) for i in self._free]
         for at, optimizer in enumerate(self._optimizers):
-            if at in knowing:
+            if at in knowing or counts_tells(optimizer):
                 continue
             candidate = optimizer.parametrization.spawn_child(new_value=tuple(position))
             try:
