@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import random
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from nas.search.pareto import hypervolume
 from nas.search.strategies import Strategy, strategy
 from nas.search.strategies.base import Outlook
 from nas.search.strategies.nevergrad import NevergradSearch, _lattice
+from nas.search.strategies.nevergrad_optimizer import Draws
 from nas.space import ArchBatch, Space, load_space
 
 SIZES, LEVELS = 12, 8
@@ -85,8 +87,8 @@ def test_differential_evolution_is_told_vectors_and_others_scalars(tmp_path: Pat
         for _ in range(3):
             batch = search.ask(10)
             search.tell(batch, _values(batch))
-    assert [optimizer.num_objectives for optimizer in vectors._optimizers] == [2]
-    assert [optimizer.num_objectives for optimizer in scalars._optimizers] == [1] * 5
+    assert [optimizer.built.num_objectives for optimizer in vectors._optimizers] == [2]
+    assert [optimizer.built.num_objectives for optimizer in scalars._optimizers] == [1] * 5
 
 
 def test_weight_vectors_spread_over_the_simplex() -> None:
@@ -149,15 +151,61 @@ def test_optimisers_in_threads_of_their_own_minimise(optimizer: str, tmp_path: P
     assert ours < random
 
 
-@pytest.mark.parametrize("optimizer", RECAST[:2])
-def test_optimisers_in_threads_of_their_own_go_on_where_they_were(optimizer: str, tmp_path: Path) -> None:
-    space = _space(tmp_path)
-    whole = _minimised(strategy(f"nevergrad:{optimizer}", space, ("min",), seed=3), 60)
+def _resumed(space: Space, optimizer: str) -> Strategy:
+    """A search that was stopped after 40 evaluations, in a process whose global generators went on otherwise."""
     stopped = strategy(f"nevergrad:{optimizer}", space, ("min",), seed=3)
     _minimised(stopped, 40)
+    np.random.seed(7)  # noqa: NPY002
     resumed = strategy(f"nevergrad:{optimizer}", space, ("min",), seed=3)
     resumed.restore(json.loads(json.dumps(stopped.state())))
-    assert _minimised(resumed, 60) == whole
+    return resumed
+
+
+@pytest.mark.parametrize("optimizer", [*RECAST[:2], "LognormalDiscreteOnePlusOne", "CMA"])
+def test_optimisers_go_on_where_they_were(optimizer: str, tmp_path: Path) -> None:
+    space = _space(tmp_path)
+    whole = _minimised(strategy(f"nevergrad:{optimizer}", space, ("min",), seed=3), 60)
+    assert _minimised(_resumed(space, optimizer), 60) == whole
+
+
+def test_an_optimiser_that_no_seed_fixes_says_that_it_cannot_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unseeded(draws: Draws, *_: int) -> None:
+        draws._numpy, draws._python = np.random.RandomState().get_state(), random.Random().getstate()
+
+    monkeypatch.setattr(Draws, "__init__", unseeded)
+    with pytest.raises(NasError, match="LognormalDiscreteOnePlusOne cannot be resumed"):
+        _resumed(_space(tmp_path), "LognormalDiscreteOnePlusOne")
+
+
+@pytest.mark.parametrize("optimizer", ["CMA", "LognormalDiscreteOnePlusOne", "Cobyla", "MetaModelFmin2"])
+def test_the_global_generators_of_the_program_are_left_alone(optimizer: str, tmp_path: Path) -> None:
+    space = _space(tmp_path)
+    before, python = np.random.get_state()[1], random.getstate()  # noqa: NPY002
+    _minimised(strategy(f"nevergrad:{optimizer}", space, ("min",), first=5), 20)
+    assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+    assert random.getstate() == python
+
+
+def test_what_nevergrad_draws_at_its_import_does_not_depend_on_the_process(tmp_path: Path) -> None:
+    """The scales of PolyLN's parts."""
+    _space(tmp_path)
+    code = """
+import sys, numpy as np
+np.random.seed(int(sys.argv[2]))
+from nas.space import load_space
+from nas.search.strategies import strategy
+search = strategy("nevergrad:PolyLN", load_space(sys.argv[1]), ("min",))
+print([part.scale for part in search._optimizers[0].built.optims])
+"""
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "s.yaml"), seed], capture_output=True, check=True
+        )
+        for seed in ("1", "2")
+    ]
+    assert told[0].stdout == told[1].stdout != b""
 
 
 WITHIN_S = 60

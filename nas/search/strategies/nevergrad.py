@@ -14,23 +14,23 @@ vector of a simplex lattice (Das & Dennis 1998), each told all evaluations. The 
 draws; the range of their losses scales the objectives, and its upper end is the reference point.
 
 An optimiser's state is not written down (nevergrad has nothing but pickles): the strategy keeps what was asked
-and told, in order, and replays it.
+and told, in order, and replays it. A few draw from what no seed fixes (`CmaFmin2` from the time): the replay of these
+asks for something else, which is an error.
 """
 
 from __future__ import annotations
 
-import warnings
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
 
-from nas.errors import NasError, unknown
+from nas.errors import NasError
 from nas.metrics import Direction
 from nas.search.strategies.base import Cheap, Floats, Outlook, Strategy
-from nas.search.strategies.recast import ask_recast, counts_tells, failure, is_recast, is_sequential
+from nas.search.strategies.nevergrad_optimizer import SeededOptimizer, library
 from nas.space.batch import ArchBatch
 from nas.space.space import Space
 
@@ -80,48 +80,27 @@ class NevergradSearch(Strategy):
         self._turn = 0
         first = self._build(0)
         self._restarts = 0
-        vectors = len(self.directions) > 1 and _handles_vectors(first)
+        vectors = len(self.directions) > 1 and first.handles_vectors
         self._weights = None if vectors else _lattice(len(self.directions), self.vectors)
         count = 1 if self._weights is None else len(self._weights)
         self._optimizers = [first, *[self._build(i) for i in range(1, count)]]
 
     @property
     def _sequential(self) -> bool:
-        """Whether an optimiser is asked only while it waits for nothing; judged anew, for some exchange their parts."""
-        return any(is_sequential(optimizer) for optimizer in self._optimizers)
+        return any(optimizer.sequential for optimizer in self._optimizers)
 
-    def _build(self, index: int) -> Any:
-        import nevergrad as ng
-
-        if self.optimizer not in ng.optimizers.registry:
-            raise NasError(unknown("nevergrad optimiser", self.optimizer, ng.optimizers.registry))
-        parameters = [self._parameter(self.space.decisions[i]) for i in self._free]
-        with _quiet():
-            try:
-                built = ng.optimizers.registry[self.optimizer](ng.p.Tuple(*parameters), budget=self.budget)
-            except Exception as error:
-                raise NasError(
-                    f"nevergrad's {self.optimizer} cannot be built for space {self.space.name!r}: {error}"
-                ) from None
-        built.parametrization.random_state = np.random.RandomState([self._seed, index])
-        return built
-
-    def _parameter(self, decision: Any) -> Any:
-        import nevergrad as ng
-
-        if decision.kind == "categorical":
-            return ng.p.Choice(list(range(len(decision))))
-        return ng.p.Scalar(lower=0, upper=len(decision) - 1).set_integer_casting()
+    def _build(self, index: int) -> SeededOptimizer:
+        return SeededOptimizer(self.optimizer, self.space, self.budget, self._seed, index)
 
     def check(self, outlook: Outlook) -> None:
         """As every strategy; asks a probe twice, for some optimisers look for the library behind them only then."""
         probe = self._build(0)
         for _ in range(2):
-            candidate = self._asked_of(probe)
+            candidate = probe.ask()
             if candidate is None:
                 return
             probe.tell(candidate, 0.0)
-        self._asked_of(probe)
+        probe.ask()
 
     def ask(self, n: int) -> ArchBatch:
         """As every strategy; of optimisers that are asked one by one, what they want to know next, at most `n`."""
@@ -138,8 +117,9 @@ class NevergradSearch(Strategy):
     def propose(self, n: int) -> ArchBatch:
         if self._low is None:
             return self.fresh(n)
-        self._events.append(["ask", n])
-        return self._ask_optimizers(n)
+        batch = self._ask_optimizers(n)
+        self._events.append(["ask", n, _digest(batch)])
+        return batch
 
     def tell(
         self,
@@ -157,12 +137,23 @@ class NevergradSearch(Strategy):
         return {**super().state(), "events": self._events}
 
     def restore(self, state: dict[str, Any]) -> None:
+        """As every strategy.
+
+        Raises:
+            NasError: the optimiser asks for other architectures than it did.
+        """
         super().restore(state)
         self._start()
         told = 0
-        for kind, count in state["events"]:
+        for kind, count, *asked in state["events"]:
             if kind == "ask":
-                self._ask_optimizers(count)
+                again = _digest(self._ask_optimizers(count))
+                if asked and asked != [again]:
+                    raise NasError(
+                        f"nevergrad's {self.optimizer} cannot be resumed: asked again, it wants to know other "
+                        "architectures than it did, for it draws from something that no seed fixes, as the time. "
+                        "Begin another study; that of most optimisers, as nevergrad:TwoPointsDE, can be resumed."
+                    )
             else:
                 self._learn(told, told + count, total=told + count)
                 told += count
@@ -195,27 +186,12 @@ class NevergradSearch(Strategy):
         return turns
 
     def _ask_one(self, at: int) -> Any:
-        candidate = self._asked_of(self._optimizers[at])
+        candidate = self._optimizers[at].ask()
         while candidate is None:
             self._restarts += 1
             self._optimizers[at] = self._build(len(self._optimizers) * self._restarts + at)
-            candidate = self._asked_of(self._optimizers[at])
+            candidate = self._optimizers[at].ask()
         return candidate
-
-    def _asked_of(self, optimizer: Any) -> Any:
-        """What an optimiser wants to know next; None once one in a thread of its own has converged.
-
-        Raises:
-            NasError: it cannot be asked, as one whose library is not installed.
-        """
-        if is_recast(optimizer):
-            return ask_recast(optimizer)
-        try:
-            with _quiet():
-                return optimizer.ask()
-        except Exception as error:
-            # Whatever the library behind an optimiser raises.
-            raise NasError(failure(self.optimizer, error)) from None
 
     def _learn(self, start: int, stop: int, total: int | None = None) -> None:
         """Tell the optimisers the evaluations from `start` to `stop`."""
@@ -241,9 +217,7 @@ class NevergradSearch(Strategy):
         self._low, self._high = losses[whole].min(axis=0), losses[whole].max(axis=0)
         self._high = np.where(self._high > self._low, self._high, self._low + 1.0)
         if self._weights is None:
-            import nevergrad as ng
-
-            self._optimizers[0].tell(ng.p.MultiobjectiveReference(), self._high.tolist())
+            self._optimizers[0].tell(library().p.MultiobjectiveReference(), self._high.tolist())
         return np.arange(known)
 
     def _worst(self) -> Floats:
@@ -251,37 +225,25 @@ class NevergradSearch(Strategy):
         return self._high
 
     def _tell_one(self, at: int, candidate: Any, losses: Floats, violation: float) -> None:
-        """Infeasible candidates are told losses beyond the worst, growing with the violation."""
+        self._optimizers[at].tell(candidate, self._losses_for(at, losses, violation))
+
+    def _losses_for(self, at: int, losses: Floats, violation: float) -> float | list[float]:
+        """What an optimiser is told; of infeasible candidates losses beyond the worst, growing with the violation."""
         assert self._low is not None and self._high is not None
         scaled = (losses - self._low) / (self._high - self._low)
         if violation > 0:
             scaled = np.maximum(scaled, 1.0) + 1.0 + min(violation, 1e6)
-        with _quiet():
-            if self._weights is not None:
-                self._optimizers[at].tell(candidate, float(_tchebycheff(scaled, self._weights[at])))
-            else:
-                told = self._low + scaled * (self._high - self._low)
-                self._optimizers[at].tell(candidate, told.tolist())
+        if self._weights is not None:
+            return float(_tchebycheff(scaled, self._weights[at]))
+        told: list[float] = (self._low + scaled * (self._high - self._low)).tolist()
+        return told
 
     def _share(self, row: int, losses: Floats, violation: float, knowing: set[int]) -> None:
-        """Tell an evaluation to the optimisers that did not ask for it (differential evolution cannot hear it)."""
-        import nevergrad as ng
-
+        """Tell an evaluation to the optimisers that did not ask for it."""
         position = [int(self.archs.codes[row, i]) for i in self._free]
         for at, optimizer in enumerate(self._optimizers):
-            if at in knowing or counts_tells(optimizer):
-                continue
-            candidate = optimizer.parametrization.spawn_child(new_value=tuple(position))
-            try:
-                self._tell_one(at, candidate, losses, violation)
-            except ng.errors.TellNotAskedNotSupportedError:
-                continue
-
-
-def _handles_vectors(optimizer: Any) -> bool:
-    from nevergrad.optimization.differentialevolution import _DE
-
-    return isinstance(optimizer, _DE)
+            if at not in knowing:
+                optimizer.hear(position, self._losses_for(at, losses, violation))
 
 
 def _tchebycheff(scaled: Floats, weights: Floats) -> float:
@@ -307,9 +269,6 @@ def _compositions(parts: int, count: int) -> Iterator[list[int]]:
         yield [b - a - 1 for a, b in pairwise(edges)]
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without nevergrad's advice on choosing another optimiser."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def _digest(batch: ArchBatch) -> str:
+    """Tells one batch from another."""
+    return hashlib.sha256(batch.codes.astype("<i8").tobytes()).hexdigest()[:16]

@@ -8,12 +8,15 @@ program from ending: it is started by a daemon thread, so that it is one as well
 from __future__ import annotations
 
 import threading
+import time
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from nas.errors import NasError
 
 PATIENCE_S = 120.0
+PAUSE_S = 0.0002
 
 
 def is_recast(optimizer: Any) -> bool:
@@ -80,10 +83,35 @@ def ask_recast(optimizer: Any) -> Any:
     return found[0]
 
 
+def settle(optimizer: Any) -> None:
+    """Wait until no thread of an optimiser computes: each has asked for something, or has ended.
+
+    Otherwise it would draw from the global generators at any time, and out of order.
+    """
+    limit = time.monotonic() + PATIENCE_S
+    while any(_computes(one) for one in _threads(optimizer)) and time.monotonic() < limit:
+        time.sleep(PAUSE_S)
+
+
 def failure(name: str, error: Exception) -> str:
     """What is told where an optimiser raised something: the last line, which names the cause."""
     lines = str(error).strip().splitlines()
     return f"nevergrad's {name} failed: {lines[-1] if lines else type(error).__name__}"
+
+
+def _threads(optimizer: Any) -> Iterator[Any]:
+    """Its parts whose thread was started."""
+    from nevergrad.optimization.recaster import SequentialRecastOptimizer
+
+    if isinstance(optimizer, SequentialRecastOptimizer) and optimizer._messaging_thread is not None:
+        yield optimizer
+    for part in parts(optimizer):
+        yield from _threads(part)
+
+
+def _computes(optimizer: Any) -> bool:
+    thread, answers = optimizer._messaging_thread._thread, optimizer.num_tell - optimizer.num_tell_not_asked
+    return bool(thread.is_alive() and thread.call_count <= answers)
 
 
 def _ask(optimizer: Any, found: list[Any]) -> None:
