@@ -79,7 +79,7 @@ class Page:
     def text(self, css: str) -> str:
         return str(self.js("return document.querySelector(arguments[0])?.innerText ?? ''", css))
 
-    def until(self, what: Callable[[], T], seconds: float = 15.0) -> T:
+    def until(self, what: Callable[[], T], seconds: float = 60.0) -> T:
         end = time.monotonic() + seconds
         while not (found := what()):
             assert time.monotonic() < end, "it did not happen"
@@ -139,6 +139,7 @@ def page(url: str) -> Iterator[Page]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.set_script_timeout(60)
     yield Page(driver, url)
     driver.quit()
 
@@ -157,8 +158,9 @@ def test_everything_is_drawn_from_here_alone_and_the_console_is_silent(page: Pag
     page.open(STUDY)
     page.drawn(*FIGURES)
     assert page.text("h1") == NAME
-    assert page.js("return document.title") == f"{NAME} · nas"
-    assert "finished" in page.text("#meta")
+    page.until(lambda: page.js("return document.title") == f"{NAME} · nas")
+    page.until(lambda: "finished" in page.text("#meta"))
+    page.until(lambda: f"nas front '{NAME}'" in page.text("#applying"))
     front = stored.front(stored.study(NAME).id)
     assert page.text("#facts").split("\n")[:4] == ["Trials", "24", "On the front", f"{len(front)}"]
     assert page.js("return document.documentElement.scrollWidth - innerWidth") <= 0
@@ -215,14 +217,14 @@ def test_a_brush_filters_the_front(page: Page, stored: Storage) -> None:
     page.until(lambda: set(page.js(KEYS)) == {f"trial:{number}" for number in inside})
     page.driver.find_element("id", "clear").click()
     page.until(lambda: len(page.js(KEYS)) == 24)
-    assert "inside" not in page.text("#front-note")
+    page.until(lambda: "inside" not in page.text("#front-note"))
     assert page.console() == []
 
 
 def test_trials_of_another_process_appear(page: Page, finished: Path) -> None:
     page.open("?study=small")
     page.drawn("front", "parallel", "predicted", "volume")
-    assert page.text("#facts").split("\n")[1] == "5 4 complete, 1 infeasible"
+    page.until(lambda: page.text("#facts").split("\n")[1:2] == ["5 4 complete, 1 infeasible"])
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from dashboard_small import record\n"
