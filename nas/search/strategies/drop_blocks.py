@@ -39,7 +39,7 @@ def without_blocks(current: ArchBatch, step: int) -> dict[str, ArchBatch]:
 def _left(space: Space, stage: Stage, depth: str, codes: Codes, step: int) -> ArchBatch:
     values, code = space.decisions[space.index[depth]].array, int(codes[space.index[depth]])
     deep, left = int(values[code]), int(values[max(code - step, 0)])
-    rows = [codes[:0]]
+    rows: list[Codes] = []
     for first in range(_first(stage), left + 1) if left < deep else ():
         row = codes.copy()
         row[space.index[depth]] = max(code - step, 0)
@@ -47,9 +47,9 @@ def _left(space: Space, stage: Stage, depth: str, codes: Codes, step: int) -> Ar
         if _recount(space, stage, row, deep, kept):
             _move_up(space, stage, row, deep, kept)
             rows.append(row)
-    if len(rows) == 1:
+    if not rows:
         return ArchBatch(space, np.zeros((0, len(codes)), dtype=np.int16))
-    batch = space.decode(np.array(rows[1:])).unique()
+    batch = space.decode(np.array(rows)).unique()
     return batch[np.flatnonzero(space.valid(batch))]
 
 
