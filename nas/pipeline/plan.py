@@ -32,6 +32,7 @@ from nas.settings import RunSettings
 from nas.space.batch import ArchBatch
 from nas.space.choices import needed_choices
 from nas.space.space import Space
+from nas.store.studies import check_name
 
 Floats = NDArray[np.float64]
 RUNS = Path("nas-runs")
@@ -259,8 +260,7 @@ def _check_relaxed(plan: RunPlan) -> None:
 
 
 def _check_name(plan: RunPlan) -> None:
-    if not plan.name.strip():
-        raise NasError("the study name is empty.")
+    check_name(plan.name)
     length = len(plan.folder.name.encode())
     if length > LONGEST_NAME:
         raise NasError(

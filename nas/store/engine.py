@@ -71,7 +71,15 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
         raise NasError(f"storage {shown(url)}: its driver {error.name!r} is missing: {remedy}") from None
     if sqlite:
         _set_up_sqlite(engine, read_only)
-    return engine.execution_options(postgresql_readonly=True) if read_only and not sqlite else engine
+        return engine
+    return engine.execution_options(postgresql_readonly=True) if read_only else engine
+
+
+def reader(engine: Engine) -> Engine:
+    """The same engine, whose transactions see the same commits from their first statement to their last."""
+    if engine.url.get_backend_name() == "sqlite":  # which has it so
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ")
 
 
 def writer(engine: Engine) -> Engine:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from nas.errors import NasError, unknown
 from nas.metrics import Metric
 from nas.store import extras, frames, measures, rollback, schema, studies, trials
-from nas.store.engine import connect, default_url, parse_url, writer
+from nas.store.engine import connect, default_url, parse_url, reader, writer
 from nas.store.failures import shown, translated
 from nas.store.fronts import Front
 from nas.store.records import (
@@ -55,10 +55,10 @@ class Storage:
         self._url = parse_url(default_url() if url is None else url)
         self._lock = threading.RLock()
         self._fronts: dict[int, tuple[int, Front]] = {}
-        self._reader = connect(self._url, read_only=read_only)
-        self._writer = writer(self._reader)
+        engine = connect(self._url, read_only=read_only)
+        self._reader, self._writer = reader(engine), writer(engine)
         with translated(self._url):
-            schema.prepare(self._reader, read_only=read_only)
+            schema.prepare(engine, read_only=read_only)
 
     @property
     def url(self) -> str:

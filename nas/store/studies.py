@@ -24,7 +24,7 @@ def create(connection: Connection, name: str, **columns: Any) -> StudyRow:
     Raises:
         NasError: the name is taken, or cannot be one.
     """
-    _check_name(name)
+    check_name(name)
     objectives: Sequence[Objective] = columns.pop("objectives")
     if not objectives or len({objective.name for objective in objectives}) < len(objectives):
         raise NasError(f"study {name!r}: needs one or more objectives with different names.")
@@ -119,7 +119,12 @@ def with_reference(study: StudyRow, point: Mapping[str, float]) -> dict[str, flo
     return wanted
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Refuse what no study can be called.
+
+    Raises:
+        NasError: empty, too long, or with characters that cannot be shown.
+    """
     if not name.strip() or len(name) > _LONGEST or not name.isprintable():
         raise NasError(
             f"a study's name needs 1 to {_LONGEST} printable characters, not {name[:60]!r}"

@@ -10,7 +10,7 @@ import numpy as np
 from store_samples import new_study, numbers, trial
 
 from nas.search.pareto import non_dominated
-from nas.store import Storage
+from nas.store import Storage, trials
 
 WRITERS, BATCHES, SIZE = 8, 6, 5
 _spawn = multiprocessing.get_context("spawn")
@@ -121,3 +121,13 @@ def test_threads_share_a_storage(storage):
     assert {row.arch_id for row in rows} == {f"arch-{key}" for key in range(40)}
     table = np.array([[row.metrics[name].value for name in ("accuracy", "latency")] for row in rows])
     assert numbers(storage.front(study.id)) == np.flatnonzero(non_dominated(table, study.directions)).tolist()
+
+
+def test_all_that_a_reader_asks_at_once_is_of_one_moment(storage, url):
+    study, other = new_study(storage), Storage(url)
+    with storage._reading() as connection:
+        before = len(trials.read(connection, study.id, trials.since(0)))
+        other.add_trials(study.id, [trial("late", 0.5, 1.0)])
+        assert len(trials.read(connection, study.id, trials.since(0))) == before == 0
+    assert len(storage.trials(study.id)) == 1
+    other.close()

@@ -159,6 +159,6 @@ def test_numbers_that_are_none_survive(storage):
 def test_a_batch_is_one_commit(storage):
     study = new_study(storage)
     commits = []
-    event.listen(storage._reader, "commit", lambda connection: commits.append(connection))
+    event.listen(storage._writer, "commit", lambda connection: commits.append(connection))
     storage.add_trials(study.id, [trial(i, i / 100, float(i)) for i in range(100)])
     assert len(commits) == 1
