@@ -85,10 +85,14 @@ def _compare(name: str, storage: Storage, names: list[str], outcome: Outcome) ->
     found = overlay(storage, names)
     groups = {group: [one for one in each if one in names] for group, each in outcome.groups.items()}
     volumes = by_group({group: each for group, each in groups.items() if each}, found)
-    table = new_table("studies", "seeds", "hypervolume: mean", "least", "largest", right=(1, 2, 3, 4))
+    table = new_table("studies", "hypervolume: mean", "least", "largest", "of each seed", right=(1, 2, 3))
     for group, each in volumes.items():
-        cells = [sum(each) / len(each), min(each), max(each)]
-        table.add_row(group, str(len(each)), *[f"{value:.6g}" for value in cells])
+        known = [value for value in each if value == value]
+        cells = [sum(known) / len(known), min(known), max(known)] if known else []
+        shown = [f"{value:.6g}" for value in cells] or ["–"] * 3
+        table.add_row(
+            group, *shown, ", ".join(f"{value:.4g}" if value == value else "no front" for value in each)
+        )
     echo_table(table)
     typer.echo(_reference(found))
     path = write_overlay(name, found, volumes, study_folder(f"{name}-sweep") / "report.html")

@@ -218,7 +218,7 @@ def retrain(
     if workers is not None and workers.training > 1:
         from nas.scale.training import train_together
 
-        outcome = train_together(job, workers, reporter, interrupt, job.steps(data), keep)
+        outcome = train_together(job, data, workers, reporter, interrupt, keep)
     else:
         outcome = train_here(job, data, reporter, interrupt, keep)
     evaluation = _evaluated(job, data, outcome.weights)

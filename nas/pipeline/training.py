@@ -82,7 +82,7 @@ def obtain(
     if workers is not None and workers.training > 1:
         from nas.scale.training import train_together
 
-        outcome = train_together(job, workers, reporter, interrupt, job.steps(data), keep)
+        outcome = train_together(job, data, workers, reporter, interrupt, keep)
     else:
         outcome = train_here(job, data, reporter, interrupt, keep)
     save(outcome.weights, outcome.card, plan.folder)

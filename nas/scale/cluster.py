@@ -40,6 +40,11 @@ class Origin:
             os.chdir(self.folder)
 
 
+def alive(ray: Any) -> list[dict[str, Any]]:
+    """The machines of the cluster that can be reached."""
+    return [node for node in ray.nodes() if node.get("Alive")]
+
+
 @contextmanager
 def connected(address: str = LOCAL) -> Iterator[Any]:
     """A connection to Ray; the module `ray`. One that was there before is used and left open.

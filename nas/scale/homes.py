@@ -1,54 +1,69 @@
-"""Where in a cluster the files of interrupted studies lie: a study goes on from its checkpoint or not at all."""
+"""Where in a cluster the files of studies lie: one that was interrupted goes on from its checkpoint or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas.pipeline.lock import LOCK
 from nas.pipeline.plan import study_folder
-from nas.scale.cluster import Origin
+from nas.scale.cluster import Origin, alive
 
 ANSWER_S = 120.0
 
 
-def homes(ray: Any, names: Sequence[str], origin: Origin) -> dict[str, str]:
-    """Address of the machine that each study has to go on at.
+def homes(
+    ray: Any, begun: Sequence[str], supernet: str | None, origin: Origin
+) -> tuple[dict[str, str], str | None]:
+    """Addresses of the machines that studies have to run at.
 
     Args:
         ray: the connected module.
-        names: of studies that were begun.
+        begun: names of studies that were begun.
+        supernet: name of a study whose weights all use.
         origin: of the driver; see `nas.scale.cluster.Origin`.
 
     Returns:
-        Addresses by name. Studies whose newest files all machines see, or none, are left out.
+        An address for each begun study whose newest files only some machines see, and one with the supernet where
+        not all see it.
     """
+    wanted = [*begun, *([supernet] if supernet is not None else [])]
+    machines = {node["NodeManagerAddress"]: node["NodeID"] for node in alive(ray)}
+    if len(machines) < 2 or not wanted:
+        return {}, None
+    times = _answers(ray, machines, wanted, origin)
+    there = {address: dict.fromkeys(of, 0.0) for address, of in times.items()}  # weights do not age
+    return pinned(times, begun), None if supernet is None else pinned(there, [supernet]).get(supernet)
+
+
+def _answers(
+    ray: Any, machines: Mapping[str, str], names: list[str], origin: Origin
+) -> dict[str, dict[str, float]]:
+    """What `newest` finds on each machine; nothing on those that do not answer: they cannot go on either."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    nodes = [node for node in ray.nodes() if node.get("Alive")]
-    if len(nodes) < 2 or not names:
-        return {}
     ask = ray.remote(num_cpus=0, max_retries=0)(newest)
-    answers = {
-        node["NodeManagerAddress"]: ask.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote(list(names), origin)
-        for node in nodes
+    asked = {
+        ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
+            names, origin
+        ): address
+        for address, node in machines.items()
     }
-    found = {}
-    for address, answer in answers.items():
+    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_S)
+    found: dict[str, dict[str, float]] = {address: {} for address in machines}
+    for answer in answered:
         try:
-            found[address] = ray.get(answer, timeout=ANSWER_S)
-        except (ray.exceptions.RayError, ray.exceptions.GetTimeoutError):
-            continue  # a machine that does not answer cannot go on with a study either
-    return pinned(found, names)
+            found[asked[answer]] = ray.get(answer)
+        except ray.exceptions.RayError:
+            continue
+    return found
 
 
-def pinned(times: dict[str, dict[str, float]], names: Sequence[str]) -> dict[str, str]:
+def pinned(times: Mapping[str, Mapping[str, float]], names: Sequence[str]) -> dict[str, str]:
     """Which studies only some machines can go on with, and the first of these for each.
 
     Args:
-        times: when each machine's files of each study were last changed; without studies it has no files of.
+        times: by the address of each machine, when its files of each study were last changed; without studies it
+            has no files of.
     """
     chosen = {}
     for name in names:
@@ -60,11 +75,21 @@ def pinned(times: dict[str, dict[str, float]], names: Sequence[str]) -> dict[str
 
 
 def newest(names: Sequence[str], origin: Origin) -> dict[str, float]:
-    """When the files of each study were last changed on this machine, in seconds; those without files left out."""
+    """When what each study goes on from was last changed on this machine, in seconds by its clock.
+
+    Studies without any are left out. Reports and exports do not count: they are written where somebody asks for them.
+    """
+    from nas.pipeline.searching import CHECKPOINT
+    from nas.pipeline.supernet_card import CARD
+    from nas.supernet.checkpoint import CURRENT, PREVIOUS
+
     origin.enter()
-    found = {}
+    found: dict[str, float] = {}
     for name in names:
-        files = [path for path in study_folder(name).rglob("*") if path.is_file() and path.name != LOCK]
-        if files:
-            found[name] = max(path.stat().st_mtime for path in files)
+        for file in (CHECKPOINT, CURRENT, PREVIOUS, CARD):
+            try:
+                at = (study_folder(name) / file).stat().st_mtime
+            except FileNotFoundError:
+                continue
+            found[name] = max(at, found.get(name, 0.0))
     return found

@@ -12,7 +12,7 @@ from typing import Any
 from nas.errors import NasError
 from nas.pipeline.plan import study_folder
 from nas.pipeline.progress import Reporter
-from nas.scale.cluster import LOCAL, Origin, connected
+from nas.scale.cluster import LOCAL, Origin, alive, connected
 from nas.scale.homes import homes
 from nas.scale.sweep_file import Member, SweepFile, members
 from nas.store import Storage, StudyRow
@@ -85,16 +85,27 @@ def sweep(
         _check_reach(ray, store, file, address)
         each = f"{file.resources.cpu:g} CPU" + (f", {file.resources.gpu:g} GPU" if file.resources.gpu else "")
         total = ray.cluster_resources().get("CPU", 0)
-        reporter.say(f"{each} for each study; the cluster has {total:g} CPU on {len(ray.nodes())} machine(s)")
-        begun = [member.name for member in todo if member.name in known]
-        at = homes(ray, begun, Origin.here())
-        for name, machine in at.items():
-            reporter.say(f"{name} goes on at {machine}, where its files are")
+        reporter.say(f"{each} for each study; the cluster has {total:g} CPU on {len(alive(ray))} machine(s)")
+        at = _places(ray, file, todo, known, reporter)
         failed = _tune(file, todo, store, reporter, concurrent, at)
     _close(store, todo)
     finished = {study.name for study in store.studies() if study.state == "finished"}
     unfinished = [m.name for m in every if m.name not in finished and m.name not in failed]
     return Outcome(every, skipped, failed, unfinished)
+
+
+def _places(
+    ray: Any, file: SweepFile, todo: list[Member], known: Mapping[str, StudyRow], reporter: Reporter
+) -> dict[str, str]:
+    """Addresses of the machines that studies are tied to, by name."""
+    begun = [member.name for member in todo if member.name in known]
+    at, weights = homes(ray, begun, file.run.supernet, Origin.here())
+    for name, machine in at.items():
+        reporter.say(f"{name} goes on at {machine}, where its files are")
+    if weights is None:
+        return at
+    reporter.say(f"all others run at {weights}, where the weights of {file.run.supernet!r} are")
+    return {**{member.name: weights for member in todo}, **at}
 
 
 def _check_plans(todo: list[Member]) -> None:
@@ -128,7 +139,7 @@ def _check_same(file: SweepFile, every: list[Member], known: Mapping[str, StudyR
 
 
 def _check_reach(ray: Any, store: Storage, file: SweepFile, address: str) -> None:
-    nodes = [node for node in ray.nodes() if node.get("Alive")]
+    nodes = alive(ray)
     hosts = {node.get("NodeManagerHostname") for node in nodes}
     hosts |= {socket.gethostname()} if address.startswith("ray://") else set()
     if store.url.startswith("sqlite") and len(hosts) > 1:
@@ -174,7 +185,7 @@ def _tune(
             name=study_folder(file.name).name,
             storage_path=str(TUNE_FOLDER.resolve()),
             verbose=0,
-            callbacks=[Told(reporter, len(todo))],
+            callbacks=[Told(reporter, len(todo), at)],
         ),
     )
     results = tuner.fit()

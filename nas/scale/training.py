@@ -9,21 +9,27 @@ import asyncio
 import os
 import shutil
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from nas.errors import NasError
+from nas.pipeline.data import RunData
 from nas.pipeline.job import UP_TO_CHECKPOINT, Interrupted, Job, Keep, Outcome
 from nas.pipeline.progress import Interrupt, Reporter
-from nas.scale.cluster import Origin, connected
-from nas.scale.workers import Workers
+from nas.scale.cluster import Origin, alive, connected
+from nas.scale.images import check_images, fingerprints
+from nas.scale.workers import READY_S, Workers
 from nas.store import SeriesPoint
 from nas.supernet.checkpoint import Checkpointer
+from nas.supernet.trainer import Trainer
 
 POLL_S = 0.2
+
+Messages = list[tuple[str, Any]]
 
 
 class CarriedCheckpointer(Checkpointer):
@@ -47,7 +53,7 @@ class _Mailbox:
     """Messages from the leading process, taken by the driver in their order."""
 
     def __init__(self) -> None:
-        self.messages: list[tuple[str, Any]] = []
+        self.messages: Messages = []
         self._put = self._taken = self._heeded = 0
         self._changed = asyncio.Condition()
 
@@ -63,7 +69,7 @@ class _Mailbox:
         async with self._changed:
             await self._changed.wait_for(lambda: self._heeded >= mine)
 
-    async def take(self) -> list[tuple[str, Any]]:
+    async def take(self) -> Messages:
         """What has come since the driver last asked; asking again says that it acted on what it got."""
         self._heeded, self._taken = self._taken, self._put
         taken, self.messages = self.messages, []
@@ -73,7 +79,7 @@ class _Mailbox:
 
 
 def train_together(
-    job: Job, workers: Workers, reporter: Reporter, interrupt: Interrupt, total: int, keep: Keep
+    job: Job, data: RunData, workers: Workers, reporter: Reporter, interrupt: Interrupt, keep: Keep
 ) -> Outcome:
     """Train by `workers.training` processes.
 
@@ -81,44 +87,66 @@ def train_together(
     Checkpoints are in the job's folder on the driver's machine, wherever the leading process is.
 
     Args:
-        total: steps of the training, to show how far it is.
+        data: which every process loads itself.
         keep: told the points of the training series, in order.
 
     Raises:
         Interrupted: the user asked to stop; training goes on from its last checkpoint.
-        NasError: no cluster, one too small, or a process that failed.
+        NasError: no cluster, one too small, or a process that failed or could not start.
     """
     with connected(workers.address) as ray:
-        room = int(ray.cluster_resources().get("CPU", 0))
-        if workers.training > room:
-            raise NasError(f"--train-workers {workers.training}: the cluster has {room} CPU, one for each.")
+        _check_room(ray, workers.training)
         mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
-        reporter.say(f"training by {workers.training} processes on {len(ray.nodes())} machine(s)")
+        reporter.say(f"training by {workers.training} processes on {len(alive(ray))} machine(s)")
         failure: list[str] = []
-        fitting = threading.Thread(target=_fit, args=(job, workers, mailbox, failure), daemon=True)
+        given = (job, fingerprints(data), workers, mailbox, failure)
+        fitting = threading.Thread(target=_fit, args=given, daemon=True)
         fitting.start()
-        driver = _Driver(reporter, keep, Checkpointer(job.folder), job.name, total)
+        driver = _Driver(reporter, keep, Checkpointer(job.folder), job.name, job.steps(data))
         try:
             with driver.bar:
-                while fitting.is_alive():
-                    fitting.join(POLL_S)
-                    driver.read(_taken(ray, mailbox))
-                    if interrupt.asked:
-                        raise Interrupted(UP_TO_CHECKPOINT)
-                driver.read(_taken(ray, mailbox))
+                _follow(fitting, driver, lambda: _taken(ray, mailbox), interrupt)
         finally:
             # Processes that still train learn by it that nobody listens, and end.
-            ray.kill(mailbox)
+            with suppress(Exception):
+                ray.kill(mailbox)
     if driver.result is None:
         raise NasError(failure[0] if failure else "the training processes ended without a result.")
     shutil.rmtree(_bookkeeping(job), ignore_errors=True)
     return driver.result
 
 
-def _taken(ray: Any, mailbox: Any) -> list[tuple[str, Any]]:
+def _check_room(ray: Any, wanted: int) -> None:
+    import torch
+
+    for kind in ("CPU", *(["GPU"] if torch.cuda.is_available() else [])):
+        room = int(ray.cluster_resources().get(kind, 0))
+        if wanted > room:
+            raise NasError(f"--train-workers {wanted}: the cluster has {room} {kind}, one for each.")
+
+
+def _follow(
+    fitting: threading.Thread, driver: _Driver, taken: Callable[[], Messages], interrupt: Interrupt
+) -> None:
+    """Act on what comes until the training has ended."""
+    started = time.monotonic()
+    while fitting.is_alive():
+        fitting.join(POLL_S)
+        driver.read(taken())
+        if interrupt.asked:
+            raise Interrupted(UP_TO_CHECKPOINT)
+        if not driver.begun and time.monotonic() - started > READY_S:
+            raise NasError(
+                f"the training processes did not start within {READY_S:g} s; is the cluster busy with something else? "
+                "`ray status` tells what it waits for."
+            )
+    driver.read(taken())
+
+
+def _taken(ray: Any, mailbox: Any) -> Messages:
     try:
-        messages: list[tuple[str, Any]] = ray.get(mailbox.take.remote())
-    except ray.exceptions.RayError as error:
+        messages: Messages = ray.get(mailbox.take.remote())
+    except (ray.exceptions.RayError, ConnectionError) as error:
         what = str(error).strip().splitlines()[0].rstrip(".")
         raise NasError(
             f"Ray was lost during the training: {what}. {UP_TO_CHECKPOINT.capitalize()}."
@@ -138,15 +166,18 @@ class _Driver:
         self.reporter, self.keep, self.checkpoints = reporter, keep, checkpoints
         self.name, self.total = name, total
         self.result: Outcome | None = None
+        self.begun = False
         self.bar = ExitStack()
         self._task: Any = None
 
-    def read(self, messages: Sequence[tuple[str, Any]]) -> None:
+    def read(self, messages: Messages) -> None:
         """Act on what the leading process told."""
         import torch
 
         for kind, content in messages:
-            if kind == "say":
+            if kind == "started":
+                self.begun = True
+            elif kind == "say":
                 self.reporter.say(content)
             elif kind == "warn":
                 self.reporter.warn(content)
@@ -164,8 +195,9 @@ class _Driver:
                 self.result = Outcome(tensors, card)
 
 
-def _fit(job: Job, workers: Workers, mailbox: Any, failure: list[str]) -> None:
+def _fit(job: Job, images: Mapping[str, str], workers: Workers, mailbox: Any, failure: list[str]) -> None:
     os.environ.setdefault("RAY_TRAIN_ENABLE_STATE_TRACKING", "0")
+    import ray
     import torch
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
@@ -173,24 +205,44 @@ def _fit(job: Job, workers: Workers, mailbox: Any, failure: list[str]) -> None:
     from nas.scale.network import torch_config
 
     gpu = torch.cuda.is_available()
-    trainer = TorchTrainer(
-        _process,
-        train_loop_config={
-            "job": job.portable(),
-            "checkpoints": Checkpointer(job.folder).files(),
-            "mailbox": mailbox,
-            "origin": Origin.here(),
-        },
-        torch_config=torch_config("nccl" if gpu else "gloo"),
-        scaling_config=ScalingConfig(num_workers=workers.training, use_gpu=gpu),
-        run_config=RunConfig(storage_path=str(_bookkeeping(job).resolve()), name="training"),
-    )
     try:
+        trainer = TorchTrainer(
+            _process,
+            train_loop_config={
+                "job": job.portable(),
+                "images": images,
+                "checkpoints": ray.put(Checkpointer(job.folder).files()),
+                "mailbox": mailbox,
+                "origin": Origin.here(),
+            },
+            torch_config=torch_config("cpu:gloo,cuda:nccl" if gpu else "gloo"),
+            scaling_config=ScalingConfig(num_workers=workers.training, use_gpu=gpu),
+            run_config=RunConfig(storage_path=str(_bookkeeping(job).resolve()), name="training"),
+        )
         trainer.fit()
     except Exception as error:
         # Ray wraps whatever ended a process; the last line names it.
         lines = str(error).strip().splitlines()
         failure.append(f"training by {workers.training} processes failed: {lines[-1] if lines else error!r}")
+
+
+class _Line:
+    """From a training process to the driver; only the leading one speaks."""
+
+    def __init__(self, mailbox: Any, leads: bool) -> None:
+        import ray
+
+        self._get, self._mailbox, self._leads = ray.get, mailbox, leads
+
+    def tell(self, kind: str, content: Any) -> None:
+        """Leave a message."""
+        if self._leads:
+            self._get(self._mailbox.put.remote(kind, content))
+
+    def deliver(self, kind: str, content: Any) -> None:
+        """Leave a message and wait until the driver has acted on it."""
+        if self._leads:
+            self._get(self._mailbox.deliver.remote(kind, content))
 
 
 def _process(config: dict[str, Any]) -> None:
@@ -202,41 +254,37 @@ def _process(config: dict[str, Any]) -> None:
     from nas.supernet.parallel import Group
 
     config["origin"].enter()
-    job, mailbox, context = config["job"], config["mailbox"], train.get_context()
+    job, context = config["job"], train.get_context()
     group = Group(context.get_world_rank(), context.get_world_size())
-    settings = job.plan.settings
-    set_threads(settings)
+    line = _Line(config["mailbox"], group.leads)
+    line.tell("started", group.size)
+    set_threads(job.plan.settings)
     data = job.data()
+    check_images(data, config["images"])
     trainer = job.trainer(data, group)
-
-    def tell(kind: str, content: Any) -> None:
-        if group.leads:
-            ray.get(mailbox.put.remote(kind, content))
-
-    def carry(content: bytes) -> None:
-        ray.get(mailbox.deliver.remote("checkpoint", content))
-
     if group.leads and not config["origin"].near:
-        trainer.checkpoints = CarriedCheckpointer(config["checkpoints"], carry)
-
-    def hand_over(points: Sequence[SeriesPoint]) -> None:
-        # The checkpoint that follows says that these steps are done: were the driver gone, nobody would have them.
-        if group.leads:
-            told = [(point.name, point.step, point.data) for point in points]
-            ray.get(mailbox.deliver.remote("points", told))
-
+        files = ray.get(config["checkpoints"])
+        trainer.checkpoints = CarriedCheckpointer(files, lambda content: line.deliver("checkpoint", content))
     if trainer.resume():
-        tell("say", f"training continues at step {trainer.step} of {trainer.total}")
-    tell("begin", trainer.step)
-    points: list[SeriesPoint] = []
-    for report in trainer.steps():
-        points += job.points(report, trainer) if group.leads else []
-        tell("step", f"loss {report.loss:.3f}")
-        if trainer.step % settings.train.checkpoint_every == 0 or trainer.step == trainer.total:
-            hand_over(points)
-            points = []
-    for warning in trainer.warnings:
-        tell("warn", warning)
+        line.tell("say", f"training continues at step {trainer.step} of {trainer.total}")
+    line.tell("begin", trainer.step)
+    _train(job, trainer, line)
     outcome = job.finished(data, trainer)
     weights = {name: value.numpy() for name, value in outcome.weights.items()}
-    tell("done", (weights, outcome.card))
+    line.tell("done", (weights, outcome.card))
+
+
+def _train(job: Job, trainer: Trainer[Any], line: _Line) -> None:
+    """Train to the end; what a checkpoint says is done has been handed over before.
+
+    Were the driver gone, nobody would have it.
+    """
+    points: list[SeriesPoint] = []
+    for report in trainer.steps():
+        points += job.points(report, trainer) if trainer.group.leads else []
+        line.tell("step", f"loss {report.loss:.3f}")
+        if trainer.step % job.plan.settings.train.checkpoint_every == 0 or trainer.step == trainer.total:
+            line.deliver("points", [(point.name, point.step, point.data) for point in points])
+            points = []
+    for warning in trainer.warnings:
+        line.tell("warn", warning)

@@ -11,7 +11,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,8 @@ from nas.metrics import Metric
 from nas.pipeline.plan import RunPlan
 from nas.pipeline.pool import Evaluated
 from nas.pipeline.progress import Reporter
-from nas.scale.cluster import Origin, connected
+from nas.scale.cluster import Origin, alive, connected
+from nas.scale.images import check_images
 from nas.space.batch import Arch
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class _Worker:
         origin.enter()
         set_threads(plan.settings)
         data = load_run_data(plan)
+        check_images(data, card)
         scale = plan.settings.train.resolution_scale
         with warnings.catch_warnings():
             # The arrays lie in the machine's object store, shared by its workers and read-only; nobody writes.
@@ -129,6 +131,10 @@ class RayPool:
                 metrics, wall_s = self._ray.get(done)
             except self._ray.exceptions.RayTaskError as error:
                 raise NasError(f"a worker could not evaluate {arch.id}: {error.cause}") from None
+            except ConnectionError as error:
+                raise NasError(
+                    f"the connection to Ray was lost: {error}. The study can be resumed."
+                ) from None
             except self._ray.exceptions.RayError:
                 lost = self._replace(arch, actor)
                 if lost is not None:
@@ -187,7 +193,8 @@ class RayPool:
         first, *rest = sorted([arch, *mine.values()], key=lambda one: self._turns[one.id])
         self.actors.remove(actor)
         self._idle = [one for one in self._idle if one is not actor]
-        self._ray.kill(actor)
+        with suppress(Exception):  # it may have ended by itself
+            self._ray.kill(actor)
         fresh = self._new()
         self.actors.append(fresh)
         self._starting[fresh.ready.remote()] = fresh
@@ -245,9 +252,10 @@ def ray_pool(
     """
     with connected(workers.address) as ray:
         pool = RayPool(ray, plan, trained, workers, reporter)
-        reporter.say(f"{workers.count} workers on {len(ray.nodes())} machine(s)")
+        reporter.say(f"{workers.count} workers on {len(alive(ray))} machine(s)")
         try:
             yield pool
         finally:
             for actor in pool.actors:
-                ray.kill(actor)
+                with suppress(Exception):  # its machine, or the connection to it, may be gone
+                    ray.kill(actor)

@@ -120,7 +120,8 @@ def test_what_is_no_setting_is_refused(value: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("name: demo", f"name: {'long' * 60}", "too long: as the name of a folder it has 2"),
+        ("name: demo", f"name: {'long' * 60}", "1 to 200 printable characters"),
+        ("name: demo", f"name: {'ü' * 60}", r"as the name of a folder it has 3\d\d bytes"),
         ("  n_trials: 12", "  n_trials: 12\n  supernet: nowhere", "nowhere: no trained supernet there"),
     ],
 )

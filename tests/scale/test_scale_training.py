@@ -160,3 +160,20 @@ def test_what_ends_a_process_is_told(folder: Path) -> None:
 def test_more_processes_than_processors(folder: Path) -> None:
     with pytest.raises(NasError, match="one for each"):
         trained("many", Workers("local", 1, training=999))
+
+
+def test_processes_that_find_no_room_are_not_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    class Busy:
+        def there(self) -> bool:
+            return True
+
+    monkeypatch.setattr("nas.scale.training.READY_S", 5.0)
+    busy = ray.remote(num_cpus=ray.cluster_resources()["CPU"])(Busy).remote()
+    assert ray.get(busy.there.remote())
+    with pytest.raises(NasError, match="did not start within 5 s"):
+        trained("no room", Workers("local", 1, training=2))
+    ray.kill(busy)

@@ -82,6 +82,17 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost_or_doubled(folder: Path
     assert trials["accuracy"].notna().all()
 
 
+def test_a_candidate_that_costs_too_many_workers_is_given_up(folder: Path) -> None:
+    heard = Heard()
+    stop = threading.Event()
+    threading.Thread(target=_kill_one_worker, args=(stop,), daemon=True).start()
+    search("given up", Workers("local", 2, max_failures=0), reporter=heard)
+    stop.set()
+    states = nas.load_study("given up").trials()["state"]
+    assert sorted(states)[-1] == "failed" and (states == "complete").sum() == TRIALS - 1 == len(states) - 1
+    assert any("it counts as failed" in warning for warning in heard.warnings)
+
+
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cluster without room for any worker that replaces another."""

@@ -1,0 +1,30 @@
+"""Every machine loads the images itself; results are those of one run only if all have the same."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from nas.errors import NasError
+from nas.pipeline.data import RunData
+
+FINGERPRINTS = ("content", "digest")
+
+
+def fingerprints(data: RunData) -> dict[str, str]:
+    """What tells the driver's images from others."""
+    return {name: getattr(data, name) for name in FINGERPRINTS}
+
+
+def check_images(data: RunData, wanted: Mapping[str, Any]) -> None:
+    """Compare this machine's images with the fingerprints in `wanted`; those it lacks are not compared.
+
+    Raises:
+        NasError: they are others.
+    """
+    if any(wanted.get(name, value) != value for name, value in fingerprints(data).items()):
+        raise NasError(
+            f"the images of {data.name} on {socket.gethostname()} are not those that the run was started with; "
+            "copy them there, or put them where all machines reach them by one path."
+        )
