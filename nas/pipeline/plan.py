@@ -151,7 +151,8 @@ def make_plan(
     _check_metrics(plan)
     _check_relaxed(plan)
     chosen, directions = settings.search, [objective.direction for objective in plan.objectives]
-    strategy(chosen.strategy, space, directions, **chosen.options).check(_outlook(plan))
+    probe = strategy(chosen.strategy, space, directions, budget=chosen.n_trials, **chosen.options)
+    probe.check(_outlook(plan))
     return plan
 
 

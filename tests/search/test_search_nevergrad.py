@@ -17,11 +17,13 @@ import pytest
 
 from nas.errors import NasError
 from nas.metrics import Direction
+from nas.pipeline.plan import make_plan
 from nas.search.pareto import hypervolume
 from nas.search.strategies import Strategy, strategy
 from nas.search.strategies.base import Outlook
 from nas.search.strategies.nevergrad import NevergradSearch, _lattice
 from nas.search.strategies.nevergrad_optimizer import Draws
+from nas.settings import make_settings
 from nas.space import ArchBatch, Space, load_space
 
 SIZES, LEVELS = 12, 8
@@ -149,6 +151,41 @@ def test_optimisers_in_threads_of_their_own_minimise(optimizer: str, tmp_path: P
         assert len(set(found)) == len(found)
     ours, random = (search.values.min() for search in searches)
     assert ours < random
+
+
+def _light(batch: ArchBatch) -> tuple[np.ndarray, np.ndarray]:
+    """A constraint that about half of all architectures violate."""
+    return np.full((len(batch), 1), np.nan), np.maximum(batch.codes.sum(axis=1) - 42.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    ["LHSSearch", "HammersleySearch", "ScrHammersleySearchPlusMiddlePoint", "QOScrHammersleySearch"],
+)
+def test_samplers_go_on_after_their_last_planned_sample(optimizer: str, tmp_path: Path) -> None:
+    search = strategy(f"nevergrad:{optimizer}", _space(tmp_path), ("min",), cheap=_light, budget=40, first=5)
+    _minimised(search, 40)
+    assert (_light(search.archs)[1] == 0).all()
+
+
+def test_an_optimiser_that_has_nothing_to_ask_is_refused_when_a_run_is_planned(tmp_path: Path) -> None:
+    search = strategy("nevergrad:LHSSearch", _space(tmp_path), ("min",), budget=0)
+    with pytest.raises(NasError, match=r"LHSSearch .*budget of 0"):
+        search.check(OUTLOOK)
+
+
+def test_a_run_is_planned_with_the_budget_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, probed = tmp_path / "net.yaml", []
+    path.write_text(
+        "version: 1\nname: net\ninput: {resolution: 16, classes: 4}\nstages:\n"
+        "  first: {block: conv_stem, stride: 2, width: [8, 16]}\n  head: {block: dual_head}\n"
+    )
+    monkeypatch.setattr(NevergradSearch, "check", lambda search, _: probed.append(search.budget))
+    search = {"strategy": "nevergrad:LHSSearch", "n_trials": 7}
+    make_plan(load_space(path), make_settings("embedded", [{"search": search}]))
+    assert probed == [7]
 
 
 def _resumed(space: Space, optimizer: str) -> Strategy:

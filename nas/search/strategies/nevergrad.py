@@ -2,7 +2,8 @@
 
 Those that cannot be asked twice before they are told (`SPSA`, …), above all those that run in a thread of their own
 or have a part that does (`Cobyla`, `Carola2`, …; see `nas.search.strategies.recast`), are asked only while they wait
-for nothing, so their batches are small; one that has converged starts again elsewhere.
+for nothing, so their batches are small. One that has converged, or has drawn all samples that it planned (`LHSSearch`,
+…: known and infeasible ones are among them), is begun anew with another seed.
 
 Encoding, by decision type: an ordinal decision is an integer-cast scalar over its positions, a categorical one
 a choice. What an optimiser asks for is repaired to the nearest valid architecture before it is evaluated.
@@ -95,12 +96,11 @@ class NevergradSearch(Strategy):
     def check(self, outlook: Outlook) -> None:
         """As every strategy; asks a probe twice, for some optimisers look for the library behind them only then."""
         probe = self._build(0)
-        for _ in range(2):
-            candidate = probe.ask()
-            if candidate is None:
-                return
+        probe.tell(_first_of(probe), 0.0)
+        candidate = probe.ask()
+        if candidate is not None:
             probe.tell(candidate, 0.0)
-        probe.ask()
+            probe.ask()
 
     def ask(self, n: int) -> ArchBatch:
         """As every strategy; of optimisers that are asked one by one, what they want to know next, at most `n`."""
@@ -187,10 +187,10 @@ class NevergradSearch(Strategy):
 
     def _ask_one(self, at: int) -> Any:
         candidate = self._optimizers[at].ask()
-        while candidate is None:
+        if candidate is None:
             self._restarts += 1
             self._optimizers[at] = self._build(len(self._optimizers) * self._restarts + at)
-            candidate = self._optimizers[at].ask()
+            candidate = _first_of(self._optimizers[at])
         return candidate
 
     def _learn(self, start: int, stop: int, total: int | None = None) -> None:
@@ -244,6 +244,18 @@ class NevergradSearch(Strategy):
         for at, optimizer in enumerate(self._optimizers):
             if at not in knowing:
                 optimizer.hear(position, self._losses_for(at, losses, violation))
+
+
+def _first_of(optimizer: SeededOptimizer) -> Any:
+    """What an optimiser that was never asked wants to know.
+
+    Raises:
+        NasError: nothing.
+    """
+    candidate = optimizer.ask()
+    if candidate is None:
+        raise NasError(f"nevergrad's {optimizer.name} asks for nothing with a budget of {optimizer.budget}.")
+    return candidate
 
 
 def _tchebycheff(scaled: Floats, weights: Floats) -> float:

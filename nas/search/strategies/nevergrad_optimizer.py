@@ -27,6 +27,8 @@ from nas.search.strategies.recast import (
 )
 from nas.space.space import Space
 
+ALL_DRAWN = "Over the budget"  # what nevergrad's samplers say once they have drawn what they planned
+
 
 class Draws:
     """numpy's and Python's global generators, as they are for one user of them."""
@@ -104,6 +106,8 @@ class SeededOptimizer:
                 return self.built.ask()
             except Exception as error:
                 # Whatever the library behind an optimiser raises.
+                if isinstance(error, AssertionError) and ALL_DRAWN in str(error):
+                    return None
                 raise NasError(failure(self.name, error)) from None
 
     def tell(self, candidate: Any, losses: float | list[float]) -> None:
