@@ -176,7 +176,7 @@ def test_what_cannot_be_found() -> None:
     assert "no architecture 'zz'" in error("show", "zz")
     assert "no architecture '%'" in error("show", "%")
     assert "its trials are 0 … 2" in error("show", "first/3")
-    assert "not a trial's number" in error("show", "first/x")
+    assert "neither a trial's number nor a preset" in error("show", "first/x")
     assert "unknown study 'fist'. Did you mean 'first'?" in error("front", "fist")
 
 
