@@ -93,6 +93,34 @@ def test_differential_evolution_is_told_vectors_and_others_scalars(tmp_path: Pat
     assert [optimizer.built.num_objectives for optimizer in scalars._optimizers] == [1] * 5
 
 
+def test_differential_evolution_is_told_the_worst_of_the_first_draws_as_its_reference_point(
+    tmp_path: Path,
+) -> None:
+    """Without one, nevergrad takes for it the worst of what it was told itself."""
+    search = strategy("nevergrad:DE", _space(tmp_path), DIRECTIONS, first=10)
+    assert isinstance(search, NevergradSearch)
+    first = search.ask(10)
+    search.tell(first, _values(first))
+    for _ in range(2):
+        batch = search.ask(10)
+        search.tell(batch, _values(batch))
+    worst = [-_values(first)[:, 0].min(), _values(first)[:, 1].max()]
+    bounds = search._optimizers[0].built._hypervolume_pareto._upper_bounds
+    assert np.allclose(bounds, worst, rtol=1e-12)
+
+
+def test_differential_evolution_hears_of_the_first_draws_where_there_is_one_objective(
+    tmp_path: Path,
+) -> None:
+    search = strategy("nevergrad:DE", _space(tmp_path), ("min",), first=10)
+    assert isinstance(search, NevergradSearch)
+    batch = search.ask(10)
+    search.tell(batch, _bowl(batch))
+    known, losses = search._optimizers[0].built.population.values(), _bowl(batch)
+    scaled = 1.05 * (losses - losses.min()) / np.ptp(losses)
+    assert np.allclose(sorted(told.loss for told in known), sorted(scaled), rtol=1e-12)
+
+
 def test_weight_vectors_spread_over_the_simplex() -> None:
     for objectives in (1, 2, 3, 4):
         weights = _lattice(objectives, 5)

@@ -239,7 +239,10 @@ class NevergradSearch(Strategy):
         return told
 
     def _share(self, row: int, losses: Floats, violation: float, knowing: set[int]) -> None:
-        """Tell an evaluation to the optimisers that did not ask for it."""
+        """Tell an evaluation to the optimisers that did not ask for it.
+
+        With one objective differential evolution hears it too; told vectors, it is alone, and asked itself.
+        """
         position = [int(self.archs.codes[row, i]) for i in self._free]
         for at, optimizer in enumerate(self._optimizers):
             if at not in knowing:
