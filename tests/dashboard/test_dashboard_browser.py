@@ -171,6 +171,8 @@ def test_everything_is_drawn_from_here_alone_and_the_console_is_silent(page: Pag
 
 
 def test_a_click_on_a_point_draws_its_network(page: Page, stored: Storage) -> None:
+    page.open(STUDY)
+    page.drawn("front")
     front = {f"trial:{trial.number}": trial for trial in stored.front(stored.study(NAME).id)}
     places = {key: page.at_point("front", key) for key in page.js(KEYS)}
     others = {key: [at for other, at in places.items() if other != key] for key in front}
@@ -205,6 +207,8 @@ def test_a_brush_filters_the_front(page: Page, stored: Storage) -> None:
         const {left, top, width, height} = axis.getBoundingClientRect();
         return [left + width / 2, top, height];
       });"""
+    page.open(STUDY)
+    page.drawn("front", "parallel")
     page.js("graph('parallel').scrollIntoView()")
     x, top, height = page.js(script)[0]
     page.drag((x, top + 0.05 * height), (x, top + 0.55 * height))
@@ -219,6 +223,36 @@ def test_a_brush_filters_the_front(page: Page, stored: Storage) -> None:
     page.until(lambda: len(page.js(KEYS)) == 24)
     page.until(lambda: "inside" not in page.text("#front-note"))
     assert page.console() == []
+
+
+def test_a_brush_stays_on_its_values_while_trials_come(page: Page, tmp_path: Path) -> None:
+    storage = opened(tmp_path)
+    study = make(storage, "growing")
+    storage.add_trials(
+        study, [record(n, 0.5 + n / 10, 1.0 + n, depth=depth) for n, depth in enumerate((4, 2, 6))]
+    )
+    places = """
+      const at = graph("parallel").data[0].dimensions.findIndex((one) => one.name === "arch.depth");
+      const axis = graph("parallel").querySelectorAll(".axis-brush .background")[at];
+      const {left, top, width, height} = axis.getBoundingClientRect();
+      return [left + width / 2, top, height];"""
+    brush = """
+      return [...(graph("parallel")._fullData[0].dimensions.find((one) => one.name === "arch.depth")
+        .constraintrange ?? [])];"""
+    with served(tmp_path) as address:
+        own = Page(page.driver, address)
+        own.open("?study=growing")
+        own.drawn("front", "parallel")
+        own.js("graph('parallel').scrollIntoView()")
+        x, top, height = own.js(places)
+        own.drag((x, top + 0.02 * height), (x, top + 0.5 * height))
+        own.until(lambda: set(own.js(KEYS)) == {"trial:0", "trial:2"})
+        low, high = own.js(brush)
+        more = [record(3 + n, 0.9 + n / 100, 5.0 + n, depth=depth) for n, depth in enumerate((1, 5))]
+        storage.add_trials(study, more)
+        own.until(lambda: set(own.js(KEYS)) == {"trial:0", "trial:2", "trial:4"})
+        own.until(lambda: own.js(brush) == pytest.approx([low + 1, high + 2]))
+        assert own.console() == []
 
 
 def test_trials_of_another_process_appear(page: Page, finished: Path) -> None:
