@@ -22,7 +22,8 @@ from nas.search.pareto import hypervolume
 from nas.search.strategies import Strategy, strategy
 from nas.search.strategies.base import Outlook
 from nas.search.strategies.nevergrad import NevergradSearch, _lattice
-from nas.search.strategies.nevergrad_optimizer import Draws
+from nas.search.strategies.nevergrad_optimizer import Draws, library
+from nas.search.strategies.recast import ask_recast
 from nas.settings import make_settings
 from nas.space import ArchBatch, Space, load_space
 
@@ -316,12 +317,21 @@ def test_optimisers_with_a_part_that_waits_are_asked_one_by_one(
     assert _in_time(batches) > 11
 
 
-def test_a_chain_goes_on_where_its_first_part_converged(tmp_path: Path) -> None:
-    """Cobyla converges long before its third of the budget; the chain is not begun anew for that."""
-    search = strategy("nevergrad:Carola2", _space(tmp_path), ("min",), budget=600, first=5)
-    assert isinstance(search, NevergradSearch)
-    _in_time(lambda: _minimised(search, 120))
-    assert search._restarts == 0
+@pytest.mark.parametrize(("parts", "goes_on"), [(["OnePlusOne", "SQP"], True), (["SQP"], False)])
+def test_a_portfolio_goes_on_where_one_of_its_parts_converged(parts: list[str], goes_on: bool) -> None:
+    """On a plain SQP converges at once."""
+    optimizers = library().optimizers
+    built = optimizers.ConfPortfolio(optimizers=[optimizers.registry[name] for name in parts])(3, budget=12)
+
+    def asked() -> list[Any]:
+        found = []
+        while len(found) < 40 and (not found or found[-1] is not None):
+            found.append(ask_recast(built))
+            if found[-1] is not None:
+                built.tell(found[-1], 0.0)
+        return found
+
+    assert (_in_time(asked)[-1] is not None) == goes_on
 
 
 def test_optimisers_in_threads_of_their_own_let_the_program_end(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def _ask(optimizer: Any, found: list[Any]) -> None:
 def _at_its_end(optimizer: Any) -> bool:
     """Whether nothing comes after the part that has converged.
 
-    The others of a chain or of a portfolio go on; the part that converged then asks for random points.
+    The others of a portfolio go on; the part that converged then asks for random points.
     """
     from nevergrad.optimization.optimizerlib import _Chain
     from nevergrad.optimization.recaster import RecastOptimizer
