@@ -32,6 +32,12 @@ class Found:
     on_front: bool = False
 
     @property
+    def name(self) -> str:
+        """`STUDY/NUMBER`, or `STUDY/PRESET`."""
+        known = self.preset.name if self.preset is not None else self.trial and self.trial.number
+        return f"{self.study.name}/{known}"
+
+    @property
     def arch_id(self) -> str:
         """Identity of the architecture."""
         known = self.trial or self.preset
@@ -62,9 +68,17 @@ def find(url: str | None, wanted: str) -> list[Found]:
 
 
 def in_study(places: Sequence[Found], wanted: str) -> list[Found]:
-    """Those places that are of one study: the named one of `STUDY/…`, else the first."""
-    named = wanted.rpartition("/")[0]
-    study = next((place.study.name for place in places if place.study.name == named), places[0].study.name)
+    """Those places that are of one study: the named one of `STUDY/…`, else the only one.
+
+    Raises:
+        NasError: it could be any of several.
+    """
+    named, names = wanted.rpartition("/")[0], list(dict.fromkeys(place.study.name for place in places))
+    if named not in names and len(names) > 1:
+        raise NasError(
+            f"{wanted} is in several studies; say which one is meant: {', '.join(place.name for place in places)}."
+        )
+    study = named if named in names else names[0]
     return [place for place in places if place.study.name == study]
 
 

@@ -98,10 +98,15 @@ def _wanted(url: str | None, names: list[str], front_of: str | None) -> tuple[St
                 f"{name} is a preset of a study, not a trial; measured latencies belong to trials."
             )
     shared = set.intersection(*({place.study.name for place in found} for found in places.values()))
-    if not shared:
+    owners = {name.rpartition("/")[0] for name in names if "/" in name}
+    if not shared or len(owners) > 1 or not owners <= shared:
         raise NasError("these trials are of different studies; measure those of one study at a time.")
-    first = sorted(shared)[0] if "/" not in names[0] else names[0].rpartition("/")[0]
-    chosen = [next(place for place in found if place.study.name == first) for found in places.values()]
+    meant = owners or shared
+    if len(meant) > 1:
+        raise NasError(
+            f"these trials are in several studies ({', '.join(sorted(meant))}); name them STUDY/NUMBER."
+        )
+    chosen = [next(place for place in found if place.study.name in meant) for found in places.values()]
     return chosen[0].study, [place.trial for place in chosen if place.trial is not None]
 
 

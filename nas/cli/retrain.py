@@ -72,9 +72,10 @@ def retrain(
         raise NasError("--resume goes on and --overwrite begins again; give one of them.")
     if train_workers and ray is None:
         raise NasError("--train-workers: only Ray heeds that; give --ray local (or an address).")
-    places = [place for place in in_study(find(storage, trial), trial) if place.trial is not None]
-    if not places:
+    trials = [place for place in find(storage, trial) if place.trial is not None]
+    if not trials:
         raise NasError(f"{trial} is a preset, not a trial; retrained accuracies belong to trials.")
+    places = in_study(trials, trial)
     study, reporter = places[0].study, Silent() if quiet else ConsoleReporter()
     values = {} if places[0].trial is None else dict(places[0].trial.arch)
     begin: Literal["scratch", "inherited"] = "inherited" if start is Start.inherited else "scratch"
@@ -122,7 +123,8 @@ def _print(place: Found, done: Retrained, form: Format, storage: str | None) -> 
     typer.echo(f"weights  {done.weights}")
     where = f" --storage {shlex.quote(storage)}" if storage else ""
     name = shlex.quote(f"{place.study.name}/{place.trial.number}")
-    typer.echo(f"Next:\n  nas export {name} --weights retrained{where}", err=True)
+    last = f"-- {name}" if name.startswith("-") else name
+    typer.echo(f"Next:\n  nas export --weights retrained{where} {last}", err=True)
 
 
 def _shown(metric: Metric) -> str:

@@ -14,6 +14,8 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from nas.cli.front import front
+from nas.cli.lookup import find, in_study
+from nas.cli.measure import _wanted
 from nas.cli.report import report
 from nas.cli.show import show
 from nas.cli.study import app as study_app
@@ -169,6 +171,19 @@ def test_a_preset_is_found() -> None:
     assert data["studies"][0]["preset"] == "S1"
     assert "team/second [x]: preset S1" in output("show", IDS[3])
     assert json.loads(output("show", "team/second [x]/0", "-f", "json"))["arch_id"] == IDS[2]
+
+
+def test_what_writes_into_a_study_wants_to_know_which() -> None:
+    with pytest.raises(NasError, match=r"say which one is meant: first/2, team/second \[x\]/0"):
+        in_study(find(None, IDS[2]), IDS[2])
+    assert [place.name for place in in_study(find(None, "first/2"), "first/2")] == ["first/2"]
+    with pytest.raises(NasError, match=r"in several studies \(first, team/second \[x\]\)"):
+        _wanted(None, [IDS[2]], None)
+    study, [trial] = _wanted(None, ["first/2"], None)
+    assert (study.name, trial.number) == ("first", 2)
+    assert _wanted(None, [IDS[2], "first/1"], None)[0].name == "first"  # the only one that has both
+    with pytest.raises(NasError, match="of different studies"):
+        _wanted(None, ["first/1", "team/second [x]/0"], None)
 
 
 def test_what_cannot_be_found() -> None:
