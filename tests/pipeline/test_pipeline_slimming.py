@@ -73,4 +73,7 @@ def test_what_slimming_needs_is_asked_for_before_any_training(tmp_path: Path) ->
         planned(SPACE, strategy="slimming", objectives=["accuracy:max"])
     with pytest.raises(NasError, match=r"sampler\.name=relaxed"):
         planned(SPACE, strategy="slimming", settings=["search.options.actions=importance"])
-    planned(SPACE, strategy="slimming", settings=["search.options.actions=importance"], supernet="another")
+    with pytest.raises(NasError, match="another: no trained supernet there"):
+        planned(
+            SPACE, strategy="slimming", settings=["search.options.actions=importance"], supernet="another"
+        )
