@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +18,7 @@ from nas.cli.output import (
     new_table,
     text,
 )
+from nas.shell import command_line
 
 if TYPE_CHECKING:
     from nas.pipeline.measuring import Measurement
@@ -71,8 +71,7 @@ def measure(
         typer.echo(f"stopped; {len(found)} of {len(trials)} are measured and stored.", err=True)
         raise typer.Exit(130)
     if not quiet:
-        where = f" --storage {shlex.quote(storage)}" if storage else ""
-        typer.echo(f"Next:\n  nas report {shlex.quote(owner.name)}{where}", err=True)
+        typer.echo(f"Next:\n  {command_line(['nas', 'report'], [owner.name], storage)}", err=True)
 
 
 def _wanted(url: str | None, names: list[str], front_of: str | None) -> tuple[StudyRow, list[TrialRow]]:

@@ -18,6 +18,7 @@ from nas.cli.output import (
     TrialArgument,
     echo_json,
 )
+from nas.shell import command_line
 
 if TYPE_CHECKING:
     from nas.cli.lookup import Found
@@ -121,10 +122,8 @@ def _print(place: Found, done: Retrained, form: Format, storage: str | None) -> 
     if inherited is not None:
         typer.echo(f"before   {_shown(inherited)}")
     typer.echo(f"weights  {done.weights}")
-    where = f" --storage {shlex.quote(storage)}" if storage else ""
-    name = shlex.quote(f"{place.study.name}/{place.trial.number}")
-    last = f"-- {name}" if name.startswith("-") else name
-    typer.echo(f"Next:\n  nas export --weights retrained{where} {last}", err=True)
+    line = command_line(["nas", "export", "--weights", "retrained"], [place.name], storage)
+    typer.echo(f"Next:\n  {line}", err=True)
 
 
 def _shown(metric: Metric) -> str:

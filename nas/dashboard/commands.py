@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas.report.candidates import Candidate
+from nas.shell import command_line
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,13 @@ def of_study(study: str, means: Means | None, storage: str | None) -> list[str]:
         means: None where no network is behind its architectures, or its space is not found.
         storage: URL to name in the commands; None where the default is meant.
     """
-    lines = [_line(["nas", *words], [study], storage) for words in (["study", "show"], ["front"], ["report"])]
+    lines = [
+        command_line(["nas", *words], [study], storage)
+        for words in (["study", "show"], ["front"], ["report"])
+    ]
     timed = [[f"--study={study}", *_options(means, each)] for each in (means.devices if means else ())]
-    lines += [_line(["nas", "measure", *words], [], storage) for words in timed]
-    return [*lines, _line(["nas", "reproduce"], [study], storage)]
+    lines += [command_line(["nas", "measure", *words], [], storage) for words in timed]
+    return [*lines, command_line(["nas", "reproduce"], [study], storage)]
 
 
 def of_arch(
@@ -59,17 +61,19 @@ def of_arch(
         means: None where it has no network, or one that cannot be built here.
     """
     named = [name_of(study, candidate)]
-    lines = [_line(["nas", "show"], named, storage)]
+    lines = [command_line(["nas", "show"], named, storage)]
     if means is None:
         return lines
     if candidate.number is not None:
-        lines += [_line(["nas", "measure", *_options(means, each)], named, storage) for each in means.devices]
+        lines += [
+            command_line(["nas", "measure", *_options(means, each)], named, storage) for each in means.devices
+        ]
         if not weights.begun:
-            lines.append(_line(["nas", "retrain", *_options(means)], named, storage))
+            lines.append(command_line(["nas", "retrain", *_options(means)], named, storage))
     if weights.inherited:
-        lines.append(_line(["nas", "export", *_options(means)], named, storage))
+        lines.append(command_line(["nas", "export", *_options(means)], named, storage))
     if weights.retrained:
-        lines.append(_line(["nas", "export", "--weights=retrained", *_options(means)], named, storage))
+        lines.append(command_line(["nas", "export", "--weights=retrained", *_options(means)], named, storage))
     return lines
 
 
@@ -84,9 +88,3 @@ def name_of(study: str, candidate: Candidate) -> str:
 def _options(means: Means | None, device: str = "") -> list[str]:
     space = [f"--space={means.space}"] if means and means.space else []
     return [*space, *([f"--device={device}"] if device else [])]
-
-
-def _line(command: Sequence[str], names: Sequence[str], storage: str | None) -> str:
-    options = ["--storage", storage] if storage is not None else []
-    apart = ["--"] if any(name.startswith("-") for name in names) else []
-    return shlex.join([*command, *options, *apart, *names])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nas.data.batches import MEAN, STD
 from nas.errors import NasError
+from nas.pipeline.data import fingerprints
 from nas.pipeline.load_data import LoadedData, augment_of, load_network_data, load_run_data
 from nas.pipeline.plan import RunPlan, study_folder
 from nas.pipeline.retrained import RetrainFolder, folder_of
@@ -137,9 +138,8 @@ def _retrained(study: StudyRow, arch: Arch) -> Source:
     set_threads(plan.settings)
     data = load_network_data(plan, arch)
     now_here = {"space_hash": arch.space.hash, "data": data.name, "classes": data.classes}
-    prints = {"content": data.content, "digest": data.digest}  # cards of earlier versions lack them
-    for key, now in (now_here | {key: now for key, now in prints.items() if key in card}).items():
-        if card[key] != now:
+    for key, now in (now_here | fingerprints(data)).items():
+        if card.get(key, now) != now:  # cards of earlier versions lack some
             raise NasError(f"{found.weights}: trained with {key} {card[key]!r}, which is {now!r} now.")
     scale = plan.settings.train.resolution_scale
     network = build(arch.space, arch, num_classes=data.classes, seed=None, scale=scale)

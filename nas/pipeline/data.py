@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from nas.supernet.trainer import TrainingData
+    from nas.supernet.trainer import TrainingData
 
 
 class RunData(Protocol):
@@ -40,3 +41,16 @@ class RunData(Protocol):
 
     def count(self, split: str) -> int:
         """Images in a split."""
+
+
+def fingerprints(data: RunData) -> dict[str, str]:
+    """What tells these images from others of the same name, 16 digits each; empty texts where they are not in files."""
+    return {"content": data.content, "digest": data.digest}
+
+
+def changed_fingerprint(data: RunData, known: Mapping[str, Any]) -> str | None:
+    """Name of the first fingerprint in `known` that these images do not have; None: they are the same.
+
+    Those that `known` lacks, as what earlier versions wrote down does, are not compared.
+    """
+    return next((name for name, now in fingerprints(data).items() if known.get(name, now) != now), None)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nas.errors import NasError
+from nas.pipeline.data import fingerprints
 from nas.settings import WHY, RunSettings, differences, make_settings
 from nas.space.space import Space
 from nas.store.resume import differences as differing
@@ -52,8 +53,7 @@ def data_facts(data: RunData) -> dict[str, Any]:
     return {
         "name": data.name,
         "classes": data.classes,
-        "content": data.content,
-        "digest": data.digest,
+        **fingerprints(data),
         **counts,
     }
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nas.accuracy.inherited import Evaluation, classify, recalibrate
 from nas.errors import NasError
-from nas.pipeline.data import RunData
+from nas.pipeline.data import RunData, fingerprints
 from nas.pipeline.job import Job, Keep, Outcome, train_here
 from nas.pipeline.load_data import LoadedData, load_network_data
 from nas.pipeline.plan import RunPlan, study_folder
@@ -137,8 +137,7 @@ class RetrainJob(Job):
             "start": self.start,
             "supernet": self.plan.supernet if self.start == "inherited" else None,
             "data": data.name,
-            "content": data.content,
-            "digest": data.digest,
+            **fingerprints(data),
             "classes": data.classes,
             "settings": settings.model_dump(exclude={"search", "objectives", "constraints", "recipe"}),
         }

@@ -13,7 +13,7 @@ import torch
 
 from nas.errors import NasError
 from nas.files import write_atomically
-from nas.pipeline.data import RunData
+from nas.pipeline.data import RunData, changed_fingerprint, fingerprints
 from nas.pipeline.job import Interrupted as Interrupted
 from nas.pipeline.job import Job, Outcome, train_here
 from nas.pipeline.plan import RunPlan, study_folder
@@ -242,8 +242,7 @@ def _card(plan: RunPlan, data: RunData, trainer: Trainer[Supernet], sampler: Sub
         "space_hash": plan.space.hash,
         "classes": data.classes,
         "data": data.name,
-        "content": data.content,
-        "digest": data.digest,
+        **fingerprints(data),
         "data_spec": plan.settings.data.spec,
         "resolution_scale": plan.settings.train.resolution_scale,
         "seed": plan.settings.seed,
@@ -294,14 +293,14 @@ def check_card(plan: RunPlan, folder: Path, data: RunData) -> dict[str, Any]:
             raise NasError(
                 f"{folder}: its supernet was trained with {key} {card[key]!r}, this run has {value!r}."
             )
-    prints = {"names and lengths": ("content", data.content), "contents": ("digest", data.digest)}
-    for what, (key, now) in prints.items():
-        if card.get(key, now) != now:  # cards of earlier versions lack it
-            raise NasError(
-                f"{folder}: its supernet was trained on other images of {data.name} than there are now: the "
-                f"fingerprint of their files' {what} was {card[key]!r}, is {now!r}. Put the images back as they were, "
-                "or train anew under another --study-name."
-            )
+    changed = changed_fingerprint(data, card)
+    if changed is not None:
+        what = {"content": "names and lengths", "digest": "contents"}[changed]
+        raise NasError(
+            f"{folder}: its supernet was trained on other images of {data.name} than there are now: the fingerprint of "
+            f"their files' {what} was {card[changed]!r}, is {fingerprints(data)[changed]!r}. Put the images back as "
+            "they were, or train anew under another --study-name."
+        )
     return card
 
 

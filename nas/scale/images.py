@@ -7,23 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.errors import NasError
-from nas.pipeline.data import RunData
-
-FINGERPRINTS = ("content", "digest")
-
-
-def fingerprints(data: RunData) -> dict[str, str]:
-    """What tells the driver's images from others."""
-    return {name: getattr(data, name) for name in FINGERPRINTS}
+from nas.pipeline.data import RunData, changed_fingerprint
 
 
 def check_images(data: RunData, wanted: Mapping[str, Any]) -> None:
-    """Compare this machine's images with the fingerprints in `wanted`; those it lacks are not compared.
+    """Compare this machine's images with the fingerprints in `wanted`; see `changed_fingerprint`.
 
     Raises:
         NasError: they are others.
     """
-    if any(wanted.get(name, value) != value for name, value in fingerprints(data).items()):
+    if changed_fingerprint(data, wanted) is not None:
         raise NasError(
             f"the images of {data.name} on {socket.gethostname()} are not those that the run was started with; "
             "copy them there, or put them where all machines reach them by one path."

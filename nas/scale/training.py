@@ -17,11 +17,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from nas.errors import NasError
-from nas.pipeline.data import RunData
+from nas.pipeline.data import RunData, fingerprints
 from nas.pipeline.job import UP_TO_CHECKPOINT, Interrupted, Job, Keep, Outcome
 from nas.pipeline.progress import Interrupt, Reporter
 from nas.scale.cluster import Origin, alive, connected
-from nas.scale.images import check_images, fingerprints
+from nas.scale.images import check_images
 from nas.scale.workers import READY_S, Workers
 from nas.store import SeriesPoint
 from nas.supernet.checkpoint import Checkpointer

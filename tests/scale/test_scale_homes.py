@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 
 from nas.errors import NasError
-from nas.pipeline.data import RunData
+from nas.pipeline.data import RunData, fingerprints
 from nas.scale.cluster import Origin
 from nas.scale.homes import homes, newest, pinned
-from nas.scale.images import check_images, fingerprints
+from nas.scale.images import check_images
 
 
 def test_a_study_goes_where_its_newest_files_are() -> None:
