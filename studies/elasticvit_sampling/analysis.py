@@ -15,7 +15,16 @@ Floats = NDArray[np.float64]
 GROUPS = ("smallest", "small", "medium", "large")
 PARTS = (*GROUPS, "medium, inside", "medium, outside")
 BASE = "uniform"
-ORDER = (BASE, "sandwich", "complexity", "performance", "cyclic", "uniform+smallest")
+ORDER = (
+    BASE,
+    "sandwich",
+    "complexity",
+    "performance",
+    "cyclic",
+    "uniform+smallest",
+    "wide levels",
+    "large banks",
+)
 LEVEL = 0.95
 TOP = 5
 BINS = 6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,20 @@ from nas.space.batch import Arch
 from nas.space.load import load_space
 from nas.space.space import Space
 from nas.supernet.sampling.base import Subnet, SubnetSampler
+from nas.supernet.sampling.complexity import ComplexitySampler
 from nas.supernet.sampling.levels import levels_of
 from nas.supernet.sampling.simple import UniformSampler, extremes
 from nas.supernet.sampling.window import WindowSampler
 
 HERE = Path(__file__).resolve().parent
 SAMPLERS = ("uniform", "sandwich", "complexity", "performance")
-CONTROLS = {"cyclic": "complexity", "uniform+smallest": "uniform"}
+VARIANTS = {
+    "cyclic": "complexity",
+    "uniform+smallest": "uniform",
+    "wide levels": "complexity",
+    "large banks": "performance",
+}
+WIDER, LARGER = 10, 4
 GROUPS = ("small", "medium", "large")
 PER_GROUP = 8
 COMPARED = 2
@@ -62,10 +69,10 @@ class Scale:
 SCALES = {
     "cpu": Scale(
         space=str(HERE / "space.yaml"),
-        data="shapes:size=6000,test=1000,difficulty=easy",
+        data="shapes:size=6000,test=1000,difficulty=medium",
         resolution_scale=1.0,
-        steps=250,
-        alone_steps=250,
+        steps=1000,
+        alone_steps=1000,
         batch=32,
         lr=3e-3,
     ),
@@ -128,7 +135,7 @@ class UniformAndSmallest(SubnetSampler):
 
 def settings_of(scale: Scale, sampler: str, seed: int, *, steps: int) -> RunSettings:
     """Settings of one training: the embedded recipe but for what the scale says."""
-    name = CONTROLS.get(sampler, sampler)
+    name, larger = VARIANTS.get(sampler, sampler), LARGER if sampler == "large banks" else 1
     changes = {
         "seed": seed,
         "threads": 1,
@@ -145,8 +152,8 @@ def settings_of(scale: Scale, sampler: str, seed: int, *, steps: int) -> RunSett
         "train.sampler.name": name,
         "train.sampler.policy": "cyclic" if sampler == "cyclic" else "adjacent-step",
         "train.sampler.subnets": SUBNETS,
-        "train.sampler.banks.capacity": scale.capacity,
-        "train.sampler.banks.big_capacity": scale.big_capacity,
+        "train.sampler.banks.capacity": larger * scale.capacity,
+        "train.sampler.banks.big_capacity": larger * scale.big_capacity,
     }
     return make_settings("embedded", (), [f"{key}={value}" for key, value in changes.items()])
 
@@ -161,6 +168,10 @@ def sampler_of(plan: RunPlan, sampler: str, seed: int) -> SubnetSampler:
     """A sampler by the study's name of it, its generator seeded by `seed`."""
     if sampler == "uniform+smallest":
         return UniformAndSmallest(plan.space, SUBNETS, np.random.default_rng([seed, 2]))
+    if sampler == "wide levels":
+        levels = levels_of(plan.space)
+        wide = replace(levels, window=WIDER * levels.window)
+        return ComplexitySampler(plan.space, wide, SUBNETS, np.random.default_rng([seed, 2]))
     return make_sampler(plan.space, plan.settings.train, seed, 0)
 
 

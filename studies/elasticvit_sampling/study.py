@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from protocol import CONTROLS, SAMPLERS, SCALES, Scale, judges  # noqa: E402
+from protocol import SAMPLERS, SCALES, Scale, judges  # noqa: E402
 from tables import joined, write_rows  # noqa: E402
 
 from nas.errors import NasError  # noqa: E402
@@ -70,33 +70,27 @@ def main() -> None:
 
 
 def pieces(scale: Scale, seeds: int, work: Path) -> Iterator[Piece]:
-    """All pieces, in an order in which what is there early says something.
+    """All pieces, the short ones last so that no process waits long for the other."""
+    for seed in range(seeds):
+        yield from supernets(scale, SAMPLERS, seed, work)
+    yield from alone(scale, 0, work)
 
-    Networks are trained alone twice: how well the two rankings agree bounds what any supernet can reach.
-    """
-    from alone import run_alone
+
+def supernets(scale: Scale, samplers: Sequence[str], seed: int, work: Path) -> Iterator[Piece]:
+    """A supernet of each sampler."""
     from supernets import run_supernet
 
-    found = judges(load_space(scale.space))
+    for sampler in samplers:
+        yield Piece(f"{sampler}-{seed}.accuracy.csv", partial(run_supernet, scale, sampler, seed, work))
 
-    def alone(seed: int) -> Iterator[Piece]:
-        for index, judge in enumerate(found):
-            job = partial(run_alone, scale, index, judge, seed, work)
-            yield Piece(f"alone-{seed}-{index:02}.alone.csv", job)
 
-    def supernets(samplers: Iterable[str], seed: int) -> Iterator[Piece]:
-        for sampler in samplers:
-            job = partial(run_supernet, scale, sampler, seed, work)
-            yield Piece(f"{sampler}-{seed}.accuracy.csv", job)
+def alone(scale: Scale, seed: int, work: Path) -> Iterator[Piece]:
+    """Every judge trained alone."""
+    from alone import run_alone
 
-    for seed in range(seeds):
-        yield from supernets(SAMPLERS, seed)
-        if seed == min(1, seeds - 1):
-            yield from alone(0)
-    for control in CONTROLS:
-        for seed in range(seeds):
-            yield from supernets([control], seed)
-    yield from alone(1)
+    for index, judge in enumerate(judges(load_space(scale.space))):
+        job = partial(run_alone, scale, index, judge, seed, work)
+        yield Piece(f"alone-{seed}-{index:02}.alone.csv", job)
 
 
 def compute(missing: list[Piece], jobs: int) -> None:
