@@ -68,7 +68,7 @@ def measure(
                 break
             some = trials[start : start + AT_ONCE]
             batch = space.encode([dict(trial.arch) for trial in some])
-            times = timing.times(list(batch))[0]
+            times = timing.times(list(batch))
             predicted = device.latency(space, batch)
             found = [
                 Measurement(

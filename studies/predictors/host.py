@@ -27,7 +27,6 @@ from nas.pipeline.progress import ConsoleReporter
 from nas.space.batch import Arch
 from nas.space.space import Space
 
-AT_ONCE = 20
 FRESH_SEED = 987_654  # not one that profiling draws its own networks with
 
 
@@ -77,20 +76,19 @@ def profiled(space: Space, device: Device, count: int) -> tuple[list[Arch], Floa
 def timed_twice(
     device: Device, source: str, archs: list[Arch], output: Path
 ) -> tuple[FloatArray, FloatArray]:
-    """Two times of each network in ms, `(n,)` each, a round of others apart, from the device's runtime."""
+    """Two times of each network in ms, `(n,)` each, all others between the two, from the device's runtime."""
     paths = [output / f"{device.name}-{turn}.csv" for turn in ("first", "second")]
     tables = [NetworkTable.read(path) if path.exists() else NetworkTable() for path in paths]
     keys = [(arch.space.name, arch.id) for arch in archs]
     left = [arch for arch, key in zip(archs, keys) if any(key not in table for table in tables)]
     if left:
         with network_timing(device, left[0].space, source, ConsoleReporter()) as timing:
-            for start in range(0, len(left), AT_ONCE):
-                some = left[start : start + AT_ONCE]
-                for turn, timed in enumerate(timing.times(some, turns=2)):
-                    listed = [(arch.space.name, arch.values, timed[arch.id]) for arch in some]
-                    tables[turn] = tables[turn].merge(NetworkTable(listed))
-                    tables[turn].write(paths[turn])
-                say(f"{device.name}: {start + len(some)} of {len(left)} networks")
+            by_id = {arch.id: arch for arch in left}
+            for turn, timed in timing.turns(left, len(tables)):
+                listed = [(by_id[one].space.name, by_id[one].values, entry) for one, entry in timed.items()]
+                tables[turn] = tables[turn].merge(NetworkTable(listed))
+                tables[turn].write(paths[turn])
+                say(f"{device.name}: {len(tables[turn])} of {len(archs)} networks, time {turn + 1}")
     first, second = (np.array([table[key].median_ms for key in keys]) for table in tables)
     return first, second
 

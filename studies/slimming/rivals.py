@@ -147,9 +147,10 @@ class Rivals:
         left = [arch for arch in archs.values() if (SPACE, arch.id) not in table]
         if left:
             with network_timing(self.device, self.space, SPACE, ConsoleReporter()) as timing:
-                turns = timing.times(left, turns=TURNS)
+                timed = [entry for _, found in timing.turns(left, TURNS) for entry in found.items()]
             middle = [
-                sorted((t[a.id] for t in turns), key=lambda entry: entry.median_ms)[TURNS // 2] for a in left
+                sorted((e for one, e in timed if one == a.id), key=lambda e: e.median_ms)[TURNS // 2]
+                for a in left
             ]
             table = table.merge(NetworkTable([(SPACE, a.values, entry) for a, entry in zip(left, middle)]))
             table.write(file)

@@ -77,9 +77,17 @@ def test_larger_networks_measure_slower(timing: NetworkTiming) -> None:
         "T1.mlp_ratio": 2,
     }
     archs = space.encode([space.presets["least"], grown | {"C1.depth": 2, "C1.width": 24, "C1.expansion": 3}])
-    (times,) = timing.times(list(archs))
+    times = timing.times(list(archs))
     small, large = (times[arch_id].median_ms for arch_id in archs.ids)
     assert large > 1.5 * small
+
+
+def test_a_turn_times_all_networks_before_the_next_begins(timing: NetworkTiming) -> None:
+    archs = list(nas.load_space(SPACE).sample(22, seed=3).unique())
+    timed = [(turn, set(found)) for turn, found in timing.turns(archs, 2)]
+    assert [turn for turn, _ in timed] == [0, 0, 1, 1]
+    assert all(timed[at][1] | timed[at + 1][1] == {arch.id for arch in archs} for at in (0, 2))
+    assert not any(timed[at][1] & timed[at + 1][1] for at in (0, 2))
 
 
 def test_measuring_stopped_half_way_keeps_what_was_timed(timing: NetworkTiming) -> None:

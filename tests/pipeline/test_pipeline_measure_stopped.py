@@ -30,9 +30,9 @@ class _Board:
     def reached(self, *_: object) -> Iterator[_Board]:
         yield self
 
-    def times(self, archs: Sequence[Arch]) -> list[dict[str, Entry]]:
+    def times(self, archs: Sequence[Arch]) -> dict[str, Entry]:
         self.timed += [arch.id for arch in archs]
-        return [{arch.id: Entry(float(len(self.timed)), "measured", "board", 0.1, 5) for arch in archs}]
+        return {arch.id: Entry(float(len(self.timed)), "measured", "board", 0.1, 5) for arch in archs}
 
 
 class _Presses(Silent):

@@ -215,7 +215,7 @@ def _rows(folder: Path) -> None:
         for i, group in enumerate(groups)
     ]
     pairs = [
-        {**_pair(seed, 2**k, 1, 0.5), "sampler": sampler, "pairs": pairs}
+        {**_pair(seed, 2**k, 1, 0.5), "sampler": sampler, "pairs": pairs, "step": 8}
         for sampler in ("uniform", "performance")
         for seed in (0, 1)
         for pairs in ("fixed", "step 0")
@@ -259,17 +259,74 @@ def test_tables_and_the_page_are_written_without_a_browser(
     assert not list(tmp_path.glob("*.png"))
 
 
-def test_longer_training_is_shown_with_the_gain_over_uniform(
+def test_an_experiment_is_shown_with_the_gain_over_its_uniform_or_that_of_the_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import longer
+    import further
+    from further import Experiment
+    from tables import read_rows, write_rows
+
+    experiments = {
+        "both": Experiment("x", ("uniform", "performance")),
+        "one": Experiment("y", ("performance",)),
+    }
+    monkeypatch.setattr(further, "EXPERIMENTS", {**experiments, "absent": Experiment("z", ())})
+    _rows(tmp_path)
+    for name, known in (("both", ("uniform", "performance")), ("one", ("performance",))):
+        folder = tmp_path / "further" / name
+        folder.mkdir(parents=True)
+        for kind in ("accuracy", "cosines"):
+            rows = [row for row in read_rows(tmp_path / f"{kind}.csv") if row["sampler"] in known]
+            if name == "both" and kind == "accuracy":
+                rows = [{**row, "correct": "2"} if row["sampler"] == "uniform" else row for row in rows]
+            write_rows(folder / f"{kind}.csv", rows)
+    further.write_further(tmp_path)
+    rows = list(csv.DictReader((tmp_path / "further" / "groups.csv").open()))
+    shown = [
+        (r["changed"], r["sampler"], r["large, top-1 %"], r["large, above uniform (95 %)"]) for r in rows
+    ]
+    assert shown == [
+        ("the study", "uniform", "15.0", ""),
+        ("the study", "performance", "55.0", "+40.0 (40.0 to 40.0)"),
+        ("the study", "alone", "55.0", ""),
+        ("x", "uniform", "20.0", ""),
+        ("x", "performance", "55.0", "+35.0 (35.0 to 35.0)"),
+        ("y", "performance", "55.0", "+40.0 (40.0 to 40.0)"),
+    ]
+    assert [row["cosine within a step"] for row in rows] == ["0.5", "0.5", "", "0.5", "0.5", "0.5"]
+    ranks = list(csv.DictReader((tmp_path / "further" / "ranks.csv").open()))
+    assert [(r["changed"], r["ranked by"]) for r in ranks] == [
+        ("x", "uniform"),
+        ("x", "performance"),
+        ("y", "performance"),
+    ]
+
+
+def test_a_second_training_alone_is_ranked_against_the_first(tmp_path: Path) -> None:
+    from analysis import scores_of
+    from further import ranked
+    from tables import read_rows, write_rows
 
     _rows(tmp_path)
-    monkeypatch.setattr(longer, "COMPARED", ("uniform", "performance"))
-    uniform, other = longer.table_rows(500, tmp_path)
-    assert (uniform["steps"], uniform["seeds"], uniform["cosine within a step"]) == (500, 2, 0.5)
-    assert (uniform["large, top-1 %"], uniform["large, above uniform (95 %)"]) == ("15.0", "")
-    assert (other["large, top-1 %"], other["large, above uniform (95 %)"]) == ("55.0", "+40.0 (40.0 to 40.0)")
+    first = read_rows(tmp_path / "alone.csv")
+    write_rows(
+        tmp_path / "second" / "alone.csv", [{**r, "correct": str(7 - int(r["correct"]))} for r in first]
+    )
+    (row,) = ranked("z", tmp_path / "second", scores_of(first))
+    assert (row["changed"], row["ranked by"], row["Kendall τ"]) == ("z", "a second training alone", -1.0)
+
+
+def test_variants_change_one_thing_of_their_sampler() -> None:
+    from protocol import SCALES, plan_of, sampler_of
+
+    scale, found = SCALES["cpu"], {}
+    for name in ("complexity", "wide levels", "performance", "large banks"):
+        found[name] = sampler_of(plan_of(scale, name, 0), name, 0)
+    assert found["wide levels"].levels.window == 10 * found["complexity"].levels.window
+    assert found["wide levels"].levels.macs == found["complexity"].levels.macs
+    sizes = {name: [bank.capacity for bank in sampler.banks] for name, sampler in found.items()}
+    assert sizes["large banks"] == [4 * size for size in sizes["performance"]]
+    assert set(sizes["wide levels"]) == {0}
 
 
 def test_rows_that_are_not_there_are_named(tmp_path: Path) -> None:

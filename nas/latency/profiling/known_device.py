@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ from nas.space.space import Space
 
 if TYPE_CHECKING:
     from nas.pipeline.progress import Reporter
+
+_AT_ONCE = 20  # networks in the memory of the device
 
 
 @dataclass(frozen=True)
@@ -56,27 +58,40 @@ class NetworkTiming:
         self._device, self._space, self._source = device, space, source
         self._exports, self._timing = exports, timing
 
-    def times(self, archs: Sequence[Arch], turns: int = 1) -> list[dict[str, Entry]]:
-        """Times of networks by arch id, once a turn; a turn begins when all were timed in the last one.
+    def times(self, archs: Sequence[Arch]) -> dict[str, Entry]:
+        """Times of networks by arch id.
+
+        Raises:
+            NasError: as `turns`.
+        """
+        return {arch_id: entry for _, timed in self.turns(archs, 1) for arch_id, entry in timed.items()}
+
+    def turns(self, archs: Sequence[Arch], count: int) -> Iterator[tuple[int, dict[str, Entry]]]:
+        """Times of networks by arch id, a few at a time, with the number of the turn, from 0.
+
+        A turn begins when all were timed in the last one, so that as much time as can be lies between two times of one.
 
         Raises:
             NasError: a network that cannot be exported or run, or a device that is gone or throttled.
         """
         wanted = [Wanted.network(self._source, self._space.name, a.id, a.values) for a in archs]
+        ids = {one.name: arch.id for one, arch in zip(wanted, archs)}
         models, failures = self._exports.get(wanted)
         try:
-            batches = [self._timing.batch(models, NETWORK) for _ in range(turns)]
+            self._refuse(failures)
+            for turn in range(count):
+                for start in range(0, len(models), _AT_ONCE):
+                    found, refused = self._timing.batch(models[start : start + _AT_ONCE], NETWORK)
+                    self._refuse(refused)
+                    yield turn, {ids[name]: one.entry(self._device.name) for name, one in found.items()}
         finally:
             for model in models:
                 discard(model)
-        failures = {**failures, **{name: why for _, refused in batches for name, why in refused.items()}}
+
+    def _refuse(self, failures: Mapping[str, str]) -> None:
         if failures:
             name, why = next(iter(failures.items()))
             raise NasError(f"{self._device.name}: `{name}` cannot be timed: {why}")
-        return [
-            {arch.id: found[one.name].entry(self._device.name) for one, arch in zip(wanted, archs)}
-            for found, _ in batches
-        ]
 
 
 @contextmanager
