@@ -44,6 +44,19 @@ def draw_accuracy(scores: Mapping[str, Scores], alone: Scores | None) -> go.Figu
     return figure
 
 
+def draw_gains(found: Mapping[str, Sequence[Interval]]) -> go.Figure:
+    """Points of top-1 above uniform sampling with the same seed, by sampler and group."""
+    figure = style.figure(380)
+    figure.add_hline(0, line={"color": COLOURS["uniform"], "width": 1.5})
+    for number, (name, each) in enumerate(found.items()):
+        at = np.arange(len(GROUPS)) + (number - (len(found) - 1) / 2) * SHIFT
+        shown = [Interval(100 * one.mean, 100 * one.low, 100 * one.high, one.n) for one in each]
+        _add_means(figure, name, at, shown)
+    figure.update_xaxes(tickvals=list(range(len(GROUPS))), ticktext=list(GROUPS))
+    figure.update_yaxes(title_text="Points of top-1 above uniform, same seed")
+    return figure
+
+
 def draw_fidelity(found: Mapping[str, Sequence[Fidelity]], second: Fidelity | None) -> go.Figure:
     """Kendall τ of inherited and retrained accuracy, over all architectures and within groups of one size.
 

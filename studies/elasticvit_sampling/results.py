@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from analysis import (
     BASE,
+    GROUPS,
     PARTS,
     Drawn,
     Fidelity,
@@ -24,7 +25,15 @@ from analysis import (
     scores_of,
     walk_of,
 )
-from figures import draw_accuracy, draw_conflict, draw_course, draw_fidelity, write_page, write_pngs
+from figures import (
+    draw_accuracy,
+    draw_conflict,
+    draw_course,
+    draw_fidelity,
+    draw_gains,
+    write_page,
+    write_pngs,
+)
 from tables import Cells, Row, read_rows, write_table
 
 PERCENT = 100.0
@@ -42,6 +51,13 @@ def write_results(output: Path, page: Path) -> None:
     together = {name: drawn_together(_together(rows)) for name, rows in cosines.items()}
     figures = {
         "accuracy": draw_accuracy(scores, alone),
+        "gains": draw_gains(
+            {
+                name: [gains(each, scores[BASE], group) for group in GROUPS]
+                for name, each in scores.items()
+                if name != BASE
+            }
+        ),
         "fidelity": draw_fidelity(found, second),
         "conflict": draw_conflict(curves, together),
         "banks": draw_course(course_of(course["performance"])),

@@ -254,7 +254,7 @@ def test_tables_and_the_page_are_written_without_a_browser(
     assert [(row["sampler"], row["seed"]) for row in walks] == [("performance", "0"), ("performance", "1")]
     assert [float(ranks[name]["Kendall τ"]) for name in ("uniform", "performance")] == [-1.0, 1.0]
     assert float(ranks["uniform"]["regret of top 5, points"]) == 20.0
-    assert (tmp_path / "figures.html").read_text().count("Plotly.newPlot(") >= 4
+    assert (tmp_path / "figures.html").read_text().count("Plotly.newPlot(") >= 5
     assert "no Chromium" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.png"))
 
