@@ -47,7 +47,7 @@ def draw_accuracy(scores: Mapping[str, Scores], alone: Scores | None) -> go.Figu
 def draw_gains(found: Mapping[str, Sequence[Interval]]) -> go.Figure:
     """Points of top-1 above uniform sampling with the same seed, by sampler and group."""
     figure = style.figure(380)
-    figure.add_hline(0, line={"color": COLOURS["uniform"], "width": 1.5})
+    figure.add_hline(0, line={"color": COLOURS["uniform"], "width": 1.5}, layer="below")
     for number, (name, each) in enumerate(found.items()):
         at = np.arange(len(GROUPS)) + (number - (len(found) - 1) / 2) * SHIFT
         shown = [Interval(100 * one.mean, 100 * one.low, 100 * one.high, one.n) for one in each]

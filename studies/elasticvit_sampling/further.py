@@ -49,13 +49,15 @@ class Experiment:
     Attributes:
         about: what is changed.
         samplers: those that are trained; gains are over `uniform` here, or over that of study.py if it is not here.
-        alone: seeds of networks trained alone; without any, ranks are compared with those of study.py.
+        alone: seeds of networks trained alone.
+        truth: experiment with whose networks alone ranks are compared; by default its own, or those of study.py.
     """
 
     about: str
     samplers: tuple[str, ...]
     alone: tuple[int, ...] = ()
     scale: Scale = SCALES["cpu"]
+    truth: str = ""
 
 
 EXPERIMENTS = {
@@ -65,7 +67,7 @@ EXPERIMENTS = {
     "alone": Experiment("a second training alone", (), (1,)),
     "easy": Experiment("easy images, 250 steps", (*SAMPLERS, "cyclic", "uniform+smallest"), (0, 1), _EASY),
     "easy-1000": Experiment(
-        "easy images, 1,000 steps", (BASE, "complexity"), scale=replace(_EASY, steps=1000)
+        "easy images, 1,000 steps", (BASE, "complexity"), scale=replace(_EASY, steps=1000), truth="easy"
     ),
 }
 
@@ -110,7 +112,8 @@ def write_further(output: Path) -> None:
         folder = output / "further" / name
         if folder.is_dir():
             groups += table_rows(experiment.about, folder, base)
-            ranks += ranked(experiment.about, folder, truth)
+            known = output / "further" / experiment.truth / "alone.csv" if experiment.truth else None
+            ranks += ranked(experiment.about, folder, scores_of(read_rows(known)) if known else truth)
     write_table(output / "further", "groups", groups)
     if ranks:
         write_table(output / "further", "ranks", ranks)
