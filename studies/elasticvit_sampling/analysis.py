@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
+from protocol import SAMPLERS, VARIANTS
 from tables import Cells
+
+from nas.supernet.sampling.complexity import exploitation
 
 Floats = NDArray[np.float64]
 
 GROUPS = ("smallest", "small", "medium", "large")
-PARTS = (*GROUPS, "medium, inside", "medium, outside")
+DRAWN = ("levels", "space")
+PARTS = tuple(f"{group}, {drawn}" for group in GROUPS[1:] for drawn in DRAWN)
 BASE = "uniform"
-ORDER = (
-    BASE,
-    "sandwich",
-    "complexity",
-    "performance",
-    "cyclic",
-    "uniform+smallest",
-    "wide levels",
-    "large banks",
-)
+ORDER = (BASE, *SAMPLERS[1:], *VARIANTS)
 LEVEL = 0.95
-TOP = 5
+TOP = (1, 5)
 BINS = 6
 ENDS = 2
 LATE = 0.6
@@ -38,7 +33,7 @@ class Scores:
 
     Attributes:
         archs: `(n,)` ids.
-        groups, inside, macs: of each architecture, `(n,)`.
+        groups, drawn, macs: of each architecture, `(n,)`.
         seeds: `(s,)`.
         accuracy: top-1 in 0..1, `(s, n)`.
         loss: mean cross-entropy in nats, `(s, n)`.
@@ -46,7 +41,7 @@ class Scores:
 
     archs: tuple[str, ...]
     groups: NDArray[np.str_]
-    inside: NDArray[np.bool_]
+    drawn: NDArray[np.str_]
     macs: Floats
     seeds: tuple[int, ...]
     accuracy: Floats
@@ -65,7 +60,7 @@ def scores_of(rows: Sequence[Cells]) -> Scores:
     return Scores(
         tuple(archs),
         np.array([row["group"] for row in first]),
-        np.array([row["inside"] == "1" for row in first]),
+        np.array([row["drawn"] for row in first]),
         np.array([float(row["macs"]) for row in first]),
         seeds,
         np.array([int(c["correct"]) / int(c["images"]) for c in cells]).reshape(shape),
@@ -106,10 +101,10 @@ def interval(values: Floats) -> Interval:
 
 
 def members(scores: Scores, group: str) -> NDArray[np.bool_]:
-    """Which architectures are in a group, `(n,)`; `GROUP, inside` and `GROUP, outside` are parts of one."""
+    """Which architectures are in a group, `(n,)`; `GROUP, levels` and `GROUP, space` are parts of one."""
     name, _, part = group.partition(", ")
     found = scores.groups == name
-    return np.asarray(found & (scores.inside == (part == "inside")) if part else found)
+    return np.asarray(found & (scores.drawn == part) if part else found)
 
 
 def group_means(scores: Scores, group: str) -> Floats:
@@ -119,10 +114,19 @@ def group_means(scores: Scores, group: str) -> Floats:
 
 def gains(scores: Scores, base: Scores, group: str) -> Interval:
     """Mean accuracy of a group minus that of the base with the same seed: initial weights and images are the same."""
-    seeds = [seed for seed in scores.seeds if seed in base.seeds]
-    ours, theirs = group_means(scores, group), group_means(base, group)
-    pairs = [ours[scores.seeds.index(s)] - theirs[base.seeds.index(s)] for s in seeds]
-    return interval(np.array(pairs))
+    return interval(seed_gains(scores, base, group))
+
+
+def seed_gains(scores: Scores, base: Scores, group: str) -> Floats:
+    """The gain of each seed that both have, `(s,)`."""
+    return paired(
+        dict(zip(scores.seeds, group_means(scores, group))), dict(zip(base.seeds, group_means(base, group)))
+    )
+
+
+def paired(ours: Mapping[int, float], base: Mapping[int, float]) -> Floats:
+    """Differences of the seeds that both have, `(s,)`."""
+    return np.array([value - base[seed] for seed, value in ours.items() if seed in base])
 
 
 @dataclass(frozen=True)
@@ -132,23 +136,23 @@ class Fidelity:
     Attributes:
         kendall: τ-b over all of them.
         within: mean of the groups' own τ-b, in which size says little.
-        regret: accuracy alone of the best architecture minus that of the best among the `TOP` that inherited
-            accuracy puts first.
+        regrets: accuracy alone of the best architecture minus that of the best among the first one and the first five
+            by inherited accuracy.
     """
 
     kendall: float
     within: float
-    regret: float
+    regrets: tuple[float, ...]
 
 
 def fidelity(inherited: Floats, alone: Floats, groups: NDArray[np.str_]) -> Fidelity:
     """All `(n,)`, of the same architectures."""
-    first = np.argsort(-inherited, kind="stable")[:TOP]
+    order = np.argsort(-inherited, kind="stable")
     several = [group for group in np.unique(groups) if (groups == group).sum() > 1]
     return Fidelity(
         _kendall(inherited, alone),
         float(np.mean([_kendall(inherited[groups == g], alone[groups == g]) for g in several])),
-        float(alone.max() - alone[first].max()),
+        tuple(float(alone.max() - alone[order[:first]].max()) for first in TOP),
     )
 
 
@@ -160,19 +164,19 @@ def _kendall(a: Floats, b: Floats) -> float:
 
 @dataclass(frozen=True)
 class Curve:
-    """Geometric mean ratio and mean cosine of groups of pairs with neighbouring ratios, `(b,)` each."""
+    """Geometric mean ratio `(b,)` and mean cosine, over seeds, of groups of pairs with neighbouring ratios."""
 
     centres: Floats
-    means: Floats
+    means: tuple[Interval, ...]
 
 
 def cosine_curve(rows: Sequence[Cells]) -> Curve:
     """Cosine over the ratio of MACs, in six groups of equally many pairs."""
-    ratio, cosine = ratios(rows), np.array([float(row["cosine"]) for row in rows])
+    ratio = ratios(rows)
     parts = np.array_split(np.argsort(ratio, kind="stable"), BINS)
     return Curve(
         np.array([np.exp(np.log(ratio[part]).mean()) for part in parts]),
-        np.array([cosine[part].mean() for part in parts]),
+        tuple(interval(np.array(list(seed_cosines([rows[i] for i in part]).values()))) for part in parts),
     )
 
 
@@ -182,27 +186,58 @@ def ratios(rows: Sequence[Cells]) -> Floats:
     return np.asarray(np.maximum(a, b) / np.minimum(a, b))
 
 
+def seed_cosines(rows: Sequence[Cells]) -> dict[int, float]:
+    """Mean cosine of each seed's pairs."""
+    seeds, cosine = (
+        np.array([int(row["seed"]) for row in rows]),
+        np.array([float(row["cosine"]) for row in rows]),
+    )
+    return {int(seed): float(cosine[seeds == seed].mean()) for seed in np.unique(seeds)}
+
+
 @dataclass(frozen=True)
-class Drawn:
-    """Subnets that one step trains together.
+class Together:
+    """Conflict in some pairs of subnets.
 
     Attributes:
-        cosine: mean over their pairs, over seeds.
+        seeds: mean cosine of each seed's pairs.
         opposed: share of pairs whose cosine is negative.
+        pairs: how many there are.
         ratio: geometric mean of the pairs' ratios of MACs.
     """
 
-    cosine: Interval
+    seeds: Mapping[int, float]
     opposed: float
+    pairs: int
     ratio: float
 
+    @property
+    def cosine(self) -> Interval:
+        """Mean over seeds."""
+        return interval(np.array(list(self.seeds.values())))
 
-def drawn_together(rows: Sequence[Cells]) -> Drawn:
-    """Of pairs that a sampler drew for the same step; the smallest subnet, which is the last drawn, included."""
-    cosine = np.array([float(row["cosine"]) for row in rows])
-    seeds = np.array([int(row["seed"]) for row in rows])
-    means = np.array([cosine[seeds == seed].mean() for seed in np.unique(seeds)])
-    return Drawn(interval(means), float((cosine < 0).mean()), float(np.exp(np.log(ratios(rows)).mean())))
+
+def together_of(rows: Sequence[Cells]) -> Together:
+    """Of pairs that are compared with the same seeds everywhere."""
+    negative = np.array([float(row["cosine"]) < 0 for row in rows])
+    ratio = float(np.exp(np.log(ratios(rows)).mean()))
+    return Together(seed_cosines(rows), float(negative.mean()), len(rows), ratio)
+
+
+def drawn_pairs(rows: Sequence[Cells]) -> list[Cells]:
+    """Pairs that a sampler drew for the same step; the smallest subnet, which is the last drawn, included."""
+    return [row for row in rows if row["pairs"] != "fixed"]
+
+
+def fixed_pairs(rows: Sequence[Cells]) -> list[Cells]:
+    """Pairs of judged architectures, the same in every supernet."""
+    return [row for row in rows if row["pairs"] == "fixed"]
+
+
+def last_step(rows: Sequence[Cells]) -> list[Cells]:
+    """Rows of the end of training."""
+    last = max(int(row["step"]) for row in rows)
+    return [row for row in rows if int(row["step"]) == last]
 
 
 @dataclass(frozen=True)
@@ -211,7 +246,7 @@ class Course:
 
     Attributes:
         exploited: share of the draws since the point before.
-        beta: the share that the schedule asks for.
+        beta: the share that the schedule asks for since then.
         filled: entries of all banks over their capacity.
         best, mean: score of the banks' best entries and of all entries (minus cross-entropy in nats), mean over levels.
     """
@@ -228,6 +263,7 @@ def course_of(rows: Sequence[Cells]) -> Course:
     """Of the rows of one sampler with banks; seeds that are not finished are left out."""
     steps = sorted({int(row["step"]) for row in rows})
     every = sorted({int(row["seed"]) for row in rows})
+    asked = [np.mean([exploitation(step, steps[-1]) for step in range(*ends)]) for ends in pairwise(steps)]
     seeds = [seed for seed in every if all(_at(rows, seed, step) for step in steps)]
     cells = {(seed, step): _at(rows, seed, step) for seed in seeds for step in steps}
     shares = [
@@ -246,7 +282,7 @@ def course_of(rows: Sequence[Cells]) -> Course:
     return Course(
         np.array(later, dtype=np.float64),
         np.array(shares).mean(axis=0),
-        mean("beta"),
+        np.array(asked),
         np.array(filled).mean(axis=0),
         mean("best"),
         mean("mean"),

@@ -8,10 +8,11 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from analysis import GROUPS, Course, Curve, Drawn, Fidelity, Interval, Scores, group_means, interval
+from analysis import Course, Curve, Fidelity, Floats, Interval, Together, interval
 from plotly.offline import get_plotlyjs
 
 from nas.report import style
@@ -21,125 +22,91 @@ COLOURS = {
     "sandwich": style.PRESET,
     "complexity": style.FRONT,
     "performance": "#0b3565",
-    "uniform+smallest": style.INFEASIBLE,
-    "cyclic": style.ORDERED[10],
-    "alone": style.TEXT,
 }
-WIDTH, SHIFT = 960, 0.13
+WIDTH, SHIFT = 960, 0.2
+RATIOS = (1, 2, 5, 10, 20, 50, 100)
+DIAMOND = {"symbol": "diamond", "size": 12}
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
-def draw_accuracy(scores: Mapping[str, Scores], alone: Scores | None) -> go.Figure:
-    """Mean top-1 of each group by sampler: seeds as open dots, the mean with its interval, cut at 0 and 100 %."""
+def draw_gains(points: Mapping[str, Mapping[str, Floats]]) -> go.Figure:
+    """Points of top-1 above uniform sampling with the same seed, by sampler and group; dots are seeds."""
     figure = style.figure(420)
-    every = {**scores, **({"alone": alone} if alone is not None else {})}
-    for number, (name, found) in enumerate(every.items()):
-        at = np.arange(len(GROUPS)) + (number - (len(every) - 1) / 2) * SHIFT
-        means = [100 * group_means(found, group) for group in GROUPS]
-        _add_means(figure, name, at, [interval(values) for values in means])
-        dots = [(x, value) for x, values in zip(at, means) for value in values]
-        _add_dots(figure, name, dots)
-    figure.update_xaxes(tickvals=list(range(len(GROUPS))), ticktext=list(GROUPS))
-    figure.update_yaxes(title_text="Top-1 on test images, %", range=[0, 100])
-    return figure
-
-
-def draw_gains(found: Mapping[str, Sequence[Interval]]) -> go.Figure:
-    """Points of top-1 above uniform sampling with the same seed, by sampler and group."""
-    figure = style.figure(380)
     figure.add_hline(0, line={"color": COLOURS["uniform"], "width": 1.5}, layer="below")
-    for number, (name, each) in enumerate(found.items()):
-        at = np.arange(len(GROUPS)) + (number - (len(found) - 1) / 2) * SHIFT
-        shown = [Interval(100 * one.mean, 100 * one.low, 100 * one.high, one.n) for one in each]
-        _add_means(figure, name, at, shown)
-    figure.update_xaxes(tickvals=list(range(len(GROUPS))), ticktext=list(GROUPS))
+    groups = list(next(iter(points.values())))
+    for number, (name, found) in enumerate(points.items()):
+        at = np.arange(len(groups)) + (number - (len(points) - 1) / 2) * SHIFT
+        _add_means(figure, name, list(at), [interval(found[group]) for group in groups])
+        _add_dots(figure, name, [(x, y) for x, group in zip(at, groups) for y in found[group]])
+    labels = [group.replace(", ", "<br>of the ") for group in groups]
+    figure.update_xaxes(tickvals=list(range(len(groups))), ticktext=labels)
     figure.update_yaxes(title_text="Points of top-1 above uniform, same seed")
     return figure
 
 
-def draw_fidelity(found: Mapping[str, Sequence[Fidelity]], second: Fidelity | None) -> go.Figure:
-    """Kendall τ of inherited and retrained accuracy, over all architectures and within groups of one size.
-
-    Args:
-        second: of a second training alone against the first, drawn as lines.
-    """
+def draw_fidelity(found: Mapping[str, Sequence[Fidelity]]) -> go.Figure:
+    """Kendall τ of inherited and retrained accuracy, over all architectures and within groups of one size."""
     figure = style.figure(380)
     for number, (name, each) in enumerate(found.items()):
         at = np.arange(2) + (number - (len(found) - 1) / 2) * SHIFT
         values = [np.array([f.kendall for f in each]), np.array([f.within for f in each])]
-        _add_means(figure, name, at, [interval(v) for v in values])
+        _add_means(figure, name, list(at), [interval(v) for v in values])
         _add_dots(figure, name, [(x, value) for x, v in zip(at, values) for value in v])
-    if second is not None:
-        line = {"color": style.MUTED, "width": 1.5, "dash": "dash"}
-        for place, value in enumerate((second.kendall, second.within)):
-            figure.add_shape(type="line", x0=place - 0.45, x1=place + 0.45, y0=value, y1=value, line=line)
-        figure.add_annotation(
-            x=0.45, y=second.kendall, text="two trainings alone", showarrow=False, yshift=10
-        )
-    figure.update_xaxes(tickvals=[0, 1], ticktext=["all 25 architectures", "within groups of one size"])
-    figure.update_yaxes(title_text="Kendall τ with accuracy trained alone", range=[-0.4, 1])
+    figure.update_xaxes(tickvals=[0, 1], ticktext=["all architectures", "within groups of one size"])
+    figure.update_yaxes(title_text="Kendall τ with accuracy trained alone", range=[-0.6, 1])
     return figure
 
 
-def draw_conflict(curves: Mapping[str, Curve], together: Mapping[str, Drawn]) -> go.Figure:
+def draw_conflict(curves: Mapping[str, Curve], together: Mapping[str, Together]) -> go.Figure:
     """Cosine over the ratio of MACs for the same pairs everywhere; diamonds: pairs of one step of each sampler."""
     figure = style.figure(420)
     figure.add_hline(0, line={"color": style.LINE, "width": 1.5})
     for name, curve in curves.items():
-        figure.add_trace(
-            go.Scatter(
-                x=curve.centres,
-                y=curve.means,
-                mode="lines+markers",
-                name=name,
-                line={"color": COLOURS[name], "width": 2},
-            )
-        )
-    for name, drawn in together.items():
-        figure.add_trace(
-            go.Scatter(
-                x=[drawn.ratio],
-                y=[drawn.cosine.mean],
-                error_y=_errors([drawn.cosine.mean], [drawn.cosine.low], [drawn.cosine.high]),
-                mode="markers",
-                showlegend=False,
-                marker={"symbol": "diamond", "size": 12, "color": COLOURS[name]},
-            )
-        )
-    figure.update_xaxes(type="log", title_text="MACs of the larger over MACs of the smaller subnet")
-    figure.update_yaxes(title_text="Cosine between gradients", range=[-0.2, 1])
+        _add_means(figure, name, curve.centres, curve.means, mode="lines+markers", marker={"size": 5})
+    for name, found in together.items():
+        _add_means(figure, name, [found.ratio], [found.cosine], marker=DIAMOND, showlegend=False)
+    figure.update_xaxes(
+        type="log",
+        tickvals=RATIOS,
+        ticktext=[str(ratio) for ratio in RATIOS],
+        title_text="MACs of the larger over MACs of the smaller subnet",
+    )
+    figure.update_yaxes(title_text="Cosine between gradients")
     return figure
 
 
 def draw_course(course: Course) -> go.Figure:
-    """Share of exploited draws, the share that the schedule asks for, and how full the banks are."""
-    figure = style.figure(360)
+    """Share of exploited draws, the share that the schedule asks for, how full the banks are; below, their losses."""
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08, row_heights=[0.6, 0.4])
+    figure.update_layout(style.figure(460).layout)
     lines = (
-        ("share of draws from the banks", course.exploited, style.FRONT, "solid"),
-        ("β of the schedule", course.beta, style.MUTED, "dash"),
-        ("banks' entries over capacity", course.filled, style.PRESET, "solid"),
-        ("cross-entropy of the banks' entries, nats", -course.mean, style.INFEASIBLE, "solid"),
+        (1, "share of draws from the banks", course.exploited, style.FRONT, "solid"),
+        (1, "β of the schedule", course.beta, style.MUTED, "dash"),
+        (1, "banks' entries over capacity", course.filled, style.PRESET, "solid"),
+        (2, "all entries of the banks", -course.mean, style.INFEASIBLE, "solid"),
+        (2, "the best of each bank", -course.best, style.ORDERED[10], "solid"),
     )
-    for name, values, colour, dash in lines:
+    for row, name, values, colour, dash in lines:
         line = {"color": colour, "width": 2, "dash": dash}
-        figure.add_trace(go.Scatter(x=course.steps, y=values, mode="lines+markers", name=name, line=line))
-    figure.update_xaxes(title_text="Step")
-    figure.update_yaxes(rangemode="tozero")
+        trace = go.Scatter(x=course.steps, y=values, mode="lines+markers", name=name, line=line)
+        figure.add_trace(trace, row=row, col=1)
+    figure.update_xaxes(title_text="Step: shares are of the steps since the point before", row=2, col=1)
+    figure.update_yaxes(title_text="Share", rangemode="tozero", row=1, col=1)
+    figure.update_yaxes(title_text="Cross-entropy, nats", rangemode="tozero", row=2, col=1)
     return figure
 
 
-def _add_means(figure: go.Figure, name: str, at: Sequence[float], found: Sequence[Interval]) -> None:
+def _add_means(
+    figure: go.Figure, name: str, at: Sequence[float] | Floats, found: Sequence[Interval], **options: Any
+) -> None:
     means = [each.mean for each in found]
-    figure.add_trace(
-        go.Scatter(
-            x=list(at),
-            y=means,
-            error_y=_errors(means, [each.low for each in found], [each.high for each in found]),
-            mode="markers",
-            name=name,
-            marker={"size": 10, "color": COLOURS[name]},
-        )
-    )
+    errors = _errors(means, [each.low for each in found], [each.high for each in found])
+    known = {"mode": "markers", "line": {"width": 2}, **options}
+    known["marker"] = {"size": 10, **known.get("marker", {}), "color": COLOURS[name]}
+    known["line"]["color"] = COLOURS[name]
+    figure.add_trace(go.Scatter(x=list(at), y=means, error_y=errors, name=name, **known))
 
 
 def _add_dots(figure: go.Figure, name: str, points: Sequence[tuple[float, float]]) -> None:

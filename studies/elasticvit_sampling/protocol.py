@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from tables import Row
 
 from nas.accuracy.inherited import Evaluation
@@ -18,25 +18,27 @@ from nas.space.batch import Arch
 from nas.space.load import load_space
 from nas.space.space import Space
 from nas.supernet.sampling.base import Subnet, SubnetSampler
-from nas.supernet.sampling.complexity import ComplexitySampler
+from nas.supernet.sampling.complexity import ComplexitySampler, LevelSource
 from nas.supernet.sampling.levels import levels_of
 from nas.supernet.sampling.simple import UniformSampler, extremes
 from nas.supernet.sampling.window import WindowSampler
 
+Drawn = Literal["levels", "space"]
 HERE = Path(__file__).resolve().parent
 SAMPLERS = ("uniform", "sandwich", "complexity", "performance")
 VARIANTS = {
-    "cyclic": "complexity",
     "uniform+smallest": "uniform",
     "wide levels": "complexity",
     "large banks": "performance",
+    "fresh banks": "performance",
 }
-WIDER, LARGER = 10, 4
-GROUPS = ("small", "medium", "large")
-PER_GROUP = 8
+WIDER, LARGER, FRESHER = 5, 4, 8
+GROUP_LEVELS = {"small": (0, 1), "medium": (3, 4), "large": (6, 7)}
+FROM_EACH_LEVEL = 2
+FROM_SPACE = 4
 COMPARED = 2
-LAST_REACH = 1.5
 SUBNETS = 4
+REFRESHES, PARTIAL_REFRESHES = 3, 9
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Scale:
         gradient_points: and how often, evenly spread, gradients are compared.
         gradient_images: held-out images a gradient is taken of.
         capacity, big_capacity: of the banks.
+        augment: augmentation of training images.
     """
 
     space: str
@@ -64,6 +67,7 @@ class Scale:
     gradient_images: int = 64
     capacity: int = 8
     big_capacity: int = 4
+    augment: str = "none"
 
 
 SCALES = {
@@ -71,8 +75,8 @@ SCALES = {
         space=str(HERE / "space.yaml"),
         data="shapes:size=6000,test=1000,difficulty=medium",
         resolution_scale=1.0,
-        steps=1000,
-        alone_steps=1000,
+        steps=800,
+        alone_steps=800,
         batch=32,
         lr=3e-3,
     ),
@@ -88,6 +92,16 @@ SCALES = {
         big_capacity=50,
     ),
 }
+EMBEDDED = Scale(
+    space="elasticvit",
+    data="digits",
+    resolution_scale=0.125,
+    steps=220,
+    alone_steps=220,
+    batch=32,
+    lr=1.5e-3,
+    augment="embedded",
+)
 
 
 @dataclass(frozen=True)
@@ -96,13 +110,13 @@ class Judge:
 
     Attributes:
         group: `small`, `medium` or `large`; `smallest` for the smallest of the space.
-        inside: whether complexity-aware sampling can draw it, were there a level at its MACs.
+        drawn: from `levels`, where complexity-aware sampling draws, or from the whole `space`.
         macs: multiply-accumulates at the deployment resolution.
     """
 
     arch: Arch
     group: str
-    inside: bool
+    drawn: Drawn
     macs: int
 
 
@@ -112,7 +126,7 @@ def judged(judge: Judge, seed: int, found: Evaluation) -> Row:
         "seed": seed,
         "arch": judge.arch.id,
         "group": judge.group,
-        "inside": int(judge.inside),
+        "drawn": judge.drawn,
         "macs": judge.macs,
         "correct": found.correct,
         "images": found.n,
@@ -136,6 +150,7 @@ class UniformAndSmallest(SubnetSampler):
 def settings_of(scale: Scale, sampler: str, seed: int, *, steps: int) -> RunSettings:
     """Settings of one training: the embedded recipe but for what the scale says."""
     name, larger = VARIANTS.get(sampler, sampler), LARGER if sampler == "large banks" else 1
+    fresher = FRESHER if sampler == "fresh banks" else 1
     changes = {
         "seed": seed,
         "threads": 1,
@@ -143,17 +158,18 @@ def settings_of(scale: Scale, sampler: str, seed: int, *, steps: int) -> RunSett
         "train.resolution_scale": scale.resolution_scale,
         "train.steps": steps,
         "train.batch": scale.batch,
-        "train.augment": "none",
+        "train.augment": scale.augment,
         "train.lr": scale.lr,
         "train.min_lr": scale.lr / 100,
         "train.checkpoint_every": 2 * steps,
         "train.conflict_every": 0,
         "evaluate.final_recalibrate": 4,
         "train.sampler.name": name,
-        "train.sampler.policy": "cyclic" if sampler == "cyclic" else "adjacent-step",
         "train.sampler.subnets": SUBNETS,
         "train.sampler.banks.capacity": larger * scale.capacity,
         "train.sampler.banks.big_capacity": larger * scale.big_capacity,
+        "train.sampler.banks.refreshes": fresher * REFRESHES,
+        "train.sampler.banks.partial_refreshes": fresher * PARTIAL_REFRESHES,
     }
     return make_settings("embedded", (), [f"{key}={value}" for key, value in changes.items()])
 
@@ -176,31 +192,21 @@ def sampler_of(plan: RunPlan, sampler: str, seed: int) -> SubnetSampler:
 
 
 def judges(space: Space) -> list[Judge]:
-    """The smallest architecture, and eight from each of three ranges of MACs; always the same.
+    """The smallest architecture, and eight of each size; always the same.
 
-    Half of the eight are drawn uniformly from the space, half from what complexity-aware sampling trains: no decision
-    is below the one of the level's smallest subnet.
+    Of each eight, four are drawn as complexity-aware sampling draws at two neighbouring levels, and four uniformly from
+    all of the space between the lower of these levels and the end of the higher one's window.
     """
     levels, rng = levels_of(space), np.random.default_rng(0)
-    ranges = ((0, 1), (3, 4), (6, 7))
-    smallest, _ = extremes(space)
-    found = [Judge(smallest, "smallest", True, _macs(space, smallest))]
-    for group, (first, last) in zip(GROUPS, ranges):
-        low, high = levels.macs[first], levels.macs[last] * (LAST_REACH if group == GROUPS[-1] else 1.0)
-        bound = _bound(space, levels.minimum[last])
-        drawn = [
-            *WindowSampler(space, 0 * bound, high, high - low).sample(PER_GROUP // 2, low, high, rng),
-            *WindowSampler(space, bound, high, high - low).sample(PER_GROUP // 2, low, high, rng),
-        ]
-        inside = [bool((codes >= bound).all()) for codes in space.encode(drawn).codes]
-        found += [Judge(arch, group, within, _macs(space, arch)) for arch, within in zip(drawn, inside)]
+    source, nothing = LevelSource(space, levels), np.zeros(len(space.decisions), dtype=np.int16)
+    found = [Judge(levels.anchor, "smallest", "levels", _macs(space, levels.anchor))]
+    for group, ends in GROUP_LEVELS.items():
+        low, high = levels.macs[ends[0]], levels.macs[ends[-1]] + levels.window
+        near = [arch for level in ends for arch in source.sample(level, FROM_EACH_LEVEL, rng)]
+        anywhere = WindowSampler(space, nothing, high, high - low).sample(FROM_SPACE, low, high, rng)
+        found += [Judge(arch, group, "levels", _macs(space, arch)) for arch in near]
+        found += [Judge(arch, group, "space", _macs(space, arch)) for arch in anywhere]
     return found
-
-
-def _bound(space: Space, smallest: Arch) -> NDArray[np.int16]:
-    """Least code of each decision at levels with that smallest subnet."""
-    ordinal = np.array([d.kind == "ordinal" for d in space.decisions])
-    return np.where(ordinal, space.encode([smallest]).codes[0], 0).astype(np.int16)
 
 
 def _macs(space: Space, arch: Arch) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,33 +10,29 @@ from analysis import (
     BASE,
     GROUPS,
     PARTS,
-    Drawn,
+    TOP,
     Fidelity,
     Scores,
+    Together,
     by_sampler,
     cosine_curve,
     course_of,
-    drawn_together,
+    drawn_pairs,
     fidelity,
+    fixed_pairs,
     gains,
     group_means,
     interval,
+    last_step,
+    paired,
     rows_by_sampler,
     scores_of,
+    seed_gains,
+    together_of,
     walk_of,
 )
-from figures import (
-    draw_accuracy,
-    draw_conflict,
-    draw_course,
-    draw_fidelity,
-    draw_gains,
-    write_page,
-    write_pngs,
-)
-from tables import Cells, Row, read_rows, write_table
-
-PERCENT = 100.0
+from figures import draw_conflict, draw_course, draw_fidelity, draw_gains, write_page, write_pngs
+from tables import PERCENT, Cells, Row, read_rows, write_table
 
 
 def write_results(output: Path, page: Path) -> None:
@@ -46,25 +42,24 @@ def write_results(output: Path, page: Path) -> None:
     cosines = rows_by_sampler(read_rows(output / "cosines.csv"))
     course = rows_by_sampler(read_rows(output / "course.csv"))
     found = fidelities(scores, alone)
-    second = _second_training(alone)
-    curves = {name: cosine_curve(_fixed(rows)) for name, rows in cosines.items()}
-    together = {name: drawn_together(_together(rows)) for name, rows in cosines.items()}
+    fixed = {name: last_step(fixed_pairs(rows)) for name, rows in cosines.items()}
+    together = {name: together_of(last_step(drawn_pairs(rows))) for name, rows in cosines.items()}
+    curves = {name: cosine_curve(rows) for name, rows in fixed.items()}
+    shown = (GROUPS[0], *PARTS)
+    points = {
+        name: {group: PERCENT * seed_gains(each, scores[BASE], group) for group in shown}
+        for name, each in scores.items()
+        if name != BASE
+    }
     figures = {
-        "accuracy": draw_accuracy(scores, alone),
-        "gains": draw_gains(
-            {
-                name: [gains(each, scores[BASE], group) for group in GROUPS]
-                for name, each in scores.items()
-                if name != BASE
-            }
-        ),
-        "fidelity": draw_fidelity(found, second),
+        "gains": draw_gains(points),
+        "fidelity": draw_fidelity(found),
         "conflict": draw_conflict(curves, together),
         "banks": draw_course(course_of(course["performance"])),
     }
     write_table(output, "groups", group_rows({**scores, "alone": alone}))
-    write_table(output, "ranks", rank_rows(found, second))
-    write_table(output, "gradients", gradient_rows(together, cosines))
+    write_table(output, "ranks", rank_rows(found))
+    write_table(output, "gradients", gradient_rows(cosines))
     write_table(output, "walks", walk_rows(course, scores))
     write_page(figures, page)
     write_pngs(figures, output)
@@ -81,17 +76,11 @@ def fidelities(scores: Mapping[str, Scores], alone: Scores) -> dict[str, list[Fi
     return found
 
 
-def _second_training(alone: Scores) -> Fidelity | None:
-    if len(alone.seeds) < 2:
-        return None
-    return fidelity(alone.accuracy[1], alone.accuracy[0], alone.groups)
-
-
 def group_rows(scores: Mapping[str, Scores]) -> list[Row]:
     """Mean top-1 of each group in percent, and what it is above uniform sampling, with 95 % intervals over seeds."""
     rows: list[Row] = []
     for name, each in scores.items():
-        for group in PARTS:
+        for group in (*GROUPS, *PARTS):
             mean, gain = interval(group_means(each, group)), gains(each, scores[BASE], group)
             rows.append(
                 {
@@ -109,47 +98,67 @@ def group_rows(scores: Mapping[str, Scores]) -> list[Row]:
     return rows
 
 
-def rank_rows(found: Mapping[str, list[Fidelity]], second: Fidelity | None) -> list[Row]:
-    """Kendall τ and regret of each sampler, means over seeds with intervals."""
+def rank_rows(found: Mapping[str, list[Fidelity]], second: Fidelity | None = None) -> list[Row]:
+    """Kendall τ, means over seeds with intervals, and regret of each sampler, its mean and its worst seed.
+
+    Args:
+        second: of a second training alone.
+    """
     every = {**found, **({"a second training alone": [second]} if second else {})}
     rows: list[Row] = []
     for name, each in every.items():
         tau, within = (interval(np.array([getattr(f, key) for f in each])) for key in ("kendall", "within"))
-        regret = interval(np.array([f.regret for f in each]))
-        rows.append(
-            {
-                "ranked by": name,
-                "seeds": tau.n,
-                "Kendall τ": round(tau.mean, 3),
-                "95 % from": round(tau.low, 3),
-                "to": round(tau.high, 3),
-                "τ within groups": round(within.mean, 3),
-                "from": round(within.low, 3),
-                "to ": round(within.high, 3),
-                "regret of top 5, points": _percent(regret.mean),
-            }
-        )
+        regrets = np.array([f.regrets for f in each])
+        row: dict[str, object] = {
+            "ranked by": name,
+            "seeds": tau.n,
+            "Kendall τ": round(tau.mean, 3),
+            "95 % from": round(tau.low, 3),
+            "to": round(tau.high, 3),
+            "τ within groups": round(within.mean, 3),
+            "from": round(within.low, 3),
+            "to ": round(within.high, 3),
+        }
+        for first, values in zip(TOP, regrets.T):
+            row[f"regret of top {first}, points"] = _percent(values.mean())
+            row[f"worst of top {first}"] = _percent(values.max())
+        rows.append(row)
     return rows
 
 
-def gradient_rows(together: Mapping[str, Drawn], cosines: Mapping[str, list[Cells]]) -> list[Row]:
-    """Conflict among the subnets of one step, and among the same pairs of architectures in all supernets."""
+def gradient_rows(cosines: Mapping[str, list[Cells]]) -> list[Row]:
+    """Conflict among the subnets of one step, and among the same pairs of architectures in all supernets.
+
+    Each at half and at the end of training, with the difference to uniform sampling with the same seed.
+    """
     rows: list[Row] = []
-    for name, drawn in together.items():
-        fixed = np.array([float(row["cosine"]) for row in _fixed(cosines[name])])
-        rows.append(
-            {
-                "sampler": name,
-                "cosine within a step": round(drawn.cosine.mean, 3),
-                "95 % from": round(drawn.cosine.low, 3),
-                "to": round(drawn.cosine.high, 3),
-                "negative within a step %": _percent(drawn.opposed),
-                "ratio of MACs within a step": round(drawn.ratio, 2),
-                "cosine of fixed pairs": round(float(fixed.mean()), 3),
-                "negative of fixed pairs %": _percent(float((fixed < 0).mean())),
-            }
-        )
+    for name, each in cosines.items():
+        for step in sorted({int(row["step"]) for row in each}):
+            ours, base = (_conflict(at, step) for at in (each, cosines[BASE]))
+            for which, found in ours.items():
+                gain = interval(paired(found.seeds, base[which].seeds))
+                rows.append(
+                    {
+                        "sampler": name,
+                        "step": step,
+                        "pairs": which,
+                        "cosine": round(found.cosine.mean, 3),
+                        "95 % from": round(found.cosine.low, 3),
+                        "to": round(found.cosine.high, 3),
+                        "above uniform": round(gain.mean, 3),
+                        "from": round(gain.low, 3),
+                        "to ": round(gain.high, 3),
+                        "negative %": _percent(found.opposed),
+                        "of": found.pairs,
+                        "ratio of MACs": round(found.ratio, 2),
+                    }
+                )
     return rows
+
+
+def _conflict(rows: Sequence[Cells], step: int) -> dict[str, Together]:
+    now = [row for row in rows if int(row["step"]) == step]
+    return {"of one step": together_of(drawn_pairs(now)), "the same": together_of(fixed_pairs(now))}
 
 
 def walk_rows(course: Mapping[str, list[Cells]], scores: Mapping[str, Scores]) -> list[Row]:
@@ -171,14 +180,6 @@ def walk_rows(course: Mapping[str, list[Cells]], scores: Mapping[str, Scores]) -
                 }
             )
     return rows
-
-
-def _fixed(rows: list[Cells]) -> list[Cells]:
-    return [row for row in rows if row["pairs"] == "fixed"]
-
-
-def _together(rows: list[Cells]) -> list[Cells]:
-    return [row for row in rows if row["pairs"] != "fixed"]
 
 
 def _percent(share: float) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from protocol import COMPARED, GROUPS, Judge, Scale, judged, judges, plan_of, sampler_of
+from protocol import COMPARED, GROUP_LEVELS, Judge, Scale, judged, judges, plan_of, sampler_of
 from tables import Cells, Row, read_rows, write_rows
 
 from nas.costs.counts import plan_for
@@ -21,7 +21,7 @@ from nas.supernet.sampling.complexity import ComplexitySampler, exploitation
 from nas.supernet.supernet import Supernet
 from nas.supernet.trainer import Trainer
 
-WATCHED_STEPS = 3
+WATCHED_STEPS = 8
 
 
 def run_supernet(scale: Scale, sampler: str, seed: int, folder: Path) -> None:
@@ -133,6 +133,8 @@ class Watch:
         for turn in range(WATCHED_STEPS):
             twin = sampler_of(self.plan, self.sampler, 1000 * (self.seed + 1) + trainer.step + turn)
             twin.restore(trainer.sampler.state())
+            if isinstance(twin, ComplexitySampler):
+                twin.level = turn % len(twin.levels.macs)  # one level's draws would say little of the others'
             drawn = twin.draw(trainer.step, trainer.total)
             rows += self._pairs(trainer, f"step {turn}", [subnet.arch for subnet in drawn])
         return rows
@@ -145,6 +147,7 @@ class Watch:
             {**common, "macs_a": int(macs[a]), "macs_b": int(macs[b]), "cosine": float(cosines[a, b])}
             for a in range(len(archs))
             for b in range(a)
+            if archs[a] != archs[b]
         ]
 
 
@@ -155,7 +158,7 @@ _NOTHING: Row = dict.fromkeys(
 
 def compared(found: Sequence[Judge]) -> list[Arch]:
     """The judges whose gradients are compared: every second one of each group."""
-    return [judge.arch for group in GROUPS for judge in _of(found, group)[::COMPARED]]
+    return [judge.arch for group in GROUP_LEVELS for judge in _of(found, group)[::COMPARED]]
 
 
 def _of(found: Sequence[Judge], group: str) -> list[Judge]:

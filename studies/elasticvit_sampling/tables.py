@@ -11,6 +11,7 @@ from pathlib import Path
 from nas.errors import NasError
 from nas.files import write_atomically
 
+PERCENT = 100.0
 Row = Mapping[str, object]
 Cells = dict[str, str]
 
@@ -43,11 +44,6 @@ def read_rows(path: Path) -> list[Cells]:
         raise NasError(f"{path}: no such file; it is written when the study has been run.")
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def joined(folder: Path, kind: str) -> list[Cells]:
-    """Rows of all finished pieces of a kind, in order of their names."""
-    return [row for path in sorted(folder.glob(f"*.{kind}.csv")) for row in read_rows(path)]
 
 
 def _shown(value: object) -> str:
