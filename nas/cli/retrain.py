@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,7 +17,7 @@ from nas.cli.output import (
     TrialArgument,
     echo_json,
 )
-from nas.shell import command_line
+from nas.shell import command_line, resumed
 
 if TYPE_CHECKING:
     from nas.cli.lookup import Found
@@ -91,16 +90,13 @@ def retrain(
         with held(job.folder, f"{job.arch.id} is being retrained by another process."), Interrupt() as stop:
             done = run(job, data, reporter, stop, workers, storage=opened, resume=resume, overwrite=overwrite)
     except Interrupted as stopped:
-        typer.echo(f"stopped; {stopped}. Continue with:\n  {_again()}", err=True)
+        typer.echo(
+            f"stopped; {stopped}. Continue with:\n  {resumed(sys.argv[1:], ['--overwrite'])}", err=True
+        )
         raise typer.Exit(130) from None
     numbers = [place.trial.number for place in places if place.trial is not None]
     store(opened, study, numbers, done)
     _print(places[0], done, form, storage)
-
-
-def _again() -> str:
-    kept = [argument for argument in sys.argv[1:] if argument not in ("--resume", "--overwrite")]
-    return shlex.join(["nas", *kept, "--resume"])
 
 
 def _print(place: Found, done: Retrained, form: Format, storage: str | None) -> None:

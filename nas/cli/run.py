@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nas.cli.front import front
+from nas.shell import resumed
 
 if TYPE_CHECKING:
     from nas.study import Study
@@ -150,7 +151,7 @@ def run(
     except KeyboardInterrupt as stopped:
         if not stopped.args:  # before there was a study to go on with
             raise
-        again = shlex.join(["nas", *[a for a in sys.argv[1:] if a != "--resume"], "--resume"])
+        again = resumed(sys.argv[1:])
         typer.echo(f"stopped; {stopped}. Continue with:\n  {again}", err=True)
         raise typer.Exit(130) from None
     front(study.name, storage=storage)

@@ -137,8 +137,8 @@ def _retrained(study: StudyRow, arch: Arch) -> Source:
     plan = plan_of(study, arch.space, RunSettings.model_validate(card["settings"]))
     set_threads(plan.settings)
     data = load_network_data(plan, arch)
-    now_here = {"space_hash": arch.space.hash, "data": data.name, "classes": data.classes}
-    for key, now in (now_here | fingerprints(data)).items():
+    here = {"space_hash": arch.space.hash, "data": data.name, "classes": data.classes} | fingerprints(data)
+    for key, now in here.items():
         if card.get(key, now) != now:  # cards of earlier versions lack some
             raise NasError(f"{found.weights}: trained with {key} {card[key]!r}, which is {now!r} now.")
     scale = plan.settings.train.resolution_scale

@@ -11,6 +11,7 @@ import numpy as np
 from nas.latency.device import Device
 from nas.latency.network_table import NetworkTable
 from nas.latency.profiling.known_device import network_timing
+from nas.latency.table import Entry
 from nas.metrics import Metric
 from nas.pipeline.evaluating import supernet_evaluator
 from nas.pipeline.load_data import load_run_data
@@ -147,11 +148,11 @@ class Rivals:
         left = [arch for arch in archs.values() if (SPACE, arch.id) not in table]
         if left:
             with network_timing(self.device, self.space, SPACE, ConsoleReporter()) as timing:
-                timed = [entry for _, found in timing.turns(left, TURNS) for entry in found.items()]
-            middle = [
-                sorted((e for one, e in timed if one == a.id), key=lambda e: e.median_ms)[TURNS // 2]
-                for a in left
-            ]
+                found = dict[str, list[Entry]]()
+                for _, timed in timing.turns(left, TURNS):
+                    for arch_id, entry in timed.items():
+                        found.setdefault(arch_id, []).append(entry)
+            middle = [sorted(found[a.id], key=lambda entry: entry.median_ms)[TURNS // 2] for a in left]
             table = table.merge(NetworkTable([(SPACE, a.values, entry) for a, entry in zip(left, middle)]))
             table.write(file)
         return {arch_id: table[SPACE, arch_id].median_ms for arch_id in archs}

@@ -59,7 +59,7 @@ class NetworkTiming:
         self._exports, self._timing = exports, timing
 
     def times(self, archs: Sequence[Arch]) -> dict[str, Entry]:
-        """Times of networks by arch id.
+        """Milliseconds of one inference of each network, median and spread over its runs, by arch id.
 
         Raises:
             NasError: as `turns`.
@@ -67,7 +67,7 @@ class NetworkTiming:
         return {arch_id: entry for _, timed in self.turns(archs, 1) for arch_id, entry in timed.items()}
 
     def turns(self, archs: Sequence[Arch], count: int) -> Iterator[tuple[int, dict[str, Entry]]]:
-        """Times of networks by arch id, a few at a time, with the number of the turn, from 0.
+        """Times as of `times`, a few networks at a time, with the number of the turn, from 0.
 
         A turn begins when all were timed in the last one, so that as much time as can be lies between two times of one.
 
