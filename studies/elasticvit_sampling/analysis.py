@@ -225,7 +225,7 @@ def together_of(rows: Sequence[Cells]) -> Together:
 
 
 def drawn_pairs(rows: Sequence[Cells]) -> list[Cells]:
-    """Pairs that a sampler drew for the same step; the smallest subnet, which is the last drawn, included."""
+    """Pairs of different subnets that a sampler drew for the same step, the smallest subnet, its last, included."""
     return [row for row in rows if row["pairs"] != "fixed"]
 
 

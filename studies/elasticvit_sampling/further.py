@@ -33,7 +33,7 @@ from analysis import (  # noqa: E402
     together_of,
 )
 from pieces import Piece, add_options, alone, compute, supernets  # noqa: E402
-from protocol import EMBEDDED, SAMPLERS, SCALES, Scale  # noqa: E402
+from protocol import EMBEDDED, SCALES, Scale  # noqa: E402
 from results import fidelities, rank_rows  # noqa: E402
 from tables import PERCENT, Row, read_rows, write_table  # noqa: E402
 
@@ -61,8 +61,12 @@ class Experiment:
 EXPERIMENTS = {
     "controls": Experiment("three uniform draws and the smallest subnet", ("uniform+smallest",)),
     "levels": Experiment("windows five times as wide", ("wide levels",)),
+    "other": Experiment(
+        "a level for each subnet of a step (mixed); none of the two lowest levels (high)",
+        ("mixed levels", "high levels"),
+    ),
     "banks": Experiment("banks four times as large", ("large banks",)),
-    "fresh": Experiment("banks scored again eight times as often", ("fresh banks",)),
+    "fresh": Experiment("banks scored again at 71 steps instead of 8", ("fresh banks",)),
     "short": Experiment(
         "250 steps", (BASE, "complexity", "performance"), scale=replace(CPU, steps=250, alone_steps=250)
     ),
@@ -72,7 +76,7 @@ EXPERIMENTS = {
         scale=replace(CPU, data=CPU.data.replace("medium", "easy")),
     ),
     "embedded": Experiment(
-        "ElasticViT's own space and the embedded recipe on digits", SAMPLERS, (0,), EMBEDDED
+        "ElasticViT's own space and the embedded recipe on digits", (BASE, "performance"), (0,), EMBEDDED
     ),
     "alone": Experiment("a second training alone", (), (1,)),
 }
@@ -90,6 +94,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE, help="folder of study.py's tables")
     options = parser.parse_args()
     output, place = options.output.resolve(), options.work.resolve()
+    for kind in ("accuracy", "alone"):  # what the comparison needs, looked for before hours of work
+        read_rows(output / f"{kind}.csv")
     for name in options.experiments:
         work, experiment = place / name, EXPERIMENTS[name]
         found = list(pieces(experiment, options.seeds, work))
@@ -185,9 +191,9 @@ def _groups(scores: Scores, base: Scores | None) -> dict[str, object]:
     shown: dict[str, object] = {}
     for group in GROUPS:
         mean, gain = interval(group_means(scores, group)), gains(scores, base, group) if base else None
-        low_high = f"({PERCENT * gain.low:.1f} to {PERCENT * gain.high:.1f})" if gain else ""
+        low_high = f" ({PERCENT * gain.low:.1f} to {PERCENT * gain.high:.1f})" if gain and gain.n > 1 else ""
         shown[f"{group}, top-1 %"] = f"{PERCENT * mean.mean:.1f}"
-        shown[f"{group}, above uniform (95 %)"] = f"{PERCENT * gain.mean:+.1f} {low_high}" if gain else ""
+        shown[f"{group}, above uniform (95 %)"] = f"{PERCENT * gain.mean:+.1f}{low_high}" if gain else ""
     return shown
 
 

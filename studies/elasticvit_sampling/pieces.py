@@ -59,19 +59,15 @@ def compute(scale: Scale, pieces: Sequence[Piece], jobs: int, work: Path, output
     """Compute the pieces that are missing in `work`, `jobs` at a time, then collect their rows in `output`.
 
     Raises:
-        NasError: `work` holds pieces of another scale or space.
+        NasError: `work` holds pieces of another scale or space, or a folder cannot be made.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    output.mkdir(parents=True, exist_ok=True)
+    for folder in (work, output):
+        _make(folder)
     _same_study(scale, work)
     os.chdir(work)
     missing = [piece for piece in pieces if not (work / f"{piece.name}.{piece.result}.csv").exists()]
     if missing:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-            running = {pool.submit(piece.work): piece.name for piece in missing}
-            for number, done in enumerate(as_completed(running), 1):
-                done.result()
-                print(f"{number} of {len(missing)}: {running[done]}", file=sys.stderr, flush=True)
+        _in_processes(missing, jobs)
     for kind in KINDS:
         files = sorted(work / f"{piece.name}.{kind}.csv" for piece in pieces)
         rows = [row for path in files if path.is_file() for row in read_rows(path)]
@@ -79,9 +75,29 @@ def compute(scale: Scale, pieces: Sequence[Piece], jobs: int, work: Path, output
             write_rows(output / f"{kind}.csv", rows)
 
 
+def _in_processes(missing: Sequence[Piece], jobs: int) -> None:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        running = {pool.submit(piece.work): piece.name for piece in missing}
+        try:
+            for number, done in enumerate(as_completed(running), 1):
+                done.result()
+                print(f"{number} of {len(missing)}: {running[done]}", file=sys.stderr, flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # the others would only delay the news
+            raise
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NasError(f"{folder} cannot be made: {error.strerror}.") from None
+
+
 def _same_study(scale: Scale, work: Path) -> None:
     archs = "".join(judge.arch.id for judge in judges(load_space(scale.space)))
-    known = json.dumps({**asdict(scale), "judges": sha256(archs.encode()).hexdigest()[:16]}, indent=1)
+    here = {"space": Path(scale.space).name, "judges": sha256(archs.encode()).hexdigest()[:16]}
+    known = json.dumps({**asdict(scale), **here}, indent=1)
     path = work / "scale.json"
     if not path.exists():
         write_atomically(path, known)
@@ -99,12 +115,15 @@ def _one_thread() -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """`--seeds` and `--jobs`."""
-    parser.add_argument("--seeds", type=_positive, default=4, help="seeds of each supernet (default 4)")
-    parser.add_argument("--jobs", type=_positive, default=2, help="processes of one thread each (default 2)")
+    """`--seeds` and `--jobs`, each 1 or more."""
+    parser.add_argument("--seeds", type=whole_number, default=4, help="seeds of each supernet (default 4)")
+    parser.add_argument(
+        "--jobs", type=whole_number, default=2, help="processes of one thread each (default 2)"
+    )
 
 
-def _positive(text: str) -> int:
+def whole_number(text: str) -> int:
+    """An argument that is 1 or more."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is less than 1")

@@ -29,10 +29,13 @@ SAMPLERS = ("uniform", "sandwich", "complexity", "performance")
 VARIANTS = {
     "uniform+smallest": "uniform",
     "wide levels": "complexity",
+    "high levels": "complexity",
+    "mixed levels": "complexity",
     "large banks": "performance",
     "fresh banks": "performance",
 }
 WIDER, LARGER, FRESHER = 5, 4, 8
+LOWEST = 2
 GROUP_LEVELS = {"small": (0, 1), "medium": (3, 4), "large": (6, 7)}
 FROM_EACH_LEVEL = 2
 FROM_SPACE = 4
@@ -110,7 +113,7 @@ class Judge:
 
     Attributes:
         group: `small`, `medium` or `large`; `smallest` for the smallest of the space.
-        drawn: from `levels`, where complexity-aware sampling draws, or from the whole `space`.
+        drawn: as complexity-aware sampling draws from its `levels`, or uniformly from the `space`.
         macs: multiply-accumulates at the deployment resolution.
     """
 
@@ -148,7 +151,7 @@ class UniformAndSmallest(SubnetSampler):
 
 
 def settings_of(scale: Scale, sampler: str, seed: int, *, steps: int) -> RunSettings:
-    """Settings of one training: the embedded recipe but for what the scale says."""
+    """Settings of one training: the embedded recipe but for what the scale says, and four batches recalibrate."""
     name, larger = VARIANTS.get(sampler, sampler), LARGER if sampler == "large banks" else 1
     fresher = FRESHER if sampler == "fresh banks" else 1
     changes = {
@@ -165,6 +168,7 @@ def settings_of(scale: Scale, sampler: str, seed: int, *, steps: int) -> RunSett
         "train.conflict_every": 0,
         "evaluate.final_recalibrate": 4,
         "train.sampler.name": name,
+        "train.sampler.policy": "random" if sampler == "mixed levels" else "adjacent-step",
         "train.sampler.subnets": SUBNETS,
         "train.sampler.banks.capacity": larger * scale.capacity,
         "train.sampler.banks.big_capacity": larger * scale.big_capacity,
@@ -184,10 +188,14 @@ def sampler_of(plan: RunPlan, sampler: str, seed: int) -> SubnetSampler:
     """A sampler by the study's name of it, its generator seeded by `seed`."""
     if sampler == "uniform+smallest":
         return UniformAndSmallest(plan.space, SUBNETS, np.random.default_rng([seed, 2]))
-    if sampler == "wide levels":
+    if sampler in ("wide levels", "high levels"):
         levels = levels_of(plan.space)
-        wide = replace(levels, window=WIDER * levels.window)
-        return ComplexitySampler(plan.space, wide, SUBNETS, np.random.default_rng([seed, 2]))
+        changed = (
+            replace(levels, window=WIDER * levels.window)
+            if sampler == "wide levels"
+            else replace(levels, macs=levels.macs[LOWEST:], minimum=levels.minimum[LOWEST:])
+        )
+        return ComplexitySampler(plan.space, changed, SUBNETS, np.random.default_rng([seed, 2]))
     return make_sampler(plan.space, plan.settings.train, seed, 0)
 
 
@@ -195,7 +203,8 @@ def judges(space: Space) -> list[Judge]:
     """The smallest architecture, and eight of each size; always the same.
 
     Of each eight, four are drawn as complexity-aware sampling draws at two neighbouring levels, and four uniformly from
-    all of the space between the lower of these levels and the end of the higher one's window.
+    all of the space between the lower of these levels and the end of the higher one's window; these may lie in a
+    window, too.
     """
     levels, rng = levels_of(space), np.random.default_rng(0)
     source, nothing = LevelSource(space, levels), np.zeros(len(space.decisions), dtype=np.int16)

@@ -34,6 +34,8 @@ from analysis import (
 from figures import draw_conflict, draw_course, draw_fidelity, draw_gains, write_page, write_pngs
 from tables import PERCENT, Cells, Row, read_rows, write_table
 
+ALONE = "alone"
+
 
 def write_results(output: Path, page: Path) -> None:
     """Tables and PNG figures beside the rows in `output`, all figures in the file `page`."""
@@ -57,7 +59,7 @@ def write_results(output: Path, page: Path) -> None:
         "conflict": draw_conflict(curves, together),
         "banks": draw_course(course_of(course["performance"])),
     }
-    write_table(output, "groups", group_rows({**scores, "alone": alone}))
+    write_table(output, "groups", group_rows({**scores, ALONE: alone}))
     write_table(output, "ranks", rank_rows(found))
     write_table(output, "gradients", gradient_rows(cosines))
     write_table(output, "walks", walk_rows(course, scores))
@@ -82,19 +84,17 @@ def group_rows(scores: Mapping[str, Scores]) -> list[Row]:
     for name, each in scores.items():
         for group in (*GROUPS, *PARTS):
             mean, gain = interval(group_means(each, group)), gains(each, scores[BASE], group)
-            rows.append(
-                {
-                    "sampler": name,
-                    "group": group,
-                    "seeds": mean.n,
-                    "top-1 %": _percent(mean.mean),
-                    "95 % from": _percent(mean.low),
-                    "to": _percent(mean.high),
-                    "above uniform": _percent(gain.mean),
-                    "from": _percent(gain.low),
-                    "to ": _percent(gain.high),
-                }
-            )
+            row: dict[str, object] = {
+                "sampler": name,
+                "group": group,
+                "seeds": mean.n,
+                "top-1 %": _percent(mean.mean),
+                "95 % from": _percent(mean.low),
+                "to": _percent(mean.high),
+            }
+            # a network alone has no supernet's seed to be compared with
+            points = (gain.mean, gain.low, gain.high) if name != ALONE else (float("nan"),) * 3
+            rows.append(row | dict(zip(("above uniform", "from", "to "), map(_percent, points))))
     return rows
 
 

@@ -233,6 +233,16 @@ def test_no_process_is_told_before_anything_is_computed(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_mixed_levels_come_from_all_levels_in_one_step() -> None:
+    from protocol import SCALES, plan_of, sampler_of
+
+    sampler = sampler_of(plan_of(SCALES["cpu"], "mixed levels", 0), "mixed levels", 0)
+    drawn = [[subnet.level for subnet in sampler.draw(step, 400)] for step in range(400)]
+    shares = np.bincount(np.ravel([levels[:3] for levels in drawn]), minlength=8) / 1200
+    assert shares == pytest.approx([1 / 8] * 8, abs=0.04)
+    assert np.mean([len(set(levels[:3])) == 3 for levels in drawn]) == pytest.approx(7 * 6 / 64, abs=0.1)
+
+
 def test_uniform_draws_with_the_smallest_last() -> None:
     from protocol import SCALES, UniformAndSmallest
 
@@ -408,10 +418,13 @@ def test_variants_change_one_thing_of_their_sampler() -> None:
     from protocol import SCALES, plan_of, sampler_of
 
     scale, found = SCALES["cpu"], {}
-    for name in ("complexity", "wide levels", "performance", "large banks", "fresh banks"):
+    for name in ("complexity", "wide levels", "high levels", "performance", "large banks", "fresh banks"):
         found[name] = sampler_of(plan_of(scale, name, 0), name, 0)
     assert found["wide levels"].levels.window == 5 * found["complexity"].levels.window
     assert found["wide levels"].levels.macs == found["complexity"].levels.macs
+    assert found["high levels"].levels.macs == found["complexity"].levels.macs[2:]
+    assert found["high levels"].levels.minimum == found["complexity"].levels.minimum[2:]
+    assert found["high levels"].levels.window == found["complexity"].levels.window
     sizes = {name: [bank.capacity for bank in sampler.banks] for name, sampler in found.items()}
     assert sizes["large banks"] == [4 * size for size in sizes["performance"]]
     assert set(sizes["wide levels"]) == {0}
