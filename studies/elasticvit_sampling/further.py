@@ -76,7 +76,10 @@ EXPERIMENTS = {
         scale=replace(CPU, data=CPU.data.replace("medium", "easy")),
     ),
     "embedded": Experiment(
-        "ElasticViT's own space and the embedded recipe on digits", (BASE, "performance"), (0,), EMBEDDED
+        "ElasticViT's own space and the embedded recipe on digits",
+        (BASE, "performance", "large banks"),
+        (0,),
+        EMBEDDED,
     ),
     "alone": Experiment("a second training alone", (), (1,)),
 }
