@@ -202,7 +202,10 @@ EMBEDDED: dict[str, Any] = {
         "label_smoothing": 0.0,
         "checkpoint_every": 110,
         "conflict_every": 22,
-        "sampler": {"banks": {"capacity": 8, "big_capacity": 4, "refreshes": 3, "partial_refreshes": 9}},
+        "sampler": {
+            "policy": "cyclic",
+            "banks": {"capacity": 8, "big_capacity": 4, "refreshes": 3, "partial_refreshes": 9},
+        },
     },
     "evaluate": {"recalibrate": 4, "final_recalibrate": 8, "batch": 128, "images": 1024},
     "search": {"strategy": "predictor", "n_trials": 75, "batch": 15},
@@ -212,6 +215,7 @@ RECIPES: dict[str, dict[str, Any]] = {"paper": PAPER, "embedded": EMBEDDED}
 WHY: dict[str, str] = {
     "train.steps": "a few hundred steps instead of hundreds of epochs",
     "train.resolution_scale": "training images are a fraction of the deployment resolution",
+    "train.sampler.policy": "a walk of so few steps stays away from some levels (studies/elasticvit_sampling)",
     "train.sampler.banks.capacity": "banks of 150 would never be half full, so nothing would be exploited",
     "train.sampler.banks.big_capacity": "banks of 50 would never be half full, so nothing would be exploited",
     "train.sampler.banks.refreshes": "refreshes are spread over the run instead of once an epoch",

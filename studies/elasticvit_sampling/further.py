@@ -76,8 +76,8 @@ EXPERIMENTS = {
         scale=replace(CPU, data=CPU.data.replace("medium", "easy")),
     ),
     "embedded": Experiment(
-        "ElasticViT's own space and the embedded recipe on digits",
-        (BASE, "performance", "large banks"),
+        "ElasticViT's own space, 220 steps on digits",
+        (BASE, "performance", "large banks", "cyclic levels", "cyclic levels, large banks"),
         (0,),
         EMBEDDED,
     ),

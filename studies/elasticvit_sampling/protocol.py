@@ -31,9 +31,12 @@ VARIANTS = {
     "wide levels": "complexity",
     "high levels": "complexity",
     "mixed levels": "complexity",
+    "cyclic levels": "performance",
+    "cyclic levels, large banks": "performance",
     "large banks": "performance",
     "fresh banks": "performance",
 }
+POLICIES = {"mixed levels": "random", "cyclic levels": "cyclic", "cyclic levels, large banks": "cyclic"}
 WIDER, LARGER, FRESHER = 5, 4, 8
 LOWEST = 2
 GROUP_LEVELS = {"small": (0, 1), "medium": (3, 4), "large": (6, 7)}
@@ -152,7 +155,7 @@ class UniformAndSmallest(SubnetSampler):
 
 def settings_of(scale: Scale, sampler: str, seed: int, *, steps: int) -> RunSettings:
     """Settings of one training: the embedded recipe but for what the scale says, and four batches recalibrate."""
-    name, larger = VARIANTS.get(sampler, sampler), LARGER if sampler == "large banks" else 1
+    name, larger = VARIANTS.get(sampler, sampler), LARGER if sampler.endswith("large banks") else 1
     fresher = FRESHER if sampler == "fresh banks" else 1
     changes = {
         "seed": seed,
@@ -168,7 +171,7 @@ def settings_of(scale: Scale, sampler: str, seed: int, *, steps: int) -> RunSett
         "train.conflict_every": 0,
         "evaluate.final_recalibrate": 4,
         "train.sampler.name": name,
-        "train.sampler.policy": "random" if sampler == "mixed levels" else "adjacent-step",
+        "train.sampler.policy": POLICIES.get(sampler, "adjacent-step"),
         "train.sampler.subnets": SUBNETS,
         "train.sampler.banks.capacity": larger * scale.capacity,
         "train.sampler.banks.big_capacity": larger * scale.big_capacity,

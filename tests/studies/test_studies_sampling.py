@@ -233,6 +233,15 @@ def test_no_process_is_told_before_anything_is_computed(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_cyclic_levels_come_equally_often() -> None:
+    from protocol import SCALES, plan_of, sampler_of
+
+    sampler = sampler_of(plan_of(SCALES["cpu"], "cyclic levels", 0), "cyclic levels", 0)
+    levels = [{subnet.level for subnet in sampler.draw(step, 16)} for step in range(16)]
+    assert levels == [{level} for level in (7, 6, 5, 4, 3, 2, 1, 0) * 2]
+    assert sampler.wants_score(sampler.draw(16, 17)[0])
+
+
 def test_mixed_levels_come_from_all_levels_in_one_step() -> None:
     from protocol import SCALES, plan_of, sampler_of
 
@@ -439,7 +448,7 @@ def test_the_embedded_experiment_trains_by_the_embedded_recipe() -> None:
 
     from nas.settings import make_settings
 
-    known, ours = make_settings("embedded").train, plan_of(EMBEDDED, "performance", 0).settings.train
+    known, ours = make_settings("embedded").train, plan_of(EMBEDDED, "cyclic levels", 0).settings.train
     apart = {"checkpoint_every", "conflict_every"}  # what is written down, not what is trained
     assert ours.model_dump(exclude=apart) == known.model_dump(exclude=apart)
 
