@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from nas.blocks.base import macs, params
+from nas.blocks.counting import macs, params
 from nas.costs import cost
 from nas.latency.device import load_device
 from nas.space import Space, load_space

@@ -8,8 +8,9 @@ learn which decisions a size depends on).
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,42 @@ class Traced:
         return self._with(other, lambda a, b: bool(a) or bool(b))
 
     __ror__ = __or__
+
+    def __bool__(self) -> bool:
+        for deps in _ASKED:
+            deps |= self.deps
+        return bool(self.value)
+
+    def __index__(self) -> int:
+        for deps in _ASKED:
+            deps |= self.deps
+        return int(self.value)
+
+    __int__ = __index__
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+_ASKED: list[set[int]] = []
+
+
+@contextmanager
+def asked() -> Iterator[set[int]]:
+    """Collects the decisions that branches and loops ask traces about."""
+    deps: set[int] = set()
+    _ASKED.append(deps)
+    try:
+        yield deps
+    finally:
+        _ASKED.remove(deps)
+
+
+def with_deps(value: Num, deps: frozenset[int]) -> Num:
+    """`value`, which depends on `deps` too; a value without further dependencies is returned as it is."""
+    if not deps:
+        return value
+    return replace(value, deps=value.deps | deps) if isinstance(value, Traced) else Traced(value, deps)
 
 
 def deps_of(*values: Num) -> frozenset[int]:

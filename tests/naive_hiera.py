@@ -54,7 +54,7 @@ def _window(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
 
 def _norm(x: Tensor, p: Parts) -> Tensor:
     channels = x.movedim(1, -1)
-    return F.layer_norm(channels, channels.shape[-1:], p["norm_weight"], p["norm_bias"], 1e-5).movedim(-1, 1)
+    return F.layer_norm(channels, channels.shape[-1:], p["norm_weight"], p["norm_bias"], 1e-6).movedim(-1, 1)
 
 
 def _linear(x: Tensor, p: Parts, name: str) -> Tensor:

@@ -17,7 +17,7 @@ Responses by name, for each stage that has what it takes:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from math import log
 
@@ -29,13 +29,13 @@ from nas.accuracy.inherited import Batch, recalibrate
 from nas.blocks.ops import Ops
 from nas.blocks.registry import CONVERTERS
 from nas.space.batch import Arch
-from nas.supernet.network import Network, to_resolution
-from nas.supernet.supernet import Supernet, place_of
+from nas.space.lowering import INPUT
+from nas.supernet.network import Network, Walk, start
+from nas.supernet.supernet import Supernet
 
 TINY, SUM = 1e-12, 1e-3
 
 
-@dataclass(frozen=True)
 class Listening(Ops):
     """Tensor operations that note the entropy of attention weights.
 
@@ -43,7 +43,9 @@ class Listening(Ops):
         heard: one number for each attention whose weights are probabilities over more than one key.
     """
 
-    heard: list[float] = field(default_factory=list)
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[float] = []
 
     def window_weigh(self, v: Tensor, weights: Tensor, windows: int, heads: int) -> Tensor:
         self._note(weights)
@@ -105,14 +107,17 @@ def probe(network: Network, images: Tensor, labels: Tensor) -> dict[str, float]:
     """Responses of one network in evaluation mode; see the module."""
     places = places_of(network)
     ops = Listening()
-    x = to_resolution(images, network.resolution).detach().requires_grad_()
-    inputs, outputs, entropies = [], [], []
+    walk = start(images, network.description)
+    walk.x = walk.x.detach().requires_grad_()
+    walk.keep([INPUT])
+    before, inputs, outputs, entropies = [], [], [], []
     for place in places:
-        inputs.append(x)
-        before = len(ops.heard)
-        x = _run(network, x, place.first, place.last, ops)
-        outputs.append(x)
-        entropies.append(ops.heard[before:])
+        before.append(walk.branch())
+        inputs.append(walk.x)
+        noted = len(ops.heard)
+        outputs.append(_run(network, walk, place.first, place.last, ops))
+        entropies.append(ops.heard[noted:])
+    x = walk.x
     loss = F.cross_entropy(x.float(), labels)
     gradients = torch.autograd.grad(loss, outputs)
     found = {"loss": loss.item()}
@@ -124,7 +129,7 @@ def probe(network: Network, images: Tensor, labels: Tensor) -> dict[str, float]:
             found[f"{stage}.rank"] = effective_rank(outputs[own[-1]])
             last = places[own[-1]]
             if last.optional and inputs[own[-1]].shape == outputs[own[-1]].shape:
-                without = _run(network, inputs[own[-1]], last.last, len(network.layers), Ops())
+                without = _run(network, before[own[-1]], last.last, len(network.layers), Ops())
                 found[f"{stage}.last"] = float(F.cross_entropy(without.float(), labels)) - loss.item()
     del found[f"{places[-1].stage}.rank"]  # its outputs are the classes' scores
     return found
@@ -134,10 +139,11 @@ def places_of(network: Network) -> list[Place]:
     """The positions of a network, in order."""
     converters = set(CONVERTERS.values())
     found = []
-    for name, group in groupby(enumerate(network.description), key=lambda pair: place_of(pair[1])):
+    for name, group in groupby(enumerate(network.description), key=lambda pair: pair[1].place):
         layers = list(group)
         stage, _, position = name.rpartition(".")
-        plain = position.isdecimal() and not any(layer.unit in converters for _, layer in layers)
+        tied = any(layer.unit in converters or layer.reads or layer.keeps for _, layer in layers)
+        plain = position.isdecimal() and not tied
         found.append(Place(name, stage or name, layers[0][0], layers[-1][0] + 1, plain))
     return found
 
@@ -158,10 +164,10 @@ def effective_rank(x: Tensor) -> float:
     return float(entropy.exp()) / len(gram)
 
 
-def _run(network: Network, x: Tensor, first: int, last: int, ops: Ops) -> Tensor:
+def _run(network: Network, walk: Walk, first: int, last: int, ops: Ops) -> Tensor:
     for index in range(first, last):
-        x = network.layers[index](x, network.description[index].sizes, ops)
-    return x
+        walk.step(network.description[index], network.layers[index], ops)
+    return walk.x
 
 
 def _saliency(x: Tensor, y: Tensor, gradient: Tensor) -> float:

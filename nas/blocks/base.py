@@ -1,33 +1,33 @@
-"""What every block is made of: fields, sizes, weights, kernels and a forward function.
+"""What every block is made of: fields, sizes and a forward function.
 
-A block file describes one kind of layer once. `plan` turns a stage's fields into integer sizes, `weights`
-and `kernels` are arithmetic on those sizes (integers for one network, arrays of shape `(n,)` for a batch),
-and `forward` runs on tensors. Parameter counts, elastic slicing, extraction and costs all read these.
+A block file describes one kind of layer once. `plan` turns a stage's fields into integer sizes, and `forward` says
+what the layer computes and declares each weight where it uses it. Weights, multiply-accumulates, parameters, peak
+memory, what a latency model sees, the slices of a supernet and the deployed form all come from running `forward` with
+other operations (`nas.blocks.operations`).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from nas.arith import Num, maximum, where
-from nas.blocks.folding import fold
+from nas.arith import Num, ceil_div, where
+from nas.blocks.layouts import MAP, VECTOR, Interface, Layout
+from nas.blocks.sizes import Sizes
 from nas.errors import NasError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nas.blocks.ops import Ops
+    from nas.blocks.operations import Operations
 
 ACTIVATIONS = ("none", "relu", "gelu", "silu", "hard_swish")
 TOKEN_NORMS = ("layer_norm", "joint_norm")
-Layout = Literal["map", "tokens", "unrolled", "vector"]
-Sizes = Mapping[str, Num]
+Form = Literal["train", "deploy"]
+"""As a layer is trained, or as a device runs it: norms folded, branches fused."""
 Parts = Mapping[str, Any]
 Init = Literal["linear", "conv", "zeros", "ones", "small", "table", "identity"]
 
@@ -42,6 +42,7 @@ class Field:
         low, high: smallest and largest allowed number.
         odd: whether only odd numbers are allowed.
         strided: whether a block with a stride reads it.
+        heads: the field that says how many values there are, for a value per head; see `nas.blocks.per_head`.
         about: what it is, for messages and documentation.
     """
 
@@ -51,6 +52,7 @@ class Field:
     high: int = 1_000_000
     odd: bool = False
     strided: bool = True
+    heads: str = ""
     about: str = ""
 
     def problem(self, value: object) -> str | None:
@@ -68,31 +70,14 @@ class Field:
         return f"an odd number is needed, not {value}" if self.odd and value % 2 == 0 else None
 
 
-@dataclass(frozen=True)
-class Interface:
-    """What one layer hands to the next: layout, channels and spatial size (in pixels or tokens).
+def width(about: str = "channels") -> Field:
+    """The field `width`."""
+    return Field(about=about)
 
-    Attributes:
-        span, units: of unrolled tokens, the side of the squares in their order, and how many mask units they are.
-    """
 
-    layout: Layout
-    channels: Num
-    h: Num
-    w: Num
-    span: Num = 1
-    units: Num = 1
-
-    def with_(self, **changes: Any) -> Interface:
-        """A copy with some parts replaced."""
-        return replace(self, **changes)
-
-    def where(self, active: Num, otherwise: Interface) -> Interface:
-        """This where `active` holds, else `otherwise`, in this layout."""
-        sizes = ("channels", "h", "w", "span", "units")
-        return self.with_(
-            **{name: where(active, getattr(self, name), getattr(otherwise, name)) for name in sizes}
-        )
+def act(default: str) -> Field:
+    """A field that names an activation."""
+    return Field(default=default, words=ACTIVATIONS)
 
 
 @dataclass(frozen=True)
@@ -100,7 +85,7 @@ class Weight:
     """One parameter or buffer, its shape given by the layer's sizes.
 
     Attributes:
-        shape: sizes of its dimensions; a zero anywhere means that the layer has no such weight.
+        shape: sizes of its dimensions.
         init: how it starts.
         crop: the last two dimensions are shared by centre crop (kernels, offset tables), all others by
             their leading part.
@@ -119,24 +104,6 @@ class Weight:
         return reduce(lambda a, b: a * b, self.shape)
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """One primitive a layer executes.
-
-    Attributes:
-        op: conv, depthwise, matmul, norm, act, softmax, pool, add, mul, resize.
-        out: elements of its output tensor; 0 for a view.
-        macs: multiply-accumulates, as PyTorch's counter counts them (convolutions and matrix products).
-        reads: positions of earlier kernels whose outputs it needs; -1 is the layer's input. A pair is a
-            position and the condition under which it is read.
-    """
-
-    op: str
-    out: Num
-    macs: Num = 0
-    reads: tuple[int | tuple[int, Num], ...] = (-1,)
-
-
 class Unit(ABC):
     """A kind of layer: the part of a network that a device's table times.
 
@@ -144,83 +111,70 @@ class Unit(ABC):
 
     Attributes:
         kind: unique name.
-        takes: layout of its input.
+        takes: layout of its input; of each of its inputs where it joins several.
         fields: what a stage may set.
-        keys: names of its sizes.
+        keys: names of its sizes, in the order of its signature. `h`, `w` and `channels` (or `cin`) are those of the
+            input, `cout` is the field `width`.
         strides: strides it can take; empty: any.
-        folds: by projection, the batch norms and scales right behind it, which the deployed form multiplies in.
+        joins: whether it takes several inputs, as a list; its `plan` then gets a list of interfaces.
     """
 
     kind: ClassVar[str]
-    takes: ClassVar[Layout] = "map"
+    takes: ClassVar[Layout] = MAP
     fields: ClassVar[Mapping[str, Field]] = {}
     keys: ClassVar[tuple[str, ...]]
     strides: ClassVar[tuple[int, ...]] = (1,)
-    folds: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    joins: ClassVar[bool] = False
+
+    @classmethod
+    def plan(cls, inp: Any, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:
+        """Sizes of the layer under `fields` (and `stride`), and what it hands on.
+
+        By default a size is what `sizes` says, else that of the input, else the field of its name.
+        """
+        f = Sizes(fields)
+        given = {
+            **fields,
+            **inp.extras,
+            "h": inp.h,
+            "w": inp.w,
+            "channels": inp.channels,
+            "cin": inp.channels,
+        }
+        given |= {"cout": fields.get("width"), **cls.sizes(inp, f)}
+        s = Sizes({key: given[key] for key in cls.keys})
+        return dict(s), cls.out(inp, s)
+
+    @classmethod
+    def sizes(cls, inp: Interface, f: Sizes) -> Mapping[str, Num]:
+        """Sizes that are neither the input's nor a field's, by key."""
+        return {}
+
+    @classmethod
+    def out(cls, inp: Interface, s: Sizes) -> Interface:
+        """What the layer hands on: class scores of a classifier, else what comes in at the new width and stride."""
+        if "classes" in s:
+            return Interface(VECTOR, s["classes"], 1, 1)
+        inp = inp.with_(channels=s["cout"]) if "cout" in s else inp
+        if "stride" not in s:
+            return inp
+        return inp.with_(h=ceil_div(inp.h, s["stride"]), w=ceil_div(inp.w, s["stride"]))
+
+    @classmethod
+    def inputs(cls, s: Mapping[str, Num]) -> tuple[Interface, ...]:
+        """What a layer of these sizes takes."""
+        extras = {key: s[key] for key in cls.takes.keys if key in s}
+        return (Interface(cls.takes, s["cin"] if "cin" in s else s["channels"], s["h"], s["w"], extras),)
 
     @classmethod
     @abstractmethod
-    def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:
-        """Sizes of the layer under `fields` (and `stride`), and what it hands on."""
-
-    @classmethod
-    @abstractmethod
-    def weights(cls, s: Sizes) -> dict[str, Weight]:
-        """Parameters and buffers by name."""
-
-    @classmethod
-    @abstractmethod
-    def kernels(cls, s: Sizes) -> list[Kernel]:
-        """The primitives one image costs, in order of execution."""
-
-    @classmethod
-    @abstractmethod
-    def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        """Run the layer on `x` with the weights `p`, both at the sizes `s`."""
-
-    @classmethod
-    def folded(cls, p: Parts) -> Parts:
-        """Weights of the deployed form, with which `forward` computes at eval what it computes with `p`."""
-        return fold(p, cls.folds)
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        """What the layer computes of `x`: a tensor with a batch dimension, or a list of them where it joins."""
 
 
-def macs(unit: type[Unit], s: Sizes) -> Num:
-    """Multiply-accumulates of one layer for one image."""
-    return sum(kernel.macs for kernel in unit.kernels(s))
-
-
-def params(unit: type[Unit], s: Sizes) -> Num:
-    """Trained parameters of one layer."""
-    return sum(weight.count() for weight in unit.weights(s).values() if not weight.buffer)
-
-
-def live_elements(unit: type[Unit], s: Sizes, elements_in: Num) -> Num:
-    """Largest number of tensor elements alive at once while the layer runs.
-
-    The layer's input stays alive to its end (a residual, or the caller's reference); every other tensor
-    lives from the kernel that makes it to the last one that reads it. An activation "none" counts as one.
-    """
-    kernels = unit.kernels(s)
-    peak: Num = 0
-    for index in range(len(kernels)):
-        alive = [when(_needed(kernels, made, index), kernels[made].out) for made in range(index + 1)]
-        peak = maximum(peak, sum(alive) + elements_in)
-    return peak
-
-
-def _needed(kernels: list[Kernel], made: int, index: int) -> Num:
-    """Whether the output of kernel `made` is alive while kernel `index` runs."""
-    if made == index:
-        return True
-    needed: Num = False
-    for kernel in kernels[index:]:
-        for read in kernel.reads:
-            source, condition = read if isinstance(read, tuple) else (read, True)
-            if source == made and condition is True:
-                return True
-            if source == made:
-                needed = condition if needed is False else needed | condition
-    return needed
+def elements_in(unit: type[Unit], s: Mapping[str, Num]) -> Num:
+    """Elements of a layer's inputs for one image."""
+    return sum(inp.elements for inp in unit.inputs(s))
 
 
 def refuse(condition: Num, why: str) -> None:
@@ -231,11 +185,6 @@ def refuse(condition: Num, why: str) -> None:
     """
     if isinstance(condition, (bool, np.bool_)) and condition:
         raise NasError(f"{why}.")
-
-
-def when(condition: Num, value: Num) -> Num:
-    """`value` where `condition` holds, else 0."""
-    return where(condition, value, 0)
 
 
 def index_of(words: tuple[str, ...], value: Num) -> Num:
@@ -249,9 +198,50 @@ def index_of(words: tuple[str, ...], value: Num) -> Num:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A unit of a block, under its role there.
+
+    Attributes:
+        role: unique in the block; the last part of its slots' names, under which a supernet keeps its weights.
+        unit: its kind.
+        fields: names the block gives to fields of the unit, by the unit's own name; others keep theirs.
+    """
+
+    role: str
+    unit: type[Unit]
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def of_block(self, name: str) -> str:
+        """What the block calls the unit's field `name`."""
+        return self.fields.get(name, name)
+
+
+@dataclass(frozen=True)
 class Block:
     """A named sequence of units that a stage repeats, and the fields it takes together."""
 
     name: str
-    units: tuple[type[Unit], ...]
+    members: tuple[Member, ...]
     fields: Mapping[str, Field] = field(default_factory=dict)
+
+    @property
+    def units(self) -> tuple[type[Unit], ...]:
+        """Its units in order."""
+        return tuple(member.unit for member in self.members)
+
+
+def block_of(name: str, *members: Member | type[Unit]) -> Block:
+    """A block of units in order; a unit without a role has its kind for one.
+
+    Raises:
+        NasError: two units in one role.
+    """
+    full = tuple(m if isinstance(m, Member) else Member(m.kind, m) for m in members)
+    roles = [member.role for member in full]
+    twice = next((role for role in roles if roles.count(role) > 1), None)
+    if twice:
+        raise NasError(
+            f"block {name!r} has two units in the role {twice!r}; give each Member a role of its own."
+        )
+    fields = {m.of_block(key): spec for m in full for key, spec in m.unit.fields.items()}
+    return Block(name, full, fields)

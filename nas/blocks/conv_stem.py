@@ -1,64 +1,41 @@
-"""First convolution: k×k conv, batch norm, activation (ElasticViT's stage 0a)."""
+"""Dense convolution, batch norm, activation: the first layer of most networks, and what leads from stage to stage.
+
+* `conv_stem`: without a bias before the norm (ElasticViT's stage 0a).
+* `conv_norm`: with one, as published (EfficientFormer, arXiv 2206.01191; V2, arXiv 2212.08059). Between stages it
+  stands alone, without activation ("embedding"); two of stride 2 make the stem.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
-from nas.arith import Num, ceil_div
-from nas.blocks.base import ACTIVATIONS, Field, Interface, Kernel, Parts, Sizes, Unit, Weight
-from nas.blocks.norms import batch_norm
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nas.blocks.ops import Ops
+from nas.blocks.base import Field, Unit, act, width
+from nas.blocks.operations import Operations
+from nas.blocks.sizes import Sizes
 
 
 class ConvStem(Unit):
-    """Dense convolution with padding k//2 and no bias, batch norm, activation."""
+    """Dense convolution with padding k//2, batch norm, activation."""
 
     kind = "conv_stem"
     fields = {
-        "width": Field(about="output channels"),
+        "width": width("output channels"),
         "kernel": Field(default=3, odd=True, about="odd kernel side"),
-        "act": Field(default="hard_swish", words=ACTIVATIONS),
+        "act": act("hard_swish"),
     }
     keys = ("h", "w", "cin", "cout", "kernel", "stride", "act")
     strides = ()
-    folds = {"conv": ("bn",)}
+    bias = False
 
     @classmethod
-    def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:
-        stride = fields["stride"]
-        sizes = {
-            "h": inp.h,
-            "w": inp.w,
-            "cin": inp.channels,
-            "cout": fields["width"],
-            "kernel": fields["kernel"],
-            "stride": stride,
-            "act": fields["act"],
-        }
-        out = Interface("map", fields["width"], ceil_div(inp.h, stride), ceil_div(inp.w, stride))
-        return sizes, out
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        y = ops.conv_norm("conv", x, s.cout, s.kernel, s.stride, bias=cls.bias, decay=cls.bias, norm="bn")
+        return ops.act(y, s.act)
 
-    @classmethod
-    def weights(cls, s: Sizes) -> dict[str, Weight]:
-        kernel = Weight((s["cout"], s["cin"], s["kernel"], s["kernel"]), "conv", crop=True)
-        return {"conv_weight": kernel, **batch_norm("bn", s["cout"])}
 
-    @classmethod
-    def kernels(cls, s: Sizes) -> list[Kernel]:
-        out = s["cout"] * ceil_div(s["h"], s["stride"]) * ceil_div(s["w"], s["stride"])
-        return [
-            Kernel("conv", out, out * s["cin"] * s["kernel"] * s["kernel"]),
-            Kernel("norm", out, reads=(0,)),
-            Kernel("act", out, reads=(1,)),
-        ]
+class ConvNorm(ConvStem):
+    """The same with a bias before the norm."""
 
-    @classmethod
-    def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        x = ops.conv(x, p["conv_weight"], stride=s["stride"], bias=p.get("conv_bias"))
-        x = ops.batch_norm(x, p, "bn")
-        return ops.act(x, s["act"])
+    kind = "conv_norm"
+    fields = {**ConvStem.fields, "act": act("none")}
+    bias = True

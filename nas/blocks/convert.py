@@ -6,16 +6,12 @@ time can say so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
-from nas.arith import Num
-from nas.blocks.base import Interface, Kernel, Parts, Sizes, Unit, Weight
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nas.blocks.ops import Ops
+from nas.blocks.base import Unit
+from nas.blocks.layouts import MAP, TOKENS, Interface
+from nas.blocks.operations import Operations
+from nas.blocks.sizes import Sizes
 
 
 class ToTokens(Unit):
@@ -25,32 +21,25 @@ class ToTokens(Unit):
     keys = ("h", "w", "channels")
 
     @classmethod
-    def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:
-        return {"h": inp.h, "w": inp.w, "channels": inp.channels}, inp.with_(layout="tokens")
+    def out(cls, inp: Interface, s: Sizes) -> Interface:
+        return inp.with_(layout=TOKENS)
 
     @classmethod
-    def weights(cls, s: Sizes) -> dict[str, Weight]:
-        return {}
-
-    @classmethod
-    def kernels(cls, s: Sizes) -> list[Kernel]:
-        return [Kernel("copy", 0)]
-
-    @classmethod
-    def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        return x.permute(0, 2, 3, 1).flatten(1, 2)
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        return ops.to_tokens(x)
 
 
-class ToMap(ToTokens):
+class ToMap(Unit):
     """Tokens to a map."""
 
     kind = "to_map"
-    takes = "tokens"
+    takes = TOKENS
+    keys = ("h", "w", "channels")
 
     @classmethod
-    def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:
-        return {"h": inp.h, "w": inp.w, "channels": inp.channels}, inp.with_(layout="map")
+    def out(cls, inp: Interface, s: Sizes) -> Interface:
+        return inp.with_(layout=MAP)
 
     @classmethod
-    def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        return x.unflatten(1, (s["h"], s["w"])).permute(0, 3, 1, 2)
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        return ops.to_map(x, s.h, s.w)

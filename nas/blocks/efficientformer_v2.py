@@ -1,27 +1,27 @@
-"""EfficientFormerV2's two blocks on maps: the unified feed-forward network and attention with local values.
+"""EfficientFormerV2's blocks on maps: a unified feed-forward network, attention with local values, and down-sampling.
 
 Source: EfficientFormerV2 (arXiv 2212.08059), published code `models/efficientformer_v2.py`. Every branch is
 residual and ends in a layer scale. Attention: V also passes through a 3×3 depth-wise convolution and is added to
 the result; 1×1 convolutions over the heads before and after the softmax; a learned bias per head and absolute
 offset; at high resolution all of it runs on a grid of every second pixel ("stride attention").
+
+Down-sampling (§3.4, `Attention4DDownsample` with `LGQuery`): a strided convolution plus attention from a coarse to a
+fine grid. Queries stand on every second pixel and are a depth-wise convolution plus the pixel itself; keys and values
+are all pixels. No layer scale and no shortcut.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 from nas.arith import Num, ceil_div
-from nas.blocks.base import ACTIVATIONS, Field, Interface, Kernel, Parts, Sizes, Unit, Weight, when
-from nas.blocks.norms import conv_norm, layer_scale
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nas.blocks.ops import Ops
+from nas.blocks.base import Field, Unit, act, width
+from nas.blocks.layouts import Interface
+from nas.blocks.operations import Operations
+from nas.blocks.sizes import Sizes
 
 KERNEL = 3
-TAPS = KERNEL * KERNEL
 V_RATIO = 4
 
 
@@ -30,60 +30,21 @@ class ConvFFN(Unit):
 
     kind = "conv_ffn"
     fields = {
-        "width": Field(about="channels"),
+        "width": width(),
         "expansion": Field(default=4, about="hidden over input channels"),
-        "act": Field(default="gelu", words=ACTIVATIONS),
+        "act": act("gelu"),
     }
     keys = ("h", "w", "channels", "hidden", "act")
-    folds = {"expand": ("expand_bn",), "mix": ("mix_bn",), "project": ("project_bn", "project_scale")}
 
     @classmethod
-    def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:
-        hidden = fields["expansion"] * fields["width"]
-        sizes = {"h": inp.h, "w": inp.w, "channels": inp.channels, "hidden": hidden, "act": fields["act"]}
-        return sizes, inp
+    def sizes(cls, inp: Interface, f: Sizes) -> Mapping[str, Num]:
+        return {"hidden": f.expansion * f.width}
 
     @classmethod
-    def weights(cls, s: Sizes) -> dict[str, Weight]:
-        c, hidden = s["channels"], s["hidden"]
-        return {
-            **conv_norm("expand", hidden, c),
-            **conv_norm("mix", hidden, 1, KERNEL),
-            **conv_norm("project", c, hidden),
-            **layer_scale("project_scale", c),
-        }
-
-    @classmethod
-    def kernels(cls, s: Sizes) -> list[Kernel]:
-        pixels = s["h"] * s["w"]
-        wide, out = pixels * s["hidden"], pixels * s["channels"]
-        return [
-            Kernel("conv", wide, wide * s["channels"]),
-            Kernel("norm", wide, reads=(0,)),
-            Kernel("act", wide, reads=(1,)),
-            Kernel("depthwise", wide, wide * TAPS, reads=(2,)),
-            Kernel("norm", wide, reads=(3,)),
-            Kernel("act", wide, reads=(4,)),
-            Kernel("conv", out, wide * s["channels"], reads=(5,)),
-            Kernel("norm", out, reads=(6,)),
-            Kernel("mul", out, reads=(7,)),
-            Kernel("add", out, reads=(8,)),
-        ]
-
-    @classmethod
-    def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        return x + cls._branch(x, p, s, ops)
-
-    @classmethod
-    def _branch(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        y = ops.conv_norm(x, p, "expand")
-        y = ops.act(y, s["act"])
-        y = ops.conv(y, p["mix_weight"], depthwise=True, bias=p["mix_bias"])
-        y = ops.batch_norm(y, p, "mix_bn")
-        y = ops.act(y, s["act"])
-        y = ops.conv(y, p["project_weight"], bias=p["project_bias"])
-        y = ops.batch_norm(y, p, "project_bn")
-        return ops.scale(y, p, "project_scale")
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        y = ops.act(ops.conv_norm("expand", x, s.hidden, bias=True), s.act)
+        y = ops.act(ops.conv_norm("mix", y, s.hidden, KERNEL, depthwise=True, bias=True), s.act)
+        return x + ops.conv_norm("project", y, s.channels, bias=True, scale=True)
 
 
 class Attention4D(Unit):
@@ -91,121 +52,62 @@ class Attention4D(Unit):
 
     kind = "attention4d"
     fields = {
-        "width": Field(about="channels"),
+        "width": width(),
         "heads": Field(default=8, about="attention heads"),
         "grid_stride": Field(default=1, high=2, about="pixels from one attending pixel to the next: 1 or 2"),
-        "act": Field(default="gelu", words=ACTIVATIONS),
+        "act": act("gelu"),
     }
     keys = ("h", "w", "channels", "heads", "qk_dim", "v_dim", "grid_stride", "act")
-    folds = {
-        "grid": ("grid_bn",),
-        "q": ("q_bn",),
-        "k": ("k_bn",),
-        "v": ("v_bn",),
-        "local": ("local_bn",),
-        "project": ("project_bn", "project_scale"),
-    }
     QK_DIM = 32
 
     @classmethod
-    def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:
-        sizes = {
-            "h": inp.h,
-            "w": inp.w,
-            "channels": inp.channels,
-            "heads": fields["heads"],
-            "qk_dim": cls.QK_DIM,
-            "v_dim": V_RATIO * cls.QK_DIM,
-            "grid_stride": fields["grid_stride"],
-            "act": fields["act"],
-        }
-        return sizes, inp
+    def sizes(cls, inp: Interface, f: Sizes) -> Mapping[str, Num]:
+        return {"qk_dim": cls.QK_DIM, "v_dim": V_RATIO * cls.QK_DIM}
 
     @classmethod
-    def weights(cls, s: Sizes) -> dict[str, Weight]:
-        c, heads = s["channels"], s["heads"]
-        qk, v = heads * s["qk_dim"], heads * s["v_dim"]
-        gh, gw = _grid(s)
-        return {
-            **conv_norm("grid", when(s["grid_stride"] != 1, c), 1, KERNEL),
-            **conv_norm("v", v, c),
-            **conv_norm("local", v, 1, KERNEL),
-            **conv_norm("q", qk, c),
-            **conv_norm("k", qk, c),
-            "distance_bias": Weight((heads, gh, gw), "zeros"),
-            "talk_before_weight": Weight((heads, heads, 1, 1), "conv", decay=True),
-            "talk_before_bias": Weight((heads,), "zeros"),
-            "talk_after_weight": Weight((heads, heads, 1, 1), "conv", decay=True),
-            "talk_after_bias": Weight((heads,), "zeros"),
-            **conv_norm("project", c, v),
-            **layer_scale("project_scale", c),
-        }
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        qk, grid = s.heads * s.qk_dim, x
+        h, w = ceil_div(s.h, s.grid_stride), ceil_div(s.w, s.grid_stride)
+        if s.grid_stride != 1:
+            grid = ops.conv_norm("grid", x, s.channels, KERNEL, s.grid_stride, depthwise=True, bias=True)
+        v = ops.conv_norm("v", grid, s.heads * s.v_dim, bias=True)
+        local = ops.conv_norm("local", v, s.heads * s.v_dim, KERNEL, depthwise=True, bias=True)
+        q, k = ops.conv_norm("q", grid, qk, bias=True), ops.conv_norm("k", grid, qk, bias=True)
+        bias = ops.distance_bias("distance_bias", s.heads, h, w)
+        weights = ops.talk("talk_before", ops.scores(q, k, s.heads, bias))
+        weights = ops.talk("talk_after", ops.softmax(weights))
+        y = ops.weigh_map(v, weights, h, w) + local
+        y = ops.resize(y, s.h, s.w) if s.grid_stride != 1 else y
+        return x + ops.conv_norm("project", ops.act(y, s.act), s.channels, bias=True, scale=True)
+
+
+class AttentionDownsample(Unit):
+    """Half the sides and another width."""
+
+    kind = "attention_downsample"
+    fields = {
+        "width": width("output channels"),
+        "heads": Field(default=8, about="attention heads"),
+        "act": act("gelu"),
+    }
+    keys = ("h", "w", "cin", "cout", "stride", "heads", "qk_dim", "v_dim", "act")
+    strides = (2,)
+    QK_DIM = 16
 
     @classmethod
-    def kernels(cls, s: Sizes) -> list[Kernel]:
-        pixels, c, heads = s["h"] * s["w"], s["channels"], s["heads"]
-        gh, gw = _grid(s)
-        n, qk, v, out = gh * gw, heads * s["qk_dim"], heads * s["v_dim"], pixels * c
-        strided, plain, scores = s["grid_stride"] != 1, s["grid_stride"] == 1, heads * n * n
-        grid = when(strided, n * c)
-        return [
-            Kernel("depthwise", grid, grid * TAPS),
-            Kernel("norm", grid, reads=(0,)),
-            Kernel("conv", n * v, n * v * c, reads=(1,)),
-            Kernel("norm", n * v, reads=(2,)),
-            Kernel("depthwise", n * v, n * v * TAPS, reads=(3,)),
-            Kernel("norm", n * v, reads=(4,)),
-            Kernel("conv", n * qk, n * qk * c, reads=(1,)),
-            Kernel("norm", n * qk, reads=(6,)),
-            Kernel("conv", n * qk, n * qk * c, reads=(1,)),
-            Kernel("norm", n * qk, reads=(1, 8)),
-            Kernel("gather", scores),
-            Kernel("matmul", scores, n * n * qk, reads=(7, 9, 10)),
-            Kernel("conv", scores, scores * heads, reads=(11,)),
-            Kernel("softmax", scores, reads=(12,)),
-            Kernel("conv", scores, scores * heads, reads=(13,)),
-            Kernel("matmul", n * v, n * n * v, reads=(3, 14)),
-            Kernel("add", n * v, reads=(5, 15)),
-            Kernel("resize", when(strided, pixels * v), reads=(16,)),
-            Kernel("act", pixels * v, reads=((16, plain), 17)),
-            Kernel("conv", out, out * v, reads=(18,)),
-            Kernel("norm", out, reads=(19,)),
-            Kernel("mul", out, reads=(20,)),
-            Kernel("add", out, reads=(21,)),
-        ]
+    def sizes(cls, inp: Interface, f: Sizes) -> Mapping[str, Num]:
+        return {"qk_dim": cls.QK_DIM, "v_dim": V_RATIO * cls.QK_DIM}
 
     @classmethod
-    def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        return x + cls._branch(x, p, s, ops)
-
-    @classmethod
-    def _branch(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        y = cls._attention(x, p, s, ops)
-        if s["grid_stride"] != 1:
-            y = ops.enlarge(y, s["h"], s["w"])
-        y = ops.act(y, s["act"])
-        y = ops.conv(y, p["project_weight"], bias=p["project_bias"])
-        y = ops.batch_norm(y, p, "project_bn")
-        return ops.scale(y, p, "project_scale")
-
-    @classmethod
-    def _attention(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        if s["grid_stride"] != 1:
-            x = ops.conv_norm(x, p, "grid", s["grid_stride"], depthwise=True)
-        batch, (h, w) = x.shape[0], x.shape[2:]
-        v = ops.conv_norm(x, p, "v")
-        local = ops.conv_norm(v, p, "local", depthwise=True)
-        q, k = ops.conv_norm(x, p, "q"), ops.conv_norm(x, p, "k")
-        del x
-        weights = ops.map_scores(q, k, ops.distances(p["distance_bias"]))
-        del q, k
-        weights = ops.talk(weights, p, "talk_before", batch)
-        weights = weights.softmax(-1)
-        weights = ops.talk(weights, p, "talk_after", batch)
-        y = ops.weigh_map(v, weights, h, w)
-        del v, weights
-        return y + local
-
-
-def _grid(s: Sizes) -> tuple[Num, Num]:
-    return ceil_div(s["h"], s["grid_stride"]), ceil_div(s["w"], s["grid_stride"])
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        qk, values = s.heads * s.qk_dim, s.heads * s.v_dim
+        v = ops.conv_norm("v", x, values, bias=True)
+        local = ops.conv_norm("local", v, values, KERNEL, s.stride, depthwise=True, bias=True)
+        k = ops.conv_norm("k", x, qk, bias=True)
+        near = ops.conv("near", x, s.cin, KERNEL, s.stride, depthwise=True, bias=True)
+        q = ops.conv_norm("q", near + ops.every(x, s.stride), qk, bias=True)
+        bias = ops.distance_bias("distance_bias", s.heads, s.h, s.w, s.stride)
+        weights = ops.softmax(ops.scores(q, k, s.heads, bias))
+        y = ops.weigh_map(v, weights, ceil_div(s.h, s.stride), ceil_div(s.w, s.stride)) + local
+        y = ops.conv_norm("project", ops.act(y, s.act), s.cout, bias=True)
+        return y + ops.conv_norm("embed", x, s.cout, KERNEL, s.stride, bias=True)

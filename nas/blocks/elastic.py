@@ -14,8 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nas.blocks.base import Sizes, Unit, Weight
+from nas.blocks.base import Form, Unit, Weight
+from nas.blocks.counting import Description, describe, weights_of
+from nas.blocks.folding import folded
 from nas.blocks.ops import Ops
+from nas.blocks.sizes import Sizes
 
 Index = tuple[slice, ...]
 LAYER_SCALE = 1e-5
@@ -28,15 +31,19 @@ class Elastic(nn.Module):
         unit: the kind of layer.
         possible: every size it may take, as arrays of shape `(m,)`; one row makes a static layer.
         generator: source of the initial weights; None leaves them undefined (to be loaded).
+        form: as it is trained, or as it is deployed.
     """
 
-    def __init__(self, unit: type[Unit], possible: Sizes, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self,
+        unit: type[Unit],
+        possible: Mapping[str, Any],
+        generator: torch.Generator | None = None,
+        form: Form = "train",
+    ) -> None:
         super().__init__()
-        self.unit = unit
-        for name, weight in unit.weights(possible).items():
-            shape = _largest(weight)
-            if 0 in shape:
-                continue
+        self.unit, self.form = unit, form
+        for name, (weight, shape) in largest_weights(describe(unit, possible, form)).items():
             data = initial(weight, shape, generator)
             if weight.buffer:
                 self.register_buffer(name, data)
@@ -48,27 +55,45 @@ class Elastic(nn.Module):
     def parts(self, sizes: Mapping[str, int]) -> dict[str, Tensor]:
         """The part of each weight that a layer of these sizes uses; whole weights are passed as they are."""
         own: dict[str, Any] = {**self._parameters, **self._buffers}
-        needed = part_indices(self.unit, tuple(sizes.items()), _shapes(own))
+        needed = part_indices(self.unit, tuple(sizes.items()), _shapes(own), self.form)
         learning = torch.is_grad_enabled()
         return {name: take(own[name], index, learning) for name, index in needed}
 
-    def forward(self, x: Tensor, sizes: Mapping[str, int], ops: Ops) -> Tensor:
-        """Run at `sizes`."""
-        return self.unit.forward(x, self.parts(sizes), sizes, ops)
+    def forward(self, x: Any, sizes: Mapping[str, int], ops: Ops) -> Tensor:
+        """Run at `sizes` on a tensor, or on a list of tensors where the unit joins several."""
+        bound = ops.bind(self.parts(sizes), self.form == "deploy")
+        y: Tensor = self.unit.forward(x, Sizes(sizes), bound)
+        return y
 
     def extract(self, sizes: Mapping[str, int]) -> Elastic:
         """A static layer of these sizes with copies of the weights it uses."""
-        row = {key: np.array([value]) for key, value in sizes.items()}
-        with torch.device("meta"):
-            static = Elastic(self.unit, row)
         with torch.no_grad():
-            state = {name: part.clone() for name, part in self.parts(sizes).items()}
-        static.load_state_dict(state, assign=True)
-        weights = self.unit.weights(sizes)
-        for name, parameter in static.named_parameters():
-            parameter.requires_grad_(True)
-            parameter.nas_no_decay = not weights[name].decay  # type: ignore[attr-defined]
-        return static
+            return static_layer(
+                self.unit, sizes, {name: part.clone() for name, part in self.parts(sizes).items()}, self.form
+            )
+
+    def deployed(self, sizes: Mapping[str, int]) -> Elastic:
+        """The static layer's deployed form, for inference only; its weights are copies."""
+        with torch.no_grad():
+            parts = {name: part.clone() for name, part in self.parts(sizes).items()}
+            if self.form == "train":
+                parts = folded(self.unit, parts, sizes)
+            return static_layer(self.unit, sizes, parts, "deploy").requires_grad_(False)
+
+
+def static_layer(
+    unit: type[Unit], sizes: Mapping[str, int], parts: Mapping[str, Tensor], form: Form = "train"
+) -> Elastic:
+    """A layer of one size with the weights `parts`, not copied."""
+    row = {key: np.array([value]) for key, value in sizes.items()}
+    with torch.device("meta"):
+        static = Elastic(unit, row, form=form)
+    static.load_state_dict(dict(parts), assign=True)
+    weights = weights_of(unit, sizes, form)
+    for name, parameter in static.named_parameters():
+        parameter.requires_grad_(True)
+        parameter.nas_no_decay = not weights[name].decay  # type: ignore[attr-defined]
+    return static
 
 
 class _Part(torch.autograd.Function):
@@ -110,19 +135,20 @@ def take(weight: Tensor, index: Index | None, learning: bool) -> Tensor:
 
 @lru_cache(maxsize=65536)
 def part_indices(
-    unit: type[Unit], sizes: tuple[tuple[str, int], ...], whole: tuple[tuple[str, tuple[int, ...]], ...]
+    unit: type[Unit],
+    sizes: tuple[tuple[str, int], ...],
+    whole: tuple[tuple[str, tuple[int, ...]], ...],
+    form: Form = "train",
 ) -> tuple[tuple[str, Index | None], ...]:
     """Name and index (None: all) of each weight that a layer of these sizes uses.
 
     Leading part of every dimension; the last two dimensions of cropped weights are cut from the centre.
     """
     shapes = dict(whole)
-    found: list[tuple[str, Index | None]] = []
-    for name, weight in unit.weights(dict(sizes)).items():
-        shape = tuple(int(size) for size in weight.shape)
-        if 0 not in shape:
-            found.append((name, _index(shape, shapes[name], weight.crop)))
-    return tuple(found)
+    return tuple(
+        (name, _index(tuple(int(size) for size in weight.shape), shapes[name], weight.crop))
+        for name, weight in weights_of(unit, dict(sizes), form).items()
+    )
 
 
 def _index(shape: tuple[int, ...], whole: tuple[int, ...], crop: bool) -> Index | None:
@@ -137,12 +163,20 @@ def _shapes(own: Mapping[str, Tensor]) -> tuple[tuple[str, tuple[int, ...]], ...
     return tuple((name, tuple(tensor.shape)) for name, tensor in own.items())
 
 
-def _largest(weight: Weight) -> tuple[int, ...]:
-    rows = np.broadcast_arrays(*[np.atleast_1d(np.asarray(size)) for size in weight.shape])
-    used = np.all([row > 0 for row in rows], axis=0)
-    if not used.any():
-        return (0,)
-    return tuple(int(row[used].max()) for row in rows)
+def largest_weights(description: Description) -> dict[str, tuple[Weight, tuple[int, ...]]]:
+    """Every weight that some layer of a batch has, in order of use, and its largest shape."""
+    order: list[str] = []
+    weights: dict[str, tuple[Weight, tuple[int, ...]]] = {}
+    for case in sorted(description.cases, key=lambda case: -len(case.weights)):
+        place = 0
+        for name, weight in case.weights.items():
+            place = order.index(name) + 1 if name in order else place + 1
+            if name not in weights:
+                order.insert(place - 1, name)
+            shape = tuple(int(np.max(np.asarray(size))) for size in weight.shape)
+            known = weights[name][1] if name in weights else shape
+            weights[name] = (weight, tuple(map(max, known, shape)))
+    return {name: weights[name] for name in order}
 
 
 def initial(weight: Weight, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:

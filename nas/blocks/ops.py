@@ -1,24 +1,25 @@
-"""The tensor operations that blocks are written in.
+"""The operations of blocks on tensors.
 
 One instance carries what a forward pass needs besides weights and sizes: whether batch norms use the
-batch's statistics and how fast the running ones follow.
+batch's statistics and how fast the running ones follow. A layer binds it to its weights (`Ops.bind`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas.blocks.base import ACTIVATIONS, TOKEN_NORMS, Parts
-from nas.blocks.folding import BN_EPS
+from nas.blocks.base import ACTIVATIONS, TOKEN_NORMS, Init
+from nas.blocks.operations import BN_EPS, LN_EPS, Operations
 
-LN_EPS = 1e-5
-POINTWISE_PIXELS = 64
+POINTWISE_PIXELS = (
+    64  # up to this many pixels a product was faster than compiling a convolution, on two CPU cores
+)
 
 Pair = tuple[Tensor, Tensor]
 
@@ -28,161 +29,170 @@ _ACT: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
     "hard_swish": F.hardswish,
 }
+_GATE: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "hard_sigmoid": F.hardsigmoid}
 
 
-@dataclass(frozen=True)
-class Ops:
-    """Tensor operations for one forward pass.
+class Ops(Operations):
+    """Tensor operations for one forward pass; what they compute says `nas.blocks.operations`.
 
-    Attributes:
+    Args:
         training: batch norms normalise by the batch and update their running statistics.
         momentum: weight of the batch in the running statistics.
         together: batch norm over the batches of several processes, in training; see `nas.supernet.parallel`.
     """
 
-    training: bool = False
-    momentum: float = 0.1
-    together: Callable[[Tensor, Pair, Pair, float, float], Tensor] | None = None
+    def __init__(
+        self,
+        training: bool = False,
+        momentum: float = 0.1,
+        together: Callable[[Tensor, Pair, Pair, float, float], Tensor] | None = None,
+    ) -> None:
+        self.training, self.momentum, self.together = training, momentum, together
+        self.parts: Mapping[str, Any] = {}
+
+    def bind(self, parts: Mapping[str, Any], deploy: bool = False) -> Self:
+        """The same operations with the weights of one layer, in the form these are of."""
+        bound = object.__new__(type(self))
+        bound.__dict__.update(self.__dict__, parts=parts, deploy=deploy)
+        return bound
+
+    # Projections and norms
 
     def conv(
-        self, x: Tensor, weight: Tensor, stride: int = 1, depthwise: bool = False, bias: Tensor | None = None
+        self,
+        name: str,
+        x: Tensor,
+        out: int,
+        kernel: int = 1,
+        stride: int = 1,
+        *,
+        groups: int = 1,
+        depthwise: bool = False,
+        bias: bool = False,
+        decay: bool = True,
+        padding: int | None = None,
     ) -> Tensor:
-        """Convolution with padding k//2."""
-        if self.training and depthwise:
+        weight, shift = self.parts[f"{name}_weight"], self.parts[f"{name}_bias"] if bias else None
+        return self.convolve(x, weight, shift, stride, x.shape[1] if depthwise else groups, padding)
+
+    def convolve(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        stride: int = 1,
+        groups: int = 1,
+        padding: int | None = None,
+    ) -> Tensor:
+        """Convolution of a map with given weights, padded by kernel // 2 unless told."""
+        depthwise = groups == x.shape[1] and groups == weight.shape[0] and padding is None
+        if self.training and depthwise and weight.shape[1] == 1 and weight.shape[-1] > 1:
             weight = _taps_in_reach(x, weight)
             if x.shape[2:] == (1, 1):
                 y = x * weight.flatten()[:, None, None]
                 return y if bias is None else y + bias[:, None, None]
-        if self.training and stride == 1 and not depthwise and _small_pointwise(x, weight):
+        if stride == 1 and groups == 1 and _as_product(x, weight, self.training):
             return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
-        groups = x.shape[1] if depthwise else 1
-        return F.conv2d(x, weight, bias, stride=stride, padding=weight.shape[-1] // 2, groups=groups)
+        padding = weight.shape[-1] // 2 if padding is None else padding
+        return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
 
-    def batch_norm(self, x: Tensor, p: Parts, name: str) -> Tensor:
-        """Batch norm over dimension 1; nothing where it was folded away (`Unit.folded`)."""
-        if f"{name}_mean" not in p:
+    def linear(
+        self,
+        name: str,
+        x: Tensor,
+        out: int | tuple[int, int],
+        *,
+        bias: bool = True,
+        inputs: tuple[int, int] | None = None,
+        init: Init = "linear",
+        decay: bool = True,
+    ) -> Tensor:
+        weight = self.parts[f"{name}_weight"]
+        weight = weight.flatten(0, 1) if isinstance(out, tuple) else weight
+        shift = self.parts[f"{name}_bias"].flatten() if bias else None
+        return F.linear(x, weight.flatten(1), shift)
+
+    def batch_norm(
+        self, name: str, x: Tensor, *, gamma: Init = "ones", eps: float = BN_EPS, foldable: bool = False
+    ) -> Tensor:
+        if self.deploy and foldable:
             return x
-        mean, var = p[f"{name}_mean"], p[f"{name}_var"]
-        weight, bias = p[f"{name}_weight"], p[f"{name}_bias"]
+        if x.dim() == 3:
+            return self.batch_norm(name, x.flatten(0, 1), eps=eps).view_as(x)
+        weight, bias, mean, var = (self.parts[f"{name}_{part}"] for part in ("weight", "bias", "mean", "var"))
         if self.training and self.together is not None:
-            return self.together(x, (mean, var), (weight, bias), self.momentum, BN_EPS)
-        return F.batch_norm(x, mean, var, weight, bias, self.training, self.momentum, BN_EPS)
+            return self.together(x, (mean, var), (weight, bias), self.momentum, eps)
+        return F.batch_norm(x, mean, var, weight, bias, self.training, self.momentum, eps)
 
-    def conv_norm(self, x: Tensor, p: Parts, name: str, stride: int = 1, depthwise: bool = False) -> Tensor:
-        """Convolution `<name>` and its batch norm `<name>_bn`."""
-        y = self.conv(x, p[f"{name}_weight"], stride, depthwise, p[f"{name}_bias"])
-        return self.batch_norm(y, p, f"{name}_bn")
+    def token_norm(self, name: str, x: Tensor, kind: int = 0, eps: float = LN_EPS) -> Tensor:
+        weight, bias = self.parts[f"{name}_weight"], self.parts[f"{name}_bias"]
+        if TOKEN_NORMS[kind] == "layer_norm":
+            return F.layer_norm(x, x.shape[-1:], weight, bias, eps)
+        return F.layer_norm(x, x.shape[1:], None, None, eps) * weight + bias
 
-    def scale(self, x: Tensor, p: Parts, name: str) -> Tensor:
-        """Maps `(B, C, H, W)` or tokens `(B, N, C)` times a layer scale `(C,)`; nothing where it was folded away."""
-        if name not in p:
-            return x
-        return x * (p[name][:, None, None] if x.dim() == 4 else p[name])
+    def scale(self, name: str, x: Tensor) -> Tensor:
+        factor = self.parts[name]
+        return x * (factor[:, None, None] if x.dim() == 4 else factor)
 
-    def batch_norm_tokens(self, x: Tensor, p: Parts, name: str) -> Tensor:
-        """Batch norm of tokens `(B, N, C)` over all tokens."""
-        return self.batch_norm(x.flatten(0, 1), p, name).view_as(x)
+    def param(
+        self, name: str, *shape: int, init: Init = "linear", crop: bool = False, decay: bool = False
+    ) -> Tensor:
+        weight: Tensor = self.parts[name]
+        return weight
 
-    def act(self, x: Tensor, index: int) -> Tensor:
-        """Activation by its position in `ACTIVATIONS`."""
-        name = ACTIVATIONS[index]
+    # Elementwise and pooling
+
+    def channels(self, x: Tensor) -> int:
+        return x.shape[-1] if x.dim() == 3 else x.shape[1]
+
+    def act(self, x: Tensor, kind: int) -> Tensor:
+        name = ACTIVATIONS[kind]
         return x if name == "none" else _ACT[name](x)
 
-    def squeeze_excite(self, x: Tensor, p: Parts) -> Tensor:
-        """Channel gates: pool, 1×1 to a quarter, ReLU, 1×1 back, hard sigmoid."""
-        gate = F.adaptive_avg_pool2d(x, 1).flatten(1)
-        gate = F.linear(gate, p["squeeze_weight"].flatten(1), p["squeeze_bias"])
-        gate = F.relu(gate)
-        gate = F.linear(gate, p["excite_weight"].flatten(1), p["excite_bias"])
-        gate = F.hardsigmoid(gate)
-        return x * gate[:, :, None, None]
+    def gate(self, x: Tensor, kind: str) -> Tensor:
+        return _GATE[kind](x)
+
+    def softmax(self, x: Tensor) -> Tensor:
+        return x.softmax(-1)
+
+    def mean(self, x: Tensor, keep: bool = False) -> Tensor:
+        if keep:
+            return F.adaptive_avg_pool2d(x, 1)
+        return x.mean((2, 3)) if x.dim() == 4 else x.mean(1)
 
     def halve(self, x: Tensor) -> Tensor:
-        """2×2 average pooling to ⌈side / 2⌉; an odd side is padded by one, and the zeros count."""
         odd = (x.shape[2] % 2, x.shape[3] % 2)
         return F.avg_pool2d(x, 2, padding=odd)
 
-    def token_norm(self, x: Tensor, p: Parts, name: str, index: int) -> Tensor:
-        """Layer norm of tokens `(B, N, C)`: per token, or (`joint_norm`) over tokens and channels."""
-        weight, bias = p[f"{name}_weight"], p[f"{name}_bias"]
-        if TOKEN_NORMS[index] == "layer_norm":
-            return F.layer_norm(x, x.shape[-1:], weight, bias, LN_EPS)
-        return F.layer_norm(x, x.shape[1:], None, None, LN_EPS) * weight + bias
-
-    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Linear layer over the last dimension."""
-        return F.linear(x, weight, bias)
-
-    def heads_linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """`(B, N, C)` by `(heads, d, C)` to `(B, N, heads·d)`; `bias` is `(heads, d)`."""
-        return F.linear(x, weight.flatten(0, 1), None if bias is None else bias.flatten())
-
-    def conv_over_tokens(self, x: Tensor, weight: Tensor, h: int, w: int) -> Tensor:
-        """Depth-wise convolution of tokens `(B, h·w, C)` laid out as a map; `weight` is `(heads, d, k, k)`."""
-        image = x.unflatten(1, (h, w)).permute(0, 3, 1, 2)
-        image = self.conv(image, weight.flatten(0, 1).unsqueeze(1), depthwise=True)
-        return image.permute(0, 2, 3, 1).flatten(1, 2)
-
-    def scores(self, q: Tensor, k: Tensor, table: Tensor, h: int, w: int) -> Tensor:
-        """`q kᵀ / √d + B` with B read from `table`, `(heads, 2h-1, 2w-1)`, by offset.
-
-        q, k are `(B, N, heads·d)`; returns `(B·heads, N, N)`.
-        """
-        return self.biased_scores(q, k, offset_bias(table, h, w))
-
-    def biased_scores(self, q: Tensor, k: Tensor, bias: Tensor) -> Tensor:
-        """`q kᵀ / √d + bias` of q, k `(B, N, heads·d)` and bias `(heads, N, N)`; returns `(B·heads, N, N)`."""
-        heads = bias.shape[0]
-        batch, tokens, channels = q.shape
-        q, k = _split(q, heads), _split(k, heads)
-        bias = bias.expand(batch, heads, tokens, tokens).flatten(0, 1)
-        return torch.baddbmm(bias, q, k.transpose(1, 2), alpha=(channels // heads) ** -0.5)
-
-    def map_scores(self, q: Tensor, k: Tensor, bias: Tensor) -> Tensor:
-        """The same of maps `(B, heads·d, ·, ·)` and bias `(heads, Nq, Nk)`; returns `(B·heads, Nq, Nk)`."""
-        heads = bias.shape[0]
-        batch, channels = q.shape[:2]
-        q, k = _heads_of_map(q, heads), _heads_of_map(k, heads)
-        bias = bias.expand(batch, *bias.shape).flatten(0, 1)
-        return torch.baddbmm(bias, q.transpose(1, 2), k, alpha=(channels // heads) ** -0.5)
-
-    def distances(self, table: Tensor, step: int = 1) -> Tensor:
-        """`B[head, i, j] = table[head, |yi - yj|, |xi - xj|]` for every `step`-th token i and every token j of a map.
-
-        Args:
-            table: `(heads, h, w)`, the map's sides.
-
-        Returns:
-            `(heads, ⌈h / step⌉ · ⌈w / step⌉, h·w)`.
-        """
-        h, w = table.shape[1:]
-        return table.flatten(1)[:, distance_index(h, w, step, table.device)].unflatten(1, (-1, h * w))
-
-    def weigh(self, v: Tensor, weights: Tensor) -> Tensor:
-        """Values `(B, N, heads·e)` weighed by `(B·heads, N, N)`, heads still apart: `(B·heads, N, e)`."""
-        return torch.bmm(weights, _split(v, weights.shape[0] // v.shape[0]))
-
-    def weigh_map(self, v: Tensor, weights: Tensor, h: int, w: int) -> Tensor:
-        """A map of values `(B, heads·e, ·, ·)` weighed by `(B·heads, h·w, Nk)`: `(B, heads·e, h, w)`."""
-        batch = v.shape[0]
-        y = torch.bmm(_heads_of_map(v, weights.shape[0] // batch), weights.transpose(1, 2))
-        return y.reshape(batch, -1, h, w)
-
-    def talk(self, weights: Tensor, p: Parts, name: str, batch: int) -> Tensor:
-        """A 1×1 convolution over the heads of `(B·heads, Nq, Nk)` (talking heads, arXiv 2003.02436)."""
-        mixed = self.conv(weights.unflatten(0, (batch, -1)), p[f"{name}_weight"], bias=p[f"{name}_bias"])
-        return mixed.flatten(0, 1)
-
-    def enlarge(self, x: Tensor, h: int, w: int) -> Tensor:
-        """A map enlarged to `h`×`w`, bilinearly."""
-        return F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)
-
     def neighbours(self, x: Tensor) -> Tensor:
-        """Mean over the 3×3 neighbours that lie on the map."""
         return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
+    def every(self, x: Tensor, stride: int) -> Tensor:
+        return x[:, :, ::stride, ::stride]
+
+    def resize(self, x: Tensor, h: int, w: int) -> Tensor:
+        return F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)
+
+    def concat(self, parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(parts), dim=-1 if parts[0].dim() == 3 else 1)
+
+    def chunk(self, x: Tensor, parts: int) -> list[Tensor]:
+        return list(x.chunk(parts, 1))
+
+    def full_precision(self, function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+        with torch.autocast(tensors[0].device.type, enabled=False):
+            wide = [t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in tensors]
+            return function(*wide).to(tensors[0].dtype)
+
+    # Layouts
+
+    def to_tokens(self, x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1).flatten(1, 2)
+
+    def to_map(self, x: Tensor, h: int, w: int) -> Tensor:
+        return x.unflatten(1, (h, w)).permute(0, 3, 1, 2)
+
     def unroll(self, x: Tensor, span: int) -> Tensor:
-        """A map `(B, C, H, W)` as unrolled tokens `(B, H·W, C)`; see `nas.blocks.unroll`."""
         bits = span.bit_length() - 1
         sides = [side for size in x.shape[2:] for side in (size // span, *[2] * bits)]
         pairs = [axis for bit in range(bits) for axis in (2 + bits - bit, 3 + 2 * bits - bit)]
@@ -190,7 +200,6 @@ class Ops:
         return x.reshape(*x.shape[:2], *sides).permute(order).reshape(x.shape[0], -1, x.shape[1])
 
     def reroll(self, x: Tensor, h: int, w: int, span: int) -> Tensor:
-        """Unrolled tokens `(B, h·w, C)` as a map `(B, C, h, w)`."""
         bits = span.bit_length() - 1
         y_bits, x_bits = ([1 + 2 * bit + axis for bit in reversed(range(bits))] for axis in (0, 1))
         last = 1 + 2 * bits
@@ -198,43 +207,68 @@ class Ops:
         split = x.reshape(x.shape[0], *[2] * (2 * bits), h // span, w // span, x.shape[2])
         return split.permute(order).reshape(x.shape[0], x.shape[2], h, w)
 
-    def queries(self, x: Tensor, p: Parts, heads: int) -> Tensor:
-        """Projection `q` of tokens `(B, N, C)` over `√d`, d the channels of a head."""
-        q = F.linear(x, p["q_weight"], p["q_bias"])
-        return q.mul_((q.shape[2] // heads) ** -0.5)
-
     def pool_tokens(self, x: Tensor, stride: int) -> Tensor:
-        """Largest of each `stride`×`stride` of unrolled tokens: `(B, N, C)` to `(B, N / stride², C)`."""
         return x.unflatten(1, (stride * stride, -1)).amax(1)
 
-    def window_scores(self, q: Tensor, k: Tensor, windows: int, heads: int) -> Tensor:
-        """`q kᵀ` within windows of unrolled tokens.
+    # Attention
 
-        q, k are `(B, Nq, heads·d)` and `(B, Nk, heads·d)`; returns `(B·windows·heads, Nq / windows, Nk / windows)`.
-        """
-        return torch.bmm(_windows(q, windows, heads), _windows(k, windows, heads).transpose(1, 2))
+    def depthwise_tokens(
+        self, name: str, x: Tensor, heads: int, dim: int, h: int, w: int, kernel: int
+    ) -> Tensor:
+        weight = self.parts[f"{name}_weight"].flatten(0, 1).unsqueeze(1)
+        return self.to_tokens(self.convolve(self.to_map(x, h, w), weight, groups=x.shape[2]))
+
+    def offset_bias(self, name: str, heads: int, h: int, w: int) -> Tensor:
+        return _by_offset(self.parts[name], h, w)
+
+    def distance_bias(self, name: str, heads: int, h: int, w: int, step: int = 1) -> Tensor:
+        table = self.parts[name]
+        return table.flatten(1)[:, distance_index(h, w, step, table.device)].unflatten(1, (-1, h * w))
+
+    def offset_network(self, name: str, heads: int, h: int, w: int, hidden: int = 512) -> Tensor:
+        if self.deploy:
+            return _by_offset(self.parts[name], h, w)
+        return _by_offset(offset_table(self.parts, name, h, w), h, w)
+
+    def scores(self, q: Tensor, k: Tensor, heads: int, bias: Tensor | None = None) -> Tensor:
+        q, k = _by_head(q, heads), _by_head(k, heads)
+        alpha = q.shape[2] ** -0.5
+        if bias is None:
+            return torch.bmm(q * alpha, k.transpose(1, 2))
+        bias = bias.expand(q.shape[0] // heads, *bias.shape).flatten(0, 1)
+        return torch.baddbmm(bias, q, k.transpose(1, 2), alpha=alpha)
+
+    def talk(self, name: str, weights: Tensor) -> Tensor:
+        mix, bias = self.parts[f"{name}_weight"], self.parts[f"{name}_bias"]
+        return self.convolve(weights.unflatten(0, (-1, mix.shape[0])), mix, bias).flatten(0, 1)
+
+    def weigh(self, v: Tensor, weights: Tensor) -> Tensor:
+        y = torch.bmm(weights, _by_head(v, weights.shape[0] // v.shape[0]))
+        return y.unflatten(0, (v.shape[0], -1)).transpose(1, 2).flatten(2)
+
+    def weigh_map(self, v: Tensor, weights: Tensor, h: int, w: int) -> Tensor:
+        values = _by_head(v, weights.shape[0] // v.shape[0]).transpose(1, 2)
+        return torch.bmm(values, weights.transpose(1, 2)).reshape(v.shape[0], -1, h, w)
+
+    def window_scores(self, q: Tensor, k: Tensor, windows: int, heads: int) -> Tensor:
+        q, k = _windows(q, windows, heads), _windows(k, windows, heads)
+        return torch.bmm(q * q.shape[2] ** -0.5, k.transpose(1, 2))
 
     def window_weigh(self, v: Tensor, weights: Tensor, windows: int, heads: int) -> Tensor:
-        """Values `(B, Nk, heads·d)` weighed by `(B·windows·heads, m, Nk / windows)`: `(B·windows, heads, m, d)`."""
-        return torch.bmm(weights, _windows(v, windows, heads)).unflatten(0, (-1, heads))
-
-    def join_windows(self, y: Tensor, batch: int, windows: int) -> Tensor:
-        """`(B·windows, heads, m, d)` as unrolled tokens `(B, m·windows, heads·d)`."""
-        y = y.unflatten(0, (batch, windows)).permute(0, 3, 1, 2, 4)
-        return y.reshape(batch, y.shape[1] * windows, -1)
-
-    def join_heads(self, y: Tensor, batch: int) -> Tensor:
-        """`(B·heads, N, e)` as `(B, N, heads·e)`."""
-        return y.unflatten(0, (batch, -1)).transpose(1, 2).flatten(2)
+        y = torch.bmm(weights, _windows(v, windows, heads))
+        y = y.unflatten(0, (v.shape[0], windows, heads)).permute(0, 3, 1, 2, 4)
+        return y.reshape(v.shape[0], y.shape[1] * windows, -1)
 
 
-def _small_pointwise(x: Tensor, weight: Tensor) -> bool:
-    """Whether a convolution is faster as a matrix product.
+def _as_product(x: Tensor, weight: Tensor, training: bool) -> bool:
+    """Whether a pointwise convolution is faster as a matrix product.
 
     Each step of a supernet has shapes that oneDNN has not met, and compiling a convolution for them takes
     longer than a small one runs; a matrix product needs no compiling.
     """
-    return weight.shape[-1] == 1 and x.shape[2] * x.shape[3] <= POINTWISE_PIXELS and x.device.type == "cpu"
+    pixels = x.shape[2] * x.shape[3]
+    small = pixels <= POINTWISE_PIXELS if training else pixels == 1
+    return weight.shape[-1] == 1 and small and x.device.type == "cpu"
 
 
 def _taps_in_reach(x: Tensor, weight: Tensor) -> Tensor:
@@ -243,18 +277,16 @@ def _taps_in_reach(x: Tensor, weight: Tensor) -> Tensor:
     return weight[..., unseen : weight.shape[-1] - unseen, unseen : weight.shape[-1] - unseen]
 
 
-def _split(x: Tensor, heads: int) -> Tensor:
-    return x.unflatten(2, (heads, -1)).transpose(1, 2).flatten(0, 1)
+def _by_head(x: Tensor, heads: int) -> Tensor:
+    """Tokens `(B, N, heads·d)` or maps `(B, heads·d, H, W)` as `(B·heads, N, d)`."""
+    if x.dim() == 3:
+        return x.unflatten(2, (heads, -1)).transpose(1, 2).flatten(0, 1)
+    return x.flatten(2).unflatten(1, (heads, -1)).flatten(0, 1).transpose(1, 2)
 
 
 def _windows(x: Tensor, windows: int, heads: int) -> Tensor:
     """Unrolled tokens `(B, m·windows, heads·d)` as `(B·windows·heads, m, d)`: the window is the inner index."""
     return x.unflatten(2, (heads, -1)).unflatten(1, (-1, windows)).permute(0, 2, 3, 1, 4).flatten(0, 2)
-
-
-def _heads_of_map(x: Tensor, heads: int) -> Tensor:
-    """`(B, heads·d, H, W)` as `(B·heads, d, H·W)`."""
-    return x.flatten(2).unflatten(1, (heads, -1)).flatten(0, 1)
 
 
 @lru_cache(maxsize=64)
@@ -266,8 +298,8 @@ def distance_index(h: int, w: int, step: int, device: torch.device) -> Tensor:
     return (dy * w + dx).reshape(-1)
 
 
-def offset_bias(table: Tensor, h: int, w: int) -> Tensor:
-    """`B[head, i, j] = table[head, yi - yj + h - 1, xi - xj + w - 1]` for tokens i, j of an h×w map."""
+def _by_offset(table: Tensor, h: int, w: int) -> Tensor:
+    """`(heads, 2h-1, 2w-1)` read for all pairs of tokens of an h×w map: `(heads, h·w, h·w)`."""
     return table.flatten(1)[:, offset_index(h, w, table.device)].unflatten(1, (h * w, h * w))
 
 
@@ -278,3 +310,17 @@ def offset_index(h: int, w: int, device: torch.device) -> Tensor:
     dy = (y[:, None] - y[None, :] + h - 1)[:, None, :, None]
     dx = (x[:, None] - x[None, :] + w - 1)[None, :, None, :]
     return (dy * (2 * w - 1) + dx).reshape(-1)
+
+
+def offset_table(parts: Mapping[str, Any], name: str, h: int, w: int) -> Tensor:
+    """What a network of offsets says for each: `(heads, 2h-1, 2w-1)`.
+
+    Offsets are `sign(d)·log2(1 + 8·|d| / (side - 1)) / log2(8)`, the answer is `16·sigmoid` (SwinV2, arXiv 2111.09883).
+    """
+    hidden = parts[f"{name}_hidden_weight"]
+    sides = [torch.arange(1 - side, side, device=hidden.device) * (8 / max(side - 1, 1)) for side in (h, w)]
+    grid = torch.stack(torch.meshgrid(*sides, indexing="ij"), -1).flatten(0, 1)
+    logs = grid.sign() * (1 + grid.abs()).log2() / 3
+    y = F.relu(F.linear(logs.to(hidden.dtype), hidden, parts[f"{name}_hidden_bias"]))
+    y = 16 * F.linear(y, parts[f"{name}_heads_weight"]).sigmoid()
+    return y.T.unflatten(1, (2 * h - 1, 2 * w - 1))

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from nas.blocks.attention_downsample import AttentionDownsample
-from nas.blocks.base import Block, Unit
-from nas.blocks.conv_norm import ConvNorm
-from nas.blocks.conv_stem import ConvStem
+from nas.blocks.base import Block, Unit, block_of
+from nas.blocks.conv_stem import ConvNorm, ConvStem
 from nas.blocks.convert import ToMap, ToTokens
-from nas.blocks.downsample import Downsample
-from nas.blocks.dual_head import DualHead, DualMapHead
 from nas.blocks.efficientformer import MB3D, MB4D
-from nas.blocks.efficientformer_v2 import Attention4D, ConvFFN
-from nas.blocks.hiera import MeanHead, UnitAttention, UnitFFN
-from nas.blocks.mbconv import MBConv
+from nas.blocks.efficientformer_v2 import Attention4D, AttentionDownsample, ConvFFN
+from nas.blocks.heads import DualHead, DualMapHead, MeanHead, PooledHead
+from nas.blocks.hiera import UnitAttention, UnitFFN
+from nas.blocks.layouts import MAP, TOKENS, UNROLLED, VECTOR, Layout
+from nas.blocks.mbconv import Downsample, MBConv
 from nas.blocks.patch_embed import PatchEmbed
-from nas.blocks.pooled_head import PooledHead
 from nas.blocks.transformer import FFN, Attention
 from nas.blocks.unroll import Reroll, Unroll
 from nas.errors import NasError
+
+CONVERTERS: dict[tuple[Layout, Layout], type[Unit]] = {
+    (MAP, TOKENS): ToTokens,
+    (TOKENS, MAP): ToMap,
+    (UNROLLED, MAP): Reroll,
+}
 
 UNITS: dict[str, type[Unit]] = {
     unit.kind: unit
@@ -33,42 +36,26 @@ _COMPOSITES: dict[str, tuple[type[Unit], ...]] = {
     "transformer": (Attention, FFN),
     "attention_ffn": (Attention4D, ConvFFN),
     "hiera": (UnitAttention, UnitFFN),
-    "mean_head": (MeanHead,),
     "identity": (),
 }
 
-
-def _block(name: str, units: tuple[type[Unit], ...]) -> Block:
-    fields = {key: field for unit in units for key, field in unit.fields.items()}
-    return Block(name, units, fields)
-
-
 BLOCKS: dict[str, Block] = {
-    **{kind: _block(kind, (unit,)) for kind, unit in UNITS.items() if unit.fields},
-    **{name: _block(name, units) for name, units in _COMPOSITES.items()},
-}
-
-CONVERTERS: dict[tuple[str, str], type[Unit]] = {
-    ("map", "tokens"): ToTokens,
-    ("tokens", "map"): ToMap,
-    ("unrolled", "map"): Reroll,
+    **{kind: block_of(kind, unit) for kind, unit in UNITS.items() if unit not in CONVERTERS.values()},
+    **{name: block_of(name, *units) for name, units in _COMPOSITES.items()},
 }
 
 
-def converters(given: str, wanted: str, kind: str) -> tuple[type[Unit], ...]:
+def converters(given: Layout, wanted: Layout, block: str) -> tuple[type[Unit], ...]:
     """What leads from one layout to another.
 
     Raises:
-        NasError: nothing does; names the block `kind` that wants it.
+        NasError: nothing does; names the block that wants it.
     """
     if given == wanted:
         return ()
     if (given, wanted) in CONVERTERS:
         return (CONVERTERS[given, wanted],)
-    if (given, "map") in CONVERTERS and ("map", wanted) in CONVERTERS:
-        return CONVERTERS[given, "map"], CONVERTERS["map", wanted]
-    hint = "; put a stage of block 'unroll' before it" if wanted == "unrolled" and given != "vector" else ""
-    raise NasError(f"block {kind!r} takes {_LAYOUT[wanted]}, not {_LAYOUT[given]}{hint}.")
-
-
-_LAYOUT = {"map": "a map", "tokens": "tokens", "unrolled": "unrolled tokens", "vector": "class scores"}
+    if (given, MAP) in CONVERTERS and (MAP, wanted) in CONVERTERS:
+        return CONVERTERS[given, MAP], CONVERTERS[MAP, wanted]
+    hint = f"; {wanted.remedy}" if wanted.remedy and given != VECTOR else ""
+    raise NasError(f"block {block!r} takes {wanted.words}, not {given.words}{hint}.")

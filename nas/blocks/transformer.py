@@ -12,171 +12,71 @@ hard-swish before the projection; both halves residual. Differences from the pub
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 from nas.arith import Num
-from nas.blocks.base import (
-    ACTIVATIONS,
-    TOKEN_NORMS,
-    Field,
-    Interface,
-    Kernel,
-    Layout,
-    Parts,
-    Sizes,
-    Unit,
-    Weight,
-)
-from nas.blocks.norms import affine
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nas.blocks.ops import Ops
+from nas.blocks.base import TOKEN_NORMS, Field, Init, Unit, act, refuse, width
+from nas.blocks.layouts import TOKENS, Interface, Layout
+from nas.blocks.operations import LN_EPS, Operations
+from nas.blocks.sizes import Sizes
 
 V_KERNEL = 3
+NORM = Field(default="layer_norm", words=TOKEN_NORMS)
 
 
 class Attention(Unit):
     """Multi-head attention over all tokens of the map, with its residual."""
 
     kind = "attention"
-    takes = "tokens"
+    takes = TOKENS
     fields = {
-        "width": Field(about="channels"),
+        "width": width(),
         "heads": Field(about="attention heads"),
         "qk_dim": Field(default=16, about="query and key channels per head"),
         "v_scale": Field(default=1, about="value channels over width"),
-        "act": Field(default="hard_swish", words=ACTIVATIONS),
-        "norm": Field(default="layer_norm", words=TOKEN_NORMS),
+        "act": act("hard_swish"),
+        "norm": NORM,
     }
     keys = ("h", "w", "channels", "heads", "qk_dim", "v_dim", "act", "norm")
 
     @classmethod
-    def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:
-        sizes = {
-            "h": inp.h,
-            "w": inp.w,
-            "channels": inp.channels,
-            "heads": fields["heads"],
-            "qk_dim": fields["qk_dim"],
-            "v_dim": fields["v_scale"] * fields["width"] // fields["heads"],
-            "act": fields["act"],
-            "norm": fields["norm"],
-        }
-        return sizes, inp
+    def sizes(cls, inp: Interface, f: Sizes) -> Mapping[str, Num]:
+        v_dim = f.v_scale * f.width // f.heads
+        refuse(v_dim < 1, f"{f.heads} heads are more than the {f.v_scale * f.width} value channels")
+        return {"v_dim": v_dim}
 
     @classmethod
-    def weights(cls, s: Sizes) -> dict[str, Weight]:
-        c, heads, qk, v = s["channels"], s["heads"], s["qk_dim"], s["v_dim"]
-        return {
-            **affine("norm", c),
-            "q_weight": Weight((heads, qk, c), decay=True),
-            "k_weight": Weight((heads, qk, c), decay=True),
-            "v_weight": Weight((heads, v, c), decay=True),
-            "v_conv_weight": Weight((heads, v, V_KERNEL, V_KERNEL), "conv", crop=True),
-            "offset_bias": Weight((heads, 2 * s["h"] - 1, 2 * s["w"] - 1), "table", crop=True),
-            "project_weight": Weight((c, heads, v), decay=True),
-            "project_bias": Weight((c,), "zeros"),
-        }
-
-    @classmethod
-    def kernels(cls, s: Sizes) -> list[Kernel]:
-        n, c, heads = s["h"] * s["w"], s["channels"], s["heads"]
-        qk, v = heads * s["qk_dim"], heads * s["v_dim"]
-        scores = heads * n * n
-        return [
-            Kernel("norm", n * c),
-            Kernel("matmul", n * v, n * c * v, reads=(0,)),
-            Kernel("depthwise", n * v, n * v * V_KERNEL * V_KERNEL, reads=(1,)),
-            Kernel("matmul", n * qk, n * c * qk, reads=(0,)),
-            Kernel("matmul", n * qk, n * c * qk, reads=(0,)),
-            Kernel("gather", scores),
-            Kernel("matmul", scores, n * n * qk, reads=(3, 4, 5)),
-            Kernel("softmax", scores, reads=(6,)),
-            Kernel("matmul", n * v, n * n * v, reads=(2, 7)),
-            Kernel("copy", n * v, reads=(8,)),
-            Kernel("act", n * v, reads=(9,)),
-            Kernel("matmul", n * c, n * c * v, reads=(10,)),
-            Kernel("add", n * c, reads=(11,)),
-        ]
-
-    @classmethod
-    def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        return x + cls._mix(x, p, s, ops)
-
-    @classmethod
-    def _mix(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        x = ops.token_norm(x, p, "norm", s["norm"])
-        v = ops.heads_linear(x, p["v_weight"])
-        v = ops.conv_over_tokens(v, p["v_conv_weight"], s["h"], s["w"])
-        q, k = ops.heads_linear(x, p["q_weight"]), ops.heads_linear(x, p["k_weight"])
-        del x
-        weights = ops.scores(q, k, p["offset_bias"], s["h"], s["w"])
-        del q, k
-        weights = weights.softmax(-1)
-        y = ops.weigh(v, weights)
-        batch = v.shape[0]
-        del v, weights
-        y = ops.join_heads(y, batch)
-        y = ops.act(y, s["act"])
-        return ops.linear(y, p["project_weight"].flatten(1), p["project_bias"])
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        y = ops.token_norm("norm", x, s.norm)
+        v = ops.linear("v", y, (s.heads, s.v_dim), bias=False)
+        v = ops.depthwise_tokens("v_conv", v, s.heads, s.v_dim, s.h, s.w, V_KERNEL)
+        q = ops.linear("q", y, (s.heads, s.qk_dim), bias=False)
+        k = ops.linear("k", y, (s.heads, s.qk_dim), bias=False)
+        bias = ops.offset_bias("offset_bias", s.heads, s.h, s.w)
+        y = ops.weigh(v, ops.softmax(ops.scores(q, k, s.heads, bias)))
+        return x + ops.linear("project", ops.act(y, s.act), s.channels, inputs=(s.heads, s.v_dim))
 
 
 class FFN(Unit):
     """Two linear layers with an activation between, and their residual."""
 
     kind = "ffn"
-    takes: ClassVar[Layout] = "tokens"
+    takes: ClassVar[Layout] = TOKENS
     fields = {
-        "width": Field(about="channels"),
+        "width": width(),
         "mlp_ratio": Field(default=4, about="hidden over input channels"),
-        "act": Field(default="hard_swish", words=ACTIVATIONS),
-        "norm": Field(default="layer_norm", words=TOKEN_NORMS),
+        "act": act("hard_swish"),
+        "norm": NORM,
     }
     keys = ("h", "w", "channels", "hidden", "act", "norm")
+    last: ClassVar[Init] = "linear"
+    eps: ClassVar[float] = LN_EPS
 
     @classmethod
-    def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:
-        sizes = {
-            "h": inp.h,
-            "w": inp.w,
-            "channels": inp.channels,
-            "hidden": fields["mlp_ratio"] * fields["width"],
-            "act": fields["act"],
-            "norm": fields["norm"],
-        }
-        return sizes, inp
+    def sizes(cls, inp: Interface, f: Sizes) -> Mapping[str, Num]:
+        return {"hidden": f.mlp_ratio * f.width}
 
     @classmethod
-    def weights(cls, s: Sizes) -> dict[str, Weight]:
-        c, hidden = s["channels"], s["hidden"]
-        return {
-            **affine("norm", c),
-            "expand_weight": Weight((hidden, c), decay=True),
-            "expand_bias": Weight((hidden,), "zeros"),
-            "project_weight": Weight((c, hidden), decay=True),
-            "project_bias": Weight((c,), "zeros"),
-        }
-
-    @classmethod
-    def kernels(cls, s: Sizes) -> list[Kernel]:
-        n, c, hidden = s["h"] * s["w"], s["channels"], s["hidden"]
-        return [
-            Kernel("norm", n * c),
-            Kernel("matmul", n * hidden, n * c * hidden, reads=(0,)),
-            Kernel("act", n * hidden, reads=(1,)),
-            Kernel("matmul", n * c, n * c * hidden, reads=(2,)),
-            Kernel("add", n * c, reads=(3,)),
-        ]
-
-    @classmethod
-    def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        return x + cls._mix(x, p, s, ops)
-
-    @classmethod
-    def _mix(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        y = ops.token_norm(x, p, "norm", s["norm"])
-        y = ops.linear(y, p["expand_weight"], p["expand_bias"])
-        y = ops.act(y, s["act"])
-        return ops.linear(y, p["project_weight"], p["project_bias"])
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        y = ops.linear("expand", ops.token_norm("norm", x, s.norm, cls.eps), s.hidden)
+        return x + ops.linear("project", ops.act(y, s.act), s.channels, init=cls.last)

@@ -13,15 +13,13 @@ first k pairs of bits alone, and after a pool the same holds for a span half as 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 from nas.arith import Num
-from nas.blocks.base import Field, Interface, Kernel, Parts, Sizes, Unit, Weight, refuse, when
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nas.blocks.ops import Ops
+from nas.blocks.base import Field, Unit, refuse
+from nas.blocks.layouts import MAP, UNROLLED, Interface
+from nas.blocks.operations import Operations
+from nas.blocks.sizes import Sizes
 
 
 class Unroll(Unit):
@@ -42,38 +40,29 @@ class Unroll(Unit):
         uneven = f"a map of {inp.h}×{inp.w} tokens has no whole squares of {span}×{span}"
         refuse(inp.h % span != 0, uneven)
         refuse(inp.w % span != 0, uneven)
-        sizes = {"h": inp.h, "w": inp.w, "channels": inp.channels, "span": span}
         units = (inp.h // unit) * (inp.w // unit)
-        return sizes, inp.with_(layout="unrolled", span=span, units=units)
+        out = inp.with_(layout=UNROLLED, extras={"span": span, "units": units})
+        return {"h": inp.h, "w": inp.w, "channels": inp.channels, "span": span}, out
 
     @classmethod
-    def weights(cls, s: Sizes) -> dict[str, Weight]:
-        return {}
-
-    @classmethod
-    def kernels(cls, s: Sizes) -> list[Kernel]:
-        return [Kernel("copy", when(s["span"] != 1, s["h"] * s["w"] * s["channels"]))]
-
-    @classmethod
-    def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        return ops.unroll(x, s["span"])
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        return ops.unroll(x, s.span)
 
 
-class Reroll(Unroll):
+class Reroll(Unit):
     """Unrolled tokens `(B, H·W, C)` as a map `(B, C, H, W)`: the inverse at any stage."""
 
     kind = "reroll"
-    takes = "unrolled"
-    fields = {}
+    takes = UNROLLED
+    keys = ("h", "w", "channels", "span")
 
     @classmethod
-    def plan(cls, inp: Interface, fields: Mapping[str, Num]) -> tuple[dict[str, Num], Interface]:
-        sizes = {"h": inp.h, "w": inp.w, "channels": inp.channels, "span": inp.span}
-        return sizes, Interface("map", inp.channels, inp.h, inp.w)
+    def out(cls, inp: Interface, s: Sizes) -> Interface:
+        return Interface(MAP, inp.channels, inp.h, inp.w)
 
     @classmethod
-    def forward(cls, x: Tensor, p: Parts, s: Mapping[str, int], ops: Ops) -> Tensor:
-        return ops.reroll(x, s["h"], s["w"], s["span"])
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        return ops.reroll(x, s.h, s.w, s.span)
 
 
 def _odd_factor(number: Num) -> Num:

@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.blocks.base import Unit, live_elements, macs, params
-from nas.costs.plan import Column, CostPlan, Floats
+from nas.blocks.base import Form, Unit
+from nas.blocks.counting import describe, live_elements
+from nas.costs.plan import HELD, Column, CostPlan, Floats
 from nas.space.batch import Arch, ArchBatch
 from nas.space.space import Space
 
@@ -18,59 +19,82 @@ BYTES = 4
 Sizes = Mapping[str, NDArray[Any]]
 
 
-def input_elements(unit: type[Unit], s: Mapping[str, Any]) -> Any:
-    """Elements of a layer's input tensor."""
-    return s["h"] * s["w"] * (s["cin"] if "cin" in s else s["channels"])
+def memory(unit: type[Unit], s: Mapping[str, Any], form: Form = "deploy", held: Any = 0) -> Any:
+    """Bytes of fp32 tensors alive at the worst moment of one layer, batch 1, weights not counted.
+
+    Args:
+        held: elements of streams that are kept for later layers.
+    """
+    return BYTES * (live_elements(unit, s, form) + held)
 
 
-def _column(function: Any) -> Any:
+def _sums(form: Form) -> Any:
     def evaluate(unit: type[Unit], sizes: Sizes) -> Floats:
-        length = len(next(iter(sizes.values())))
-        return np.broadcast_to(np.asarray(function(unit, sizes), dtype=np.float64), (length,))[:, None]
+        described = describe(unit, _own(unit, sizes), form)
+        columns = [described.macs, described.params]
+        if form == "deploy":
+            columns.append(describe(unit, _own(unit, sizes), "train").params)
+        return np.stack(columns, axis=1).astype(np.float64)
 
     return evaluate
 
 
-def memory(unit: type[Unit], s: Mapping[str, Any]) -> Any:
-    """Bytes of fp32 tensors alive at the worst moment of one layer, batch 1, weights not counted."""
-    return BYTES * live_elements(unit, s, input_elements(unit, s))
+def _largest(form: Form) -> Any:
+    def evaluate(unit: type[Unit], sizes: Sizes) -> Floats:
+        return np.asarray(memory(unit, _own(unit, sizes), form, sizes.get(HELD, 0)), dtype=np.float64)[
+            :, None
+        ]
+
+    return evaluate
 
 
-COUNTED = (
-    Column(("macs",), "sum", _column(macs)),
-    Column(("params",), "sum", _column(params)),
-    Column(("memory",), "max", _column(memory)),
-)
-_PLANS: WeakKeyDictionary[Space, CostPlan] = WeakKeyDictionary()
+def _own(unit: type[Unit], sizes: Sizes) -> Sizes:
+    return {key: sizes[key] for key in unit.keys}
 
 
-def plan_for(space: Space) -> CostPlan:
+def counted(form: Form) -> tuple[Column, ...]:
+    """The columns of counted costs: of the deployed form with the trained one's parameters, or of the trained form."""
+    names = ("macs", "params", "train_params") if form == "deploy" else ("macs", "params")
+    return Column(names, "sum", _sums(form)), Column(("memory",), "max", _largest(form))
+
+
+_PLANS: WeakKeyDictionary[Space, dict[Form, CostPlan]] = WeakKeyDictionary()
+
+
+def plan_for(space: Space, form: Form = "deploy") -> CostPlan:
     """The space's plan for the counted costs, made at first use."""
-    if space not in _PLANS:
-        _PLANS[space] = CostPlan(space, COUNTED)
-    return _PLANS[space]
+    plans = _PLANS.setdefault(space, {})
+    if form not in plans:
+        plans[form] = CostPlan(space, counted(form))
+    return plans[form]
 
 
-def cost(space: Space, archs: ArchBatch | Arch) -> dict[str, NDArray[np.int64]]:
+def cost(space: Space, archs: ArchBatch | Arch, form: Form = "deploy") -> dict[str, NDArray[np.int64]]:
     """Counted costs at the space's deployment input.
 
     Args:
         archs: a batch, or one arch, which may lie outside the space (a preset).
+        form: as a device runs the network (norms folded, branches and twin classifiers made one), or as it is trained.
 
     Returns:
         int64 `(n,)` each: `macs` (multiply-accumulates of convolutions and matrix products, as PyTorch's
-        counter counts them), `params` (trained parameters) and `memory` (peak bytes of live fp32 tensors at
-        batch 1: a layer's input stays alive until the layer ends).
+        counter counts them), `params`, `memory` (peak bytes of live fp32 tensors at batch 1: a layer's inputs stay
+        alive until the layer ends, a kept stream until it was read) and, of the deployed form, `train_params`: the
+        parameters of the form that is trained, which most publications state.
     """
     if isinstance(archs, Arch):
-        return {name: np.array([value]) for name, value in _of_one(space, archs).items()}
-    return {name: np.rint(values).astype(np.int64) for name, values in plan_for(space)(archs).items()}
+        return {name: np.array([value]) for name, value in _of_one(space, archs, form).items()}
+    return {name: np.rint(values).astype(np.int64) for name, values in plan_for(space, form)(archs).items()}
 
 
-def _of_one(space: Space, arch: Arch) -> dict[str, int]:
+def _of_one(space: Space, arch: Arch, form: Form) -> dict[str, int]:
     slots = [slot for slot in space.lower(arch) if slot.active]
-    return {
-        "macs": int(sum(macs(s.unit, s.sizes) for s in slots)),
-        "params": int(sum(params(s.unit, s.sizes) for s in slots)),
-        "memory": int(max(memory(s.unit, s.sizes) for s in slots)),
+    described = [describe(slot.unit, slot.sizes, form) for slot in slots]
+    found = {
+        "macs": sum(int(each.macs) for each in described),
+        "params": sum(int(each.params) for each in described),
+        "memory": int(max(memory(slot.unit, slot.sizes, form, slot.held) for slot in slots)),
     }
+    if form == "deploy":
+        found["train_params"] = sum(int(describe(s.unit, s.sizes, "train").params) for s in slots)
+    return found

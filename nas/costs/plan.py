@@ -25,6 +25,8 @@ from nas.space.lowering import Slot, lower
 from nas.space.space import Space
 
 Floats = NDArray[np.float64]
+HELD = "held"
+"""Beside a layer's sizes: elements of streams that are kept while it runs."""
 MAX_ROWS = 65_536
 MAX_TABLE = 1_000_000
 CHUNK = 8_192
@@ -159,11 +161,14 @@ class CostPlan:
         rows = rows[active[rows]]
         if not len(rows):
             return
+        amounts = (
+            slot.sizes if isinstance(slot.held, int) and not slot.held else {**slot.sizes, HELD: slot.held}
+        )
         sizes = np.stack(
-            [np.broadcast_to(np.asarray(v), (len(sums),))[rows] for v in slot.sizes.values()], axis=1
+            [np.broadcast_to(np.asarray(v), (len(sums),))[rows] for v in amounts.values()], axis=1
         )
         distinct, inverse = unique_rows(sizes)
-        by_key = {key: distinct[:, i] for i, key in enumerate(slot.sizes)}
+        by_key = {key: distinct[:, i] for i, key in enumerate(amounts)}
         if self._sum:
             values = np.concatenate([c.evaluate(slot.unit, by_key) for c in self._sum], axis=1)
             sums[rows] += values[inverse]
@@ -188,7 +193,7 @@ def slot_dependencies(space: Space) -> list[tuple[int, ...]]:
         space.lower(arch)
         return []
     slots = lower(space.blueprint, values)
-    return [tuple(sorted(deps_of(slot.active, *slot.sizes.values()))) for slot in slots]
+    return [tuple(sorted(deps_of(slot.active, slot.held, *slot.sizes.values()))) for slot in slots]
 
 
 def merge(dependent: Sequence[tuple[int, ...]], sizes: Sequence[int]) -> list[tuple[int, ...]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.blocks.base import macs, params
+from nas.blocks.counting import macs, params
 from nas.errors import NasError
 from nas.latency.device import Device
 from nas.latency.network import network_latency
@@ -26,7 +26,7 @@ class Unit:
 
     Attributes:
         sizes: each size in words: `{"h": "14", "act": "gelu"}`.
-        macs: multiply-accumulates for one image; `params`: trained parameters.
+        macs: multiply-accumulates for one image; `params`: parameters, both as deployed.
         ms: on each device; NaN where it is unknown. `provenances`: how each was obtained.
     """
 
@@ -108,7 +108,7 @@ def network_data(space: Space, arch: Arch, devices: Sequence[Device] = ()) -> Ne
 
 
 def _placed(slot: Slot) -> tuple[str, Slot]:
-    return slot.name.rpartition(".")[0], slot
+    return slot.place, slot
 
 
 def _first(item: tuple[str, Slot]) -> str:

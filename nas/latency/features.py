@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nas.blocks.base import params
+from nas.blocks.base import elements_in
+from nas.blocks.counting import describe
 from nas.blocks.registry import UNITS
 from nas.latency.rows import IntArray
 from nas.latency.signature import sizes_of, unit_keys, words
@@ -30,13 +31,16 @@ def work_terms(kind: str, rows: IntArray) -> dict[str, FloatArray]:
         kind: kind of unit.
         rows: sizes, shape `(n, k)`, in the order of `unit_keys(kind)`.
     """
-    sizes, unit = sizes_of(kind, rows), UNITS[kind]
+    sizes = sizes_of(kind, rows)
+    described = describe(UNITS[kind], sizes)
     terms: dict[str, FloatArray] = {}
-    for kernel in unit.kernels(sizes):
-        for name, amount in ((f"{kernel.op}_macs", kernel.macs), (f"{kernel.op}_out", kernel.out)):
-            terms[name] = terms.get(name, np.zeros(len(rows))) + amount
-    terms["params"] = np.zeros(len(rows)) + params(unit, sizes)
-    terms["elements_in"] = elements_in(sizes)
+    for case in described.cases:
+        at = slice(None) if case.rows is None else case.rows
+        for kernel in case.kernels:
+            for name, amount in ((f"{kernel.op}_macs", kernel.macs), (f"{kernel.op}_out", kernel.out)):
+                terms.setdefault(name, np.zeros(len(rows)))[at] += amount
+    terms["params"] = described.params.astype(np.float64)
+    terms["elements_in"] = unit_elements(kind, rows)
     terms["constant"] = np.ones(len(rows))
     return terms
 
@@ -62,10 +66,9 @@ def shape_features(kind: str, rows: IntArray) -> dict[str, FloatArray]:
     return {name: values.astype(np.float64) for name, values in features.items()}
 
 
-def elements_in(sizes: Mapping[str, IntArray]) -> FloatArray:
-    """Elements of the units' inputs, shape `(n,)`."""
-    channels = sizes["cin"] if "cin" in sizes else sizes["channels"]
-    return (_pixels(sizes) * channels).astype(np.float64)
+def unit_elements(kind: str, rows: IntArray) -> FloatArray:
+    """Elements of the inputs of units of one kind, shape `(n,)`."""
+    return np.asarray(elements_in(UNITS[kind], sizes_of(kind, rows)), dtype=np.float64)
 
 
 def _pixels(sizes: Mapping[str, IntArray]) -> IntArray:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nas.blocks.base import params
+from nas.blocks.counting import describe
 from nas.blocks.registry import UNITS
-from nas.latency.features import elements_in
+from nas.latency.features import unit_elements
 from nas.latency.report import Errors, KernelReport
 from nas.latency.rows import IntArray
 from nas.latency.signature import sizes_of
@@ -43,15 +43,17 @@ def kernel_terms(kind: str, rows: IntArray) -> dict[str, FloatArray]:
         kind: kind of unit.
         rows: sizes, shape `(n, k)`, in the order of `unit_keys(kind)`.
     """
-    sizes, unit, count = sizes_of(kind, rows), UNITS[kind], len(rows)
-    kernels, terms = unit.kernels(sizes), dict[str, FloatArray]()
-    view = np.sum([np.zeros(count) + kernel.out for kernel in kernels], axis=0) == 0
-    for kernel in kernels:
-        out, macs = np.where(view, elements_in(sizes), kernel.out), np.zeros(count) + kernel.macs
-        for name, amount in (("macs", macs), ("out", out), ("launches", (out > 0) | (macs > 0))):
-            key = f"{kernel.op}.{name}"
-            terms[key] = terms.get(key, np.zeros(count)) + amount
-    terms[WEIGHTS] = np.zeros(count) + params(unit, sizes)
+    described, whole = describe(UNITS[kind], sizes_of(kind, rows)), unit_elements(kind, rows)
+    terms = dict[str, FloatArray]()
+    for case in described.cases:
+        at = slice(None) if case.rows is None else case.rows
+        view = all(kernel.shape is None for kernel in case.kernels)
+        for kernel in case.kernels:
+            out = whole[at] if view else np.zeros(len(whole[at])) + kernel.out
+            launched = (out > 0) | (np.asarray(kernel.macs) > 0)
+            for name, amount in (("macs", kernel.macs), ("out", out), ("launches", launched)):
+                terms.setdefault(f"{kernel.op}.{name}", np.zeros(len(rows)))[at] += amount
+    terms[WEIGHTS] = described.params.astype(np.float64)
     return {name: amount for name, amount in terms.items() if amount.any()}
 
 

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nas.blocks.base import live_elements, macs, params
+from nas.blocks.counting import describe, live_elements
 from nas.blocks.registry import UNITS
-from nas.latency.features import elements_in
+from nas.latency.features import unit_elements
 from nas.latency.report import Errors, ResidualReport
 from nas.latency.ridge import Ridge, fit_ridge
 from nas.latency.rows import IntArray
@@ -54,8 +54,8 @@ def summed_columns(kind: str, rows: IntArray, ms: FloatArray, kinds: Sequence[st
         rows, ms: sizes and times of units, shapes `(n, k)` and `(n,)`.
         kinds: kinds of unit whose ms are summed apart.
     """
-    sizes, unit = sizes_of(kind, rows), UNITS[kind]
-    columns: list[Any] = [1.0, macs(unit, sizes), params(unit, sizes), elements_in(sizes)]
+    described = describe(UNITS[kind], sizes_of(kind, rows))
+    columns: list[Any] = [1.0, described.macs, described.params, unit_elements(kind, rows)]
     columns += [ms if kind == one else 0.0 for one in kinds]
     return np.stack([np.zeros(len(rows)) + column for column in columns], axis=1)
 
@@ -63,7 +63,7 @@ def summed_columns(kind: str, rows: IntArray, ms: FloatArray, kinds: Sequence[st
 def largest_columns(kind: str, rows: IntArray) -> FloatArray:
     """What the residual needs the largest of over a network's units, shape `(n, len(MAXIMA))`."""
     sizes = sizes_of(kind, rows)
-    live = np.zeros(len(rows)) + live_elements(UNITS[kind], sizes, elements_in(sizes))
+    live = np.asarray(live_elements(UNITS[kind], sizes), dtype=np.float64)
     return np.stack([np.maximum(sizes["h"], sizes["w"]).astype(np.float64), live], axis=1)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nas.space.expression import Expression
-from nas.space.stage import Chosen, Const, Suffix
+from nas.space.stage import Chosen, Const, Each, Suffix
 
 Condition = str | None
 NEVER = "0 == 1"
@@ -31,11 +31,13 @@ class Users:
     min_depth: int
     strided: bool = False
     part: str = ""
-    chosen: Const | Chosen | Suffix | None = None
+    chosen: Const | Each | Chosen | Suffix | None = None
     names: tuple[str, ...] = ()
     depth: int = 1
 
-    def choosing(self, part: str, chosen: Const | Chosen | Suffix, names: Sequence[str], depth: int) -> Users:
+    def choosing(
+        self, part: str, chosen: Const | Each | Chosen | Suffix, names: Sequence[str], depth: int
+    ) -> Users:
         """The same stage, with a part's choice of block."""
         return replace(self, part=part, chosen=chosen, names=tuple(names), depth=depth)
 
@@ -62,6 +64,8 @@ class Users:
         match self.chosen:
             case Const() | None:
                 return None
+            case Each(values=values):
+                return self._at_places([p for p, name in enumerate(values) if name in takers], position)
             case Suffix(last=last, count=count):
                 return self._in_suffix(count, last in takers, position)
             case Chosen(per_block=False):
@@ -72,6 +76,12 @@ class Users:
             return self._among("block[0]", takers)  # identity blocks stand last
         parts = [(self._there(i), self._among(f"block[{i}]", takers)) for i in range(self.depth)]
         return " or ".join(f"({there} and {among})" if there else among for there, among in parts)
+
+    def _at_places(self, places: Sequence[int], position: int | None) -> Condition:
+        """Whether one of the places that fixed blocks take is there."""
+        if position is not None:
+            return None if min(position, len(places)) in places or position in places else NEVER
+        return self._there(min(places)) if places else NEVER
 
     def _among(self, name: str, takers: Sequence[str]) -> str:
         return f"{self.part}.{name} in [{', '.join(repr(taker) for taker in takers)}]"

@@ -63,7 +63,8 @@ def _build(document: Document, file: SpaceFile) -> Space:
         sampling=file.sampling,
         requirements=file.requirements,
         recipes=file.recipes,
-        definition={key: document.data.get(key) for key in ("input", "stages")},
+        definition={key: document.data.get(key) for key in ("input", "stages")}
+        | ({"outputs": file.outputs} if file.outputs else {}),
         compacted=compacted,
         suffixed=suffixed,
     )
@@ -84,7 +85,7 @@ def _blueprint(parser: Parser, file: SpaceFile) -> Blueprint | None:
         return None
     if file.input is None:
         raise ConfigError("the key 'input' is missing: the deployment resolution.", path=parser.document.path)
-    resolution = parser.resolution(file.input.resolution)
+    resolution, width = parser.resolution(file.input.resolution)
     parser.free_decisions(file.decisions)
     stages = tuple(parser.stage(name, raw) for name, raw in file.stages.items())
     for stage in stages:
@@ -93,24 +94,38 @@ def _blueprint(parser: Parser, file: SpaceFile) -> Blueprint | None:
                 ["stages", stage.name, "depth"],
                 "a stage that may be empty cannot have a stride; start it at 1.",
             )
-    return Blueprint(stages, parser.sources, resolution, file.input.channels, file.input.classes)
+    for index, name in enumerate(file.outputs):
+        parser.check_stream(["outputs", index], name)
+    return Blueprint(
+        stages,
+        parser.sources,
+        resolution,
+        file.input.channels,
+        file.input.classes,
+        width,
+        tuple(file.outputs),
+    )
 
 
 def _check_circles(parser: Parser, resolver: Resolver) -> None:
-    for key, stage, expression, field in parser.derived:
+    for field in parser.derived:
+        key, stage, expression = field.key, field.stage, field.expression
         try:
             scope = resolver.scope(expression, stage)
         except RecursionError:
             raise parser.document.error(key, "fields are derived from each other in a circle.") from None
         if cells(parser.decisions, scope) > MAX_CELLS:
             continue
-        try:
-            values = np.atleast_1d(resolver.values(expression, scope, stage))
-        except EVALUATION as error:
-            raise parser.document.error(key, f"{expression.text!r} has no value: {error}.") from None
-        problem = next((text for text in map(field.problem, np.unique(values).tolist()) if text), None)
-        if problem:
-            raise parser.document.error(key, f"{expression.text!r}: {problem}.")
+        for position in range(field.depth) if field.by_position else [None]:
+            try:
+                found = resolver.values(expression, scope, stage, position, field.depth)
+            except EVALUATION as error:
+                raise parser.document.error(key, f"{expression.text!r} has no value: {error}.") from None
+            values = np.unique(np.atleast_1d(found)).tolist()
+            problem = next((text for text in map(field.spec.problem, values) if text), None)
+            if problem:
+                where = "" if position is None else f" of block {position}"
+                raise parser.document.error(key, f"{expression.text!r}{where}: {problem}.")
 
 
 def _compactable(stage: Stage) -> bool:

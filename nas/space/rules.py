@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nas.space.decision import Decision
 from nas.space.elimination import MAX_CELLS, Factor
 from nas.space.expression import Expression, as_mask, parse
-from nas.space.stage import Chosen, Derived, Scope, Source
+from nas.space.stage import PLACE, Chosen, Derived, Scope, Source
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,9 @@ class Resolver:
         """
         found: set[int] = set()
         for name in expression.names:
+            if stage and name in PLACE:
+                found.update({self.index[f"{stage}.depth"]} if f"{stage}.depth" in self.index else ())
+                continue
             full = Scope(self.index, self.sources, stage).full_name(name)
             if full in self.index:
                 found.add(self.index[full])
@@ -70,9 +73,25 @@ class Resolver:
         shape = tuple(len(self.decisions[i]) for i in scope)
         return as_mask(self.values(expression, scope, stage), prod(shape)).reshape(shape).copy()
 
-    def values(self, expression: Expression, scope: Sequence[int], stage: str = "") -> Any:
-        """Value of `expression` for every combination of `scope`, flat, or one value for all of them."""
-        return expression(Scope(self.grid(scope), self.sources, stage))
+    def values(
+        self,
+        expression: Expression,
+        scope: Sequence[int],
+        stage: str = "",
+        position: int | None = None,
+        depth: int = 1,
+    ) -> Any:
+        """Value of `expression` for every combination of `scope`, flat, or one value for all of them.
+
+        Args:
+            position: of the block it is for, if it reads its place.
+            depth: of the stage, where no decision says it.
+        """
+        grid = self.grid(scope)
+        values = Scope(grid, self.sources, stage)
+        if position is not None:
+            values = values.at(position, grid.get(f"{stage}.depth", depth))
+        return expression(values)
 
 
 def cells(decisions: Sequence[Decision], scope: Sequence[int]) -> int:

@@ -62,6 +62,7 @@ class SpaceFile(_Strict):
     input: InputFile | None = None
     decisions: dict[str, Any] = {}
     stages: dict[str, dict[str, Any]] = {}
+    outputs: list[str] = []
     rules: list[str | RuleFile] = []
     presets: dict[str, dict[str, Any]] = {}
     requirements: dict[str, list[str]] = {}
@@ -81,11 +82,12 @@ class Range(BaseModel):
 
     values: tuple[Value, ...]
     kind: Kind
-    per_block: bool = False
+    per: Literal["stage", "block", "head"] = "stage"
 
 
 INF = float("inf")
 RANGE_FORMS = "a list like [16, 24], {min, max, step}, or {values: [...], kind, per}"
+EACH = "each"
 
 
 def check_name(document: Document, key: Sequence[str | int], name: str) -> None:
@@ -120,9 +122,9 @@ def parse_range(document: Document, key: Sequence[str | int], raw: Any, low: flo
 
             raise document.error([*key, name], unknown("key of a range", str(name), known))
     per = raw.get("per", "stage")
-    if per not in ("stage", "block"):
+    if per not in ("stage", "block", "head"):
         raise document.error(
-            [*key, "per"], f"'per' is stage (one choice for all blocks) or block, not {per!r}."
+            [*key, "per"], f"'per' is stage (one choice for all blocks), block or head, not {per!r}."
         )
     values = _listed(document, key, raw) if "values" in raw else _stepped(document, key, raw)
     kind = _kind(document, key, raw, values)
@@ -132,7 +134,7 @@ def parse_range(document: Document, key: Sequence[str | int], raw: Any, low: flo
             raise document.error(key, f"{bad[0]} is below {low:g}, the smallest allowed.")
     if kind == "ordinal":
         values = sorted(values)
-    return Range(values=tuple(values), kind=kind, per_block=per == "block")
+    return Range(values=tuple(values), kind=kind, per=per)
 
 
 def _listed(document: Document, key: Sequence[str | int], raw: Mapping[str, Any]) -> list[Any]:

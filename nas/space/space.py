@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.blocks.base import Form
 from nas.errors import NasError, unknown
 from nas.space.batch import Arch, ArchBatch, Codes, concatenate, value_hash
 from nas.space.decision import Decision, Value
@@ -19,7 +20,7 @@ from nas.space.expression import Expression, as_mask, parse
 from nas.space.lowering import Blueprint, Slot, lower
 from nas.space.rules import FactorBuilder, Resolver, Rule
 from nas.space.schema import SamplingFile
-from nas.space.stage import Chosen, Scope, Source, Stage
+from nas.space.stage import Chosen, Each, Scope, Source, Stage
 
 if TYPE_CHECKING:
     from torch import nn
@@ -374,8 +375,21 @@ class Space:
 
         return features(batch)
 
-    def lower(self, batch: ArchBatch | Arch, *, scale: float = 1.0, classes: int | None = None) -> list[Slot]:
-        """Slots of the networks; sizes are int arrays `(n,)` for a batch, ints for an arch."""
+    def lower(
+        self,
+        batch: ArchBatch | Arch,
+        *,
+        scale: float = 1.0,
+        classes: int | None = None,
+        form: Form = "deploy",
+    ) -> list[Slot]:
+        """Slots of the networks; sizes are int arrays `(n,)` for a batch, ints for an arch.
+
+        Args:
+            scale: training resolution over deployment resolution.
+            classes: number of classes, by default the deployment input's.
+            form: as a device runs them, or as they are trained.
+        """
         if self.blueprint is None:
             raise NasError(
                 f"space {self.name!r} has no network behind it: its architectures are rows of a table."
@@ -384,12 +398,12 @@ class Space:
         if isinstance(batch, Arch):
             inert = {d.name: d.values[0] for d in self.decisions if d.name not in values}
             values = {**inert, **values}
-        return lower(self.blueprint, values, scale=scale, classes=classes)
+        return lower(self.blueprint, values, scale=scale, classes=classes, form=form)
 
     def width_of(self, stage: Stage, arch: Arch) -> int | None:
         """Width a stage declares for an arch, or None where it declares none."""
         source = stage.body.fields.get("width")
-        if source is None or (isinstance(source, Chosen) and source.per_block):
+        if source is None or (isinstance(source, Chosen) and source.indexed) or isinstance(source, Each):
             return None
         inert = {d.name: d.values[0] for d in self.decisions}
         return int(Scope({**inert, **arch.values}, self.sources).value(source, stage.name))

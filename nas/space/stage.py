@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,15 +19,32 @@ class Const:
 
 
 @dataclass(frozen=True)
+class Each:
+    """Fixed values, one per block or, of a field with a value per head, one per head; the last is repeated."""
+
+    values: tuple[int | float | str, ...]
+
+
+@dataclass(frozen=True)
 class Chosen:
-    """The value of one decision, or of one decision per block (`name[i]`)."""
+    """The value of one decision, or of one decision per block (`name[i]`) or per head (`name[h]`).
+
+    Attributes:
+        heads: how many decisions there are where each head has its own; 0: heads are not told apart.
+    """
 
     name: str
     per_block: bool = False
+    heads: int = 0
+
+    @property
+    def indexed(self) -> bool:
+        """Whether it is several decisions, written `name[i]`."""
+        return self.per_block or self.heads > 0
 
     def at(self, position: int) -> str:
-        """Name of the decision that block `position` reads."""
-        return f"{self.name}[{position}]" if self.per_block else self.name
+        """Name of the decision that block (or head) `position` reads."""
+        return f"{self.name}[{position}]" if self.indexed else self.name
 
 
 @dataclass(frozen=True)
@@ -46,7 +63,9 @@ class Suffix:
     first: str
 
 
-Source = Const | Chosen | Derived
+Source = Const | Each | Chosen | Derived
+PLACE = ("position", "depth", "last")
+"""What a derived field may read of the block it is for: its place from 0, the stage's depth, whether it is the last."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +73,19 @@ class Part:
     """A block (or a choice of blocks) and the sources of its fields."""
 
     name: str
-    block: Const | Chosen | Suffix
+    block: Const | Each | Chosen | Suffix
     blocks: tuple[Block, ...]
     fields: Mapping[str, Source]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part repeated `depth` times, the first with `stride`, behind an optional down-sampler."""
+    """A part repeated `depth` times, the first with `stride`, behind an optional down-sampler.
+
+    Attributes:
+        reads: kept streams that it takes instead of what the stage before hands on.
+        keep: the stream under which what it hands on is kept; empty: it is not.
+    """
 
     name: str
     body: Part
@@ -70,26 +94,39 @@ class Stage:
     max_depth: int
     stride: int
     downsample: Part | None
-
-
-Lookup = Callable[[str], Num]
+    reads: tuple[str, ...] = ()
+    keep: str = ""
 
 
 class Scope(Mapping[str, Num]):
     """Values of decisions and of stage fields by dotted name; bare names belong to one stage."""
 
-    def __init__(self, decisions: Mapping[str, Num], sources: Mapping[str, Source], stage: str = "") -> None:
+    def __init__(
+        self,
+        decisions: Mapping[str, Num],
+        sources: Mapping[str, Source],
+        stage: str = "",
+        place: Mapping[str, Num] | None = None,
+    ) -> None:
         self._decisions, self._sources, self._stage = decisions, sources, stage
+        self._place = place or {}
 
     def within(self, stage: str) -> Scope:
         """The same values, seen from inside a stage."""
-        return Scope(self._decisions, self._sources, stage)
+        return Scope(self._decisions, self._sources, stage, self._place)
+
+    def at(self, position: int, depth: Num) -> Scope:
+        """The same values, seen from a block's place in its stage."""
+        place = {"position": position, "depth": depth, "last": depth == position + 1}
+        return Scope(self._decisions, self._sources, self._stage, place)
 
     def __getitem__(self, name: str) -> Num:
+        if name in self._place and self._stage:
+            return self._place[name]
         full = self.full_name(name)
         if full in self._decisions:
             return self._decisions[full]
-        return self.value(self._sources[full], full.split(".")[0])
+        return self.value(self._sources[full], full.split(".")[0], int(self._place.get("position", 0)))
 
     def full_name(self, name: str) -> str:
         """`width` inside stage T1 as `T1.width`."""
@@ -101,10 +138,21 @@ class Scope(Mapping[str, Num]):
         match source:
             case Const(value=value):
                 return value
+            case Each(values=values):
+                return values[min(position, len(values) - 1)]
             case Chosen():
                 return self._decisions[source.at(position)]
             case Derived(expression=expression):
                 return expression(self.within(stage))
+
+    def by_head(self, source: Source, stage: str, position: int = 0) -> list[Num]:
+        """Values of the source of a field with a value per head; one stands for all heads."""
+        match source:
+            case Each(values=values):
+                return list(values)
+            case Chosen(heads=heads) if heads:
+                return [self._decisions[source.at(head)] for head in range(heads)]
+        return [self.value(source, stage, position)]
 
     def __iter__(self) -> Any:
         return iter({**self._decisions, **self._sources})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from nas.blocks.base import Interface
+from nas.blocks.layouts import MAP, Interface
 from nas.blocks.ops import Ops
 from nas.blocks.registry import converters
+from nas.blocks.sizes import Sizes
 from nas.errors import NasError
-from nas.supernet.network import Layer, Network, to_resolution
+from nas.supernet.network import Layer, Network, start
 
 
 def features(network: Network, images: Tensor) -> list[Tensor]:
@@ -25,35 +26,25 @@ def features(network: Network, images: Tensor) -> list[Tensor]:
     Raises:
         NasError: the network has no map, only scores.
     """
-    x = to_resolution(images, network.resolution)
-    ops = Ops(network.training)
-    found: list[Tensor] = []
-    span, layers = 1, network.description
+    ops, layers = Ops(network.training), network.description
+    walk = start(images, layers)
+    maps: list[Tensor] = []
     for index, (layer, module) in enumerate(zip(layers[:-1], network.layers)):
-        x = module(x, layer.sizes, ops)
-        span = _span(layer, span)
+        x = walk.step(layer, module, ops)
         if index + 2 == len(layers) or _shrinks(layers[index + 1]):
-            found.append(_as_map(x, layers[index + 1], span, ops))
-    if not found:
+            maps.append(as_map(x, layer.out, ops))
+    if not maps:
         raise NasError("a network of one layer has no maps.")
-    return found
-
-
-def _span(layer: Layer, span: int) -> int:
-    """Side of the squares of the unrolled order behind a layer."""
-    if layer.unit.kind == "unroll":
-        return layer.sizes["span"]
-    return 1 if layer.unit.takes != "unrolled" else span // layer.sizes.get("stride", 1)
+    return maps
 
 
 def _shrinks(layer: Layer) -> bool:
     return layer.sizes.get("stride", 1) != 1
 
 
-def _as_map(x: Tensor, reader: Layer, span: int, ops: Ops) -> Tensor:
-    """The input of the layer `reader` as a map."""
-    inp = Interface(reader.unit.takes, x.shape[-1], reader.sizes["h"], reader.sizes["w"], span)
-    for unit in converters(inp.layout, "map", "features"):
-        sizes, inp = unit.plan(inp, {})
-        x = unit.forward(x, {}, sizes, ops)
+def as_map(x: Tensor, interface: Interface, ops: Ops) -> Tensor:
+    """What a layer hands on as a map `(B, C, h, w)`."""
+    for unit in converters(interface.layout, MAP, "features"):
+        sizes, interface = unit.plan(interface, {})
+        x = unit.forward(x, Sizes(sizes), ops)
     return x

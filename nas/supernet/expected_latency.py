@@ -44,7 +44,7 @@ class ExpectedLatency:
         n = 1 + sum(len(found) for found in rows.values())
         sums: dict[str, NDArray[np.float64]] = {}
         for slot in slots:
-            place = slot.name.rpartition(".")[0]
+            place = slot.place
             if place in rows:
                 sizes = {key: np.broadcast_to(np.asarray(size), (n,)) for key, size in slot.sizes.items()}
                 active = np.broadcast_to(np.asarray(slot.active, dtype=bool), (n,))

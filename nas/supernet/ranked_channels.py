@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas.arith import Num
 from nas.blocks.base import Unit
+from nas.blocks.counting import weights_of
 from nas.errors import NasError
 from nas.space.batch import Arch
 from nas.space.lowering import Slot
@@ -107,9 +107,12 @@ def _axes(unit: type[Unit], sizes: dict[str, int]) -> Iterator[tuple[str, int, s
     for key in (*STREAM_KEYS, *INNER_KEYS):
         if key not in sizes:
             continue
-        more: dict[str, Num] = {**sizes, key: sizes[key] + 1}
-        for (name, weight), grown in zip(unit.weights(sizes).items(), unit.weights(more).values()):
-            for axis, (size, now) in enumerate(zip(weight.shape, grown.shape)):
+        more = {**sizes, key: sizes[key] + 1}
+        grown = weights_of(unit, more)
+        for name, weight in weights_of(unit, sizes).items():
+            if name not in grown:
+                continue
+            for axis, (size, now) in enumerate(zip(weight.shape, grown[name].shape)):
                 if now == size:
                     continue
                 if (size, now) != (sizes[key], sizes[key] + 1):

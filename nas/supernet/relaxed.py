@@ -9,10 +9,9 @@ paper writes it, means nothing where a logit is zero or negative.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from math import log
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +22,7 @@ from nas.space.batch import Arch
 from nas.space.choices import IDENTITY, Choice, choices_of
 from nas.space.lowering import Slot, lower
 from nas.space.space import Space
-from nas.supernet.network import Layer
+from nas.supernet.network import Layer, at_row, layer_of
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,20 @@ class Relaxed:
 
 @dataclass(frozen=True)
 class Mixture:
-    """One position of a relaxed network: the layers of each block, none for identity."""
+    """One position of a relaxed network: the layers of each block, none for identity.
+
+    Attributes:
+        keeps: streams under which the mixture is kept.
+    """
 
     choice: Choice
     options: tuple[tuple[Layer, ...], ...]
+    keeps: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> Layer:
+        """The first layer of the first block that has any."""
+        return next(layers[0] for layers in self.options if layers)
 
 
 class Relaxation(nn.Module):
@@ -130,14 +139,18 @@ def relaxed_layers(space: Space, arch: Arch, scale: float, classes: int | None) 
     """What a relaxed network with the sizes of `arch` runs, in order."""
     slots, rows, choices = options_of(space, arch, scale, classes)
     plan: list[Layer | Mixture] = []
-    for place, found in groupby(slots, _place):
+    for place, found in groupby(slots, lambda slot: slot.place):
         if place not in choices:
-            plan += [_layer(slot, 0) for slot in found if _active(slot, 0)]
+            plan += [layer_of(slot, 0) for slot in found if _active(slot, 0)]
             continue
         there, choice = list(found), choices[place]
-        options = [[_layer(s, row) for s in there if _active(s, row)] for row in rows[place].values()]
+        options = [
+            tuple(replace(layer_of(s, row), keeps=()) for s in there if _active(s, row))
+            for row in rows[place].values()
+        ]
         if any(options):
-            plan.append(Mixture(choice, tuple(tuple(option) for option in options)))
+            keeps = tuple(name for slot in there for name in slot.keeps)
+            plan.append(Mixture(choice, tuple(options), keeps))
     return plan
 
 
@@ -167,18 +180,5 @@ def options_of(
     return lower(space.blueprint, columns, scale=scale, classes=classes), rows, choices
 
 
-def _place(slot: Slot) -> str:
-    return slot.name.rpartition(".")[0]
-
-
 def _active(slot: Slot, row: int) -> bool:
-    return bool(_at(slot.active, row))
-
-
-def _layer(slot: Slot, row: int) -> Layer:
-    return Layer(slot.name, slot.unit, {key: int(_at(size, row)) for key, size in slot.sizes.items()})
-
-
-def _at(value: Any, row: int) -> Any:
-    flat = np.atleast_1d(np.asarray(value))
-    return flat[row if len(flat) > 1 else 0]
+    return bool(at_row(slot.active, row))

@@ -21,7 +21,7 @@ from nas.space.batch import Arch
 from nas.space.choices import IDENTITY, kept_positions, needed_choices
 from nas.space.lowering import lower
 from nas.space.space import Space
-from nas.supernet.network import Layer, Network, layers_of, to_resolution
+from nas.supernet.network import Layer, Network, Walk, layers_of, outputs_of, start
 from nas.supernet.relaxed import Mixture, Relaxation, Relaxed, ranking, relaxed_layers
 from nas.supernet.thinned import Thinned
 from nas.supernet.trainee import Trainee
@@ -60,6 +60,7 @@ class Supernet(Trainee):
     ) -> None:
         super().__init__(space)
         self.num_classes, self.resolution_scale = num_classes, resolution_scale
+        self.outputs = outputs_of(space)
         generator = torch.Generator().manual_seed(seed) if seed is not None else None
         modules: dict[str, Elastic] = {}
         for name, (unit, possible) in possible_sizes(space, num_classes, resolution_scale).items():
@@ -107,14 +108,16 @@ class Supernet(Trainee):
             return self._mixed(x, arch, ops)
         dropped = arch.dropped if isinstance(arch, Thinned) else frozenset()
         arch = arch.arch if isinstance(arch, Thinned) else arch
-        layers = [layer for layer in self.lower(arch) if place_of(layer) not in dropped]
-        x = to_resolution(x, layers[0].sizes["h"])
-        return self._run(x, layers, ops, self._places(arch))
+        layers = [layer for layer in self.lower(arch) if layer.place not in dropped]
+        walk = start(x, layers)
+        self._run(walk, layers, ops, self._places(arch))
+        scores: Tensor = walk.answer(self.outputs)
+        return scores
 
-    def _run(self, x: Tensor, layers: Sequence[Layer], ops: Ops, places: Mapping[str, str]) -> Tensor:
+    def _run(self, walk: Walk, layers: Sequence[Layer], ops: Ops, places: Mapping[str, str]) -> Tensor:
         for layer in layers:
-            x = self._elastic(layer, places)(x, layer.sizes, ops)
-        return x
+            walk.step(layer, self._elastic(layer, places), ops)
+        return walk.x
 
     def _mixed(self, x: Tensor, relaxed: Relaxed, ops: Ops) -> Tensor:
         if self.relaxation is None:
@@ -125,17 +128,18 @@ class Supernet(Trainee):
             relaxed.arch.id,
             lambda: relaxed_layers(self.space, relaxed.arch, self.resolution_scale, self.num_classes),
         )
-        first = plan[0]
-        x = x if isinstance(first, Mixture) else to_resolution(x, first.sizes["h"])
+        walk = start(x, [step if isinstance(step, Layer) else step.first for step in plan[:1]])
         for step in plan:
             if isinstance(step, Layer):
-                x = self._elastic(step, {})(x, step.sizes, ops)
+                walk.step(step, self._elastic(step, {}), ops)
             else:
-                x = self._mixture(x, step, weights[step.choice.stage][step.choice.position], ops)
-        return x
+                walk.x = self._mixture(walk, step, weights[step.choice.stage][step.choice.position], ops)
+                walk.keep(step.keeps)
+        scores: Tensor = walk.answer(self.outputs)
+        return scores
 
-    def _mixture(self, x: Tensor, mixture: Mixture, weights: Tensor, ops: Ops) -> Tensor:
-        found = [self._run(x, layers, ops, {}) for layers in mixture.options]
+    def _mixture(self, walk: Walk, mixture: Mixture, weights: Tensor, ops: Ops) -> Tensor:
+        found = [self._run(walk.branch(), layers, ops, {}) for layers in mixture.options]
         if len({y.shape for y in found}) > 1:
             raise NasError(
                 f"{mixture.choice.decision}: its blocks hand on different shapes, so they cannot be mixed. Give the "
@@ -168,19 +172,13 @@ class Supernet(Trainee):
             )
         layers, places = self.lower(arch), self._places(arch)
         static = [self._elastic(layer, places).extract(layer.sizes) for layer in layers]
-        network = Network(layers, static)
+        network = Network(layers, static, self.outputs)
         return network.train(self.training)
 
     def _elastic(self, layer: Layer, places: Mapping[str, str]) -> Elastic:
-        place = place_of(layer)
-        module = self.layers[_key(f"{places.get(place, place)}.{layer.unit.kind}")]
+        module = self.layers[_key(f"{places.get(layer.place, layer.place)}.{layer.role}")]
         assert isinstance(module, Elastic)
         return module
-
-
-def place_of(layer: Layer) -> str:
-    """What the names of all layers of its position begin with."""
-    return layer.name.rpartition(".")[0]
 
 
 def _remembered(known: OrderedDict[str, Planned], name: str, plan: Callable[[], Planned]) -> Planned:

@@ -31,20 +31,20 @@ class Thinned:
 def droppable(space: Space, arch: Arch) -> list[str]:
     """Places of `arch` that hand on what they take, apart from the first position of each stage, in order.
 
-    Positions that convert the layout are none: what follows needs it.
+    Positions that convert the layout, or read or keep a stream, are none: what follows needs it.
     """
     stages = {stage.name for stage in space.blueprint.stages} if space.blueprint else set()
     found: dict[str, list[Slot]] = {}
     for slot in space.lower(arch):
         if slot.active:
-            found.setdefault(slot.name.rpartition(".")[0], []).append(slot)
+            found.setdefault(slot.place, []).append(slot)
     converters = set(CONVERTERS.values())
     return [
         place
         for place, slots in found.items()
         if place.rpartition(".")[0] in stages
         and not place.endswith(".0")
-        and not any(slot.unit in converters for slot in slots)
+        and not any(slot.unit in converters or slot.reads or slot.keeps for slot in slots)
     ]
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from hypothesis import strategies as st
 
-from nas.blocks.base import ACTIVATIONS, Unit
+from nas.blocks.base import ACTIVATIONS
 
 side = st.integers(1, 9)
 width = st.integers(1, 12)
@@ -65,11 +64,3 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
 def draw_sizes(kind: str, data: st.DataObject) -> dict[str, int]:
     """Random sizes of one kind of unit."""
     return {key: data.draw(values, label=key) for key, values in SIZES[kind].items()}
-
-
-def unit_input(unit: type[Unit], sizes: Mapping[str, int], batch: int) -> torch.Tensor:
-    """Random input of a unit in its own layout."""
-    channels = sizes.get("cin", sizes.get("channels", 0))
-    if unit.takes == "map":
-        return torch.randn(batch, channels, sizes["h"], sizes["w"])
-    return torch.randn(batch, sizes["h"] * sizes["w"], channels)

@@ -1,88 +1,45 @@
-"""Arithmetic of every unit against PyTorch: multiply-accumulates, parameters and live tensors."""
+"""Every kind of unit, run through the conformance suite at random sizes."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from block_sizes import SIZES, draw_sizes, unit_input
+from block_sizes import SIZES, draw_sizes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live_tensors import peak_elements
-from torch.utils.flop_counter import FlopCounterMode
 
-from nas.blocks.base import live_elements, macs, params
 from nas.blocks.elastic import Elastic
 from nas.blocks.ops import Ops
 from nas.blocks.registry import UNITS
-from nas.costs.counts import input_elements
+from nas.testing.blocks import CHECKS, check_batch, check_block
 
 
 def test_every_unit_is_tested_with_all_its_sizes() -> None:
     assert {kind: set(sizes) for kind, sizes in SIZES.items()} == {k: set(u.keys) for k, u in UNITS.items()}
 
 
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("kind", SIZES)
-@given(data=st.data())
-@settings(max_examples=25, deadline=None)
-def test_macs_and_params_equal_pytorch(kind: str, data: st.DataObject) -> None:
-    unit, sizes = UNITS[kind], draw_sizes(kind, data)
-    with torch.device("meta"):
-        layer = Elastic(unit, {key: np.array([value]) for key, value in sizes.items()})
-        with FlopCounterMode(display=False) as counter:
-            layer(unit_input(unit, sizes, batch=1), sizes, Ops(training=False))
-    assert 2 * macs(unit, sizes) == counter.get_total_flops()
-    assert params(unit, sizes) == sum(p.numel() for p in layer.parameters())
+def test_counting_equals_running(kind: str, check: object) -> None:
+    @given(data=st.data())
+    @settings(max_examples=15, deadline=None)
+    def run(data: st.DataObject) -> None:
+        check(UNITS[kind], draw_sizes(kind, data))  # type: ignore[operator]
 
-
-@pytest.mark.parametrize("kind", SIZES)
-@given(data=st.data())
-@settings(max_examples=20, deadline=None)
-def test_the_output_is_what_the_plan_says(kind: str, data: st.DataObject) -> None:
-    unit, sizes = UNITS[kind], draw_sizes(kind, data)
-    layer = Elastic(unit, {key: np.array([value]) for key, value in sizes.items()}, torch.Generator())
-    out = layer(unit_input(unit, sizes, batch=2), sizes, Ops())
-    h, w = sizes["h"], sizes["w"]
-    h, w = -(-h // sizes.get("stride", 1)), -(-w // sizes.get("stride", 1))
-    channels = sizes.get("cout", sizes.get("channels"))
-    if "classes" in sizes:
-        expected = (2, sizes["classes"])
-    elif (unit.takes == "map") != (kind in ("to_map", "to_tokens", "unroll", "reroll")):
-        expected = (2, channels, h, w)
-    else:
-        expected = (2, h * w, channels)
-    assert tuple(out.shape) == expected and bool(torch.isfinite(out).all())
+    run()
 
 
 @pytest.mark.parametrize("kind", SIZES)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
-def test_live_elements_equal_a_count_of_storages(kind: str, data: st.DataObject) -> None:
-    unit, sizes = UNITS[kind], draw_sizes(kind, data)
-    layer = Elastic(unit, {key: np.array([value]) for key, value in sizes.items()}, torch.Generator()).eval()
-    x = unit_input(unit, sizes, batch=1)
-    weights = (*layer.parameters(), *layer.buffers())
-    measured = peak_elements(lambda: layer(x, sizes, Ops()), [x], weights)
-    counted = live_elements(unit, sizes, input_elements(unit, sizes))
-    if sizes.get("act") == 0:
-        assert counted >= measured  # an activation "none" is counted as a tensor of its own
-    else:
-        assert counted == measured
+@settings(max_examples=8, deadline=None)
+def test_arrays_and_numbers_agree(kind: str, data: st.DataObject) -> None:
+    check_batch(UNITS[kind], [draw_sizes(kind, data) for _ in range(6)])
 
 
-@given(data=st.data())
-@settings(max_examples=20, deadline=None)
-def test_arrays_and_numbers_agree(data: st.DataObject) -> None:
-    kind = data.draw(st.sampled_from(sorted(SIZES)))
-    unit, rows = UNITS[kind], [draw_sizes(kind, data) for _ in range(5)]
-    for row in rows:
-        row["stride"] = rows[0].get("stride", 1)
-    arrays = {key: np.array([row[key] for row in rows]) for key in (*unit.keys, "stride")}
-    for function in (macs, params):
-        together = np.broadcast_to(function(unit, arrays), 5)
-        assert together.tolist() == [function(unit, row) for row in rows]
-    peaks = live_elements(unit, arrays, input_elements(unit, arrays))
-    assert list(peaks) == [live_elements(unit, row, input_elements(unit, row)) for row in rows]
+@pytest.mark.parametrize("kind", sorted(set(UNITS) - {"unroll", "reroll", "unit_attention"}))
+def test_the_suite_finds_sizes_by_itself(kind: str) -> None:
+    check_block(UNITS[kind], count=4)
 
 
 def test_a_table_of_offsets_counted_on_the_meta_device_still_runs_on_the_cpu() -> None:

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from naive_hiera import attention, max_pool
 from torch import Tensor
 
-from nas.blocks.base import Interface
 from nas.blocks.elastic import Elastic
 from nas.blocks.hiera import UnitAttention, UnitFFN
+from nas.blocks.layouts import MAP, TOKENS, UNROLLED, VECTOR, Interface
 from nas.blocks.ops import Ops
 from nas.blocks.registry import converters
+from nas.blocks.sizes import Sizes
 from nas.blocks.unroll import Unroll
 from nas.errors import NasError
 
@@ -67,7 +68,7 @@ def test_attention_equals_attention_in_windows_of_a_map(stride: int, unit: int, 
     p = {k: torch.randn(v.shape, generator=generator, dtype=v.dtype) for k, v in layer.state_dict().items()}
     x = torch.randn(2, cin, h, w, generator=generator, dtype=torch.float64)
     expected = attention(x, p, heads, stride, unit)
-    found = UnitAttention.forward(OPS.unroll(x, 8), p, sizes, OPS)
+    found = UnitAttention.forward(OPS.unroll(x, 8), Sizes(sizes), OPS.bind(p))
     found = OPS.reroll(found, h // stride, w // stride, 8 // stride)
     torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
 
@@ -91,15 +92,15 @@ def test_gradients_of_attention_are_right() -> None:
 
 
 def test_a_feed_forward_is_as_wide_as_what_comes_in() -> None:
-    sizes, out = UnitFFN.plan(Interface("unrolled", 12, 4, 4), {"mlp_ratio": 3, "act": 0, "norm": 0})
+    sizes, out = UnitFFN.plan(Interface(UNROLLED, 12, 4, 4), {"mlp_ratio": 3, "act": 0, "norm": 0})
     assert (sizes["channels"], sizes["hidden"], out.channels) == (12, 36, 12)
 
 
 def test_half_a_width_step_is_where_the_fields_say() -> None:
-    inp = Interface("unrolled", 8, 8, 8, span=4, units=4)
+    inp = Interface(UNROLLED, 8, 8, 8, {"span": 4, "units": 4})
     fields = {**PLAN, "width": 16, "first_width": 8, "last_width": 32, "stride": 2}
     first, out = UnitAttention.plan(inp, fields)
-    assert (first["cin"], first["cout"], out.span, out.h) == (8, 8, 2, 4)
+    assert (first["cin"], first["cout"], out.extras["span"], out.h) == (8, 8, 2, 4)
     second, out = UnitAttention.plan(out, {**fields, "stride": 1, "position": 1})
     assert (second["cin"], second["cout"], second["h"]) == (8, 16, 4)
     last, _ = UnitAttention.plan(out, {**fields, "stride": 1, "position": 2, "last": True})
@@ -116,7 +117,7 @@ def test_half_a_width_step_is_where_the_fields_say() -> None:
 )
 def test_attention_that_cannot_be_built_says_why(fields: dict[str, int], channels: int, words: str) -> None:
     with pytest.raises(NasError, match=words):
-        UnitAttention.plan(Interface("unrolled", channels, 8, 8), {**PLAN, **fields})
+        UnitAttention.plan(Interface(UNROLLED, channels, 8, 8, {"span": 1, "units": 1}), {**PLAN, **fields})
 
 
 @pytest.mark.parametrize(
@@ -129,17 +130,17 @@ def test_attention_that_cannot_be_built_says_why(fields: dict[str, int], channel
 )
 def test_a_map_that_cannot_be_unrolled_says_why(span: int, unit: int, side: int, words: str) -> None:
     with pytest.raises(NasError, match=words):
-        Unroll.plan(Interface("map", 4, side, side), {"span": span, "mask_unit": unit})
+        Unroll.plan(Interface(MAP, 4, side, side), {"span": span, "mask_unit": unit})
 
 
 def test_layouts_that_nothing_leads_to_are_explained() -> None:
-    assert [unit.kind for unit in converters("unrolled", "tokens", "ffn")] == ["reroll", "to_tokens"]
+    assert [unit.kind for unit in converters(UNROLLED, TOKENS, "ffn")] == ["reroll", "to_tokens"]
     with pytest.raises(
         NasError, match="'hiera' takes unrolled tokens, not a map; put a stage of block 'unroll'"
     ):
-        converters("map", "unrolled", "hiera")
+        converters(MAP, UNROLLED, "hiera")
     with pytest.raises(NasError, match="takes a map, not class scores"):
-        converters("vector", "map", "mbconv")
+        converters(VECTOR, MAP, "mbconv")
 
 
 def test_the_naive_attention_itself_is_pytorchs() -> None:

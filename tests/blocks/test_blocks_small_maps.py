@@ -24,7 +24,7 @@ def test_training_convolutions_equal_pytorchs(side: int, kernel: int, stride: in
     for bias in (None, torch.randn(6, generator=generator, dtype=torch.float64)):
 
         def ours(x: Tensor, weight: Tensor, bias: Tensor | None = bias) -> Tensor:
-            return Ops(training=True).conv(x, weight, stride, depthwise, bias)
+            return Ops(training=True).convolve(x, weight, bias, stride, groups=6 if depthwise else 1)
 
         def pytorchs(x: Tensor, weight: Tensor, bias: Tensor | None = bias) -> Tensor:
             return F.conv2d(x, weight, bias, stride, padding=kernel // 2, groups=6 if depthwise else 1)

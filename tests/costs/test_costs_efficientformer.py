@@ -21,7 +21,7 @@ PUBLISHED = {
 
 @pytest.mark.parametrize(("name", "preset"), PUBLISHED)
 def test_counts_equal_the_published_networks(name: str, preset: str) -> None:
-    counted = cost(SPACES[name], SPACES[name].presets[preset])
+    counted = cost(SPACES[name], SPACES[name].presets[preset], "train")
     assert (counted["macs"][0], counted["params"][0]) == PUBLISHED[name, preset]
 
 

@@ -47,7 +47,7 @@ def test_the_official_formula_gives_the_published_stages(name: str) -> None:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters_equal_the_published_ones(name: str) -> None:
-    assert cost(SPACE, SPACE.presets[name])["params"][0] == PUBLISHED[name][1]
+    assert cost(SPACE, SPACE.presets[name], "train")["params"][0] == PUBLISHED[name][1]
 
 
 def test_the_largest_network() -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from live_tensors import peak_elements
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas.blocks.base import macs, params
+from nas.blocks.counting import macs, params
 from nas.blocks.ops import Ops
 from nas.costs import cost
-from nas.costs.counts import COUNTED, memory
+from nas.costs.counts import counted as columns_of
+from nas.costs.counts import memory
 from nas.costs.plan import MAX_ROWS, CostPlan, merge, slot_dependencies
 from nas.space import Arch, Space, load_space
-from nas.supernet.network import build
+from nas.supernet.deploy import deployed
+from nas.supernet.network import Network, build, start
+from nas.testing.live import peak_elements
 
 ROOT = Path(__file__).parents[2]
 FILES = [*sorted((ROOT / "spaces").glob("*.yaml")), *sorted((ROOT / "tests/space/spaces").glob("*.yaml"))]
@@ -29,23 +32,33 @@ def test_macs_and_params_of_random_archs_equal_pytorch(name: str) -> None:
     space = SPACES[name]
     batch = space.sample(8 if name != "many" else 2, seed=11)
     counted = cost(space, batch)
+    trained = cost(space, batch, "train")
     for index, arch in enumerate(batch):
+        _equals_pytorch(space, arch, {name: int(values[index]) for name, values in counted.items()})
+        assert counted["train_params"][index] == trained["params"][index]
         model = build(space, arch, seed=None).eval()
-        with FlopCounterMode(display=False) as counter:
-            model(torch.empty(1, 3, model.resolution, model.resolution, device="meta"))
-        assert counter.get_total_flops() == 2 * counted["macs"][index]
-        assert sum(p.numel() for p in model.parameters()) == counted["params"][index]
+        assert _flops(model) == 2 * trained["macs"][index]
+
+
+def _equals_pytorch(space: Space, arch: Arch, counted: dict[str, int]) -> None:
+    model = build(space, arch, seed=None).eval()
+    assert sum(p.numel() for p in model.parameters()) == counted["train_params"]
+    small = deployed(build(space, arch).eval()).to("meta")
+    assert _flops(small) == 2 * counted["macs"]
+    assert sum(p.numel() for p in small.parameters()) == counted["params"]
+    assert not list(small.buffers())
+
+
+def _flops(model: Network) -> int:
+    with FlopCounterMode(display=False) as counter:
+        model(torch.empty(1, *model.input.shape, device="meta"))
+    return int(counter.get_total_flops())
 
 
 def test_presets_equal_pytorch() -> None:
     space = SPACES["elasticvit"]
     for arch in space.presets.values():
-        model = build(space, arch, seed=None).eval()
-        with FlopCounterMode(display=False) as counter:
-            model(torch.empty(1, 3, model.resolution, model.resolution, device="meta"))
-        counted = cost(space, arch)
-        assert counter.get_total_flops() == 2 * counted["macs"][0]
-        assert sum(p.numel() for p in model.parameters()) == counted["params"][0]
+        _equals_pytorch(space, arch, {name: int(values[0]) for name, values in cost(space, arch).items()})
 
 
 @pytest.mark.parametrize("name", [n for n in NETWORKS if n != "elasticvit"])
@@ -71,7 +84,7 @@ def test_tables_equal_direct_evaluation(name: str) -> None:
         slots = [slot for slot in space.lower(arch) if slot.active]
         assert together["macs"][index] == sum(macs(s.unit, s.sizes) for s in slots)
         assert together["params"][index] == sum(params(s.unit, s.sizes) for s in slots)
-        assert together["memory"][index] == max(memory(s.unit, s.sizes) for s in slots)
+        assert together["memory"][index] == max(memory(s.unit, s.sizes, held=s.held) for s in slots)
         assert {k: v[0] for k, v in cost(space, arch).items()} == {k: v[index] for k, v in together.items()}
 
 
@@ -80,9 +93,9 @@ def test_slots_that_cannot_be_tabulated_are_computed(monkeypatch: pytest.MonkeyP
 
     space = SPACES["predicates"]
     batch = space.sample(50, seed=0)
-    tabulated = CostPlan(space, COUNTED)(batch)
+    tabulated = CostPlan(space, columns_of("deploy"))(batch)
     monkeypatch.setattr(module, "MAX_TABLE", 8)
-    direct = CostPlan(space, COUNTED)
+    direct = CostPlan(space, columns_of("deploy"))
     assert direct.has_direct
     for name, values in direct(batch).items():
         assert np.array_equal(values, tabulated[name])
@@ -132,7 +145,7 @@ def test_a_preset_outside_the_space_is_costed_and_built(tmp_path: Path) -> None:
     arch = space.presets["wide"]
     assert not space.contains(arch)
     model = build(space, arch)
-    assert cost(space, arch)["params"][0] == sum(p.numel() for p in model.parameters())
+    assert cost(space, arch, "train")["params"][0] == sum(p.numel() for p in model.parameters())
     assert model(torch.zeros(1, 3, 16, 16)).shape == (1, 4)
 
 
@@ -141,12 +154,15 @@ def _values(space: Space, codes: np.ndarray) -> dict[str, int | float | str]:
 
 
 def _measured(space: Space, arch: Arch) -> int:
-    model = build(space, arch).eval()
-    inputs = [torch.randn(1, 3, model.resolution, model.resolution)]
-
-    def run() -> None:
-        x = inputs.pop()
-        for layer, module in zip(model.description, model.layers, strict=True):
-            x = module(x, layer.sizes, Ops())
-
-    return 4 * peak_elements(run, inputs, (*model.parameters(), *model.buffers()))
+    """Peak bytes of the deployed network: of each layer what hooks see, beside its inputs and what is read later."""
+    model = deployed(build(space, arch))
+    walk = start(torch.randn(1, *model.input.shape), model.description)
+    weights, peak = (*model.parameters(), *model.buffers()), 0
+    for index, (layer, module) in enumerate(zip(model.description, model.layers, strict=True)):
+        inputs = [walk.kept[name] for name in layer.reads] or [walk.x]
+        later = {name for other in model.description[index + 1 :] for name in other.reads} | {*model.outputs}
+        held = [tensor for name, tensor in walk.kept.items() if name in later]
+        beside = {id(tensor): tensor.numel() for tensor in (*inputs, *held)}
+        seen = peak_elements(partial(walk.step, layer, module, Ops()), [*weights, *inputs, *held])
+        peak = max(peak, seen + sum(beside.values()))
+    return 4 * peak

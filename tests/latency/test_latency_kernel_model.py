@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas.blocks.base import Kernel, params
+from nas.blocks.counting import Kernel, params
 from nas.blocks.registry import UNITS
 from nas.latency import nn_meter
 from nas.latency.kernel_model import WEIGHTS, KernelModel, fit_kernel_model, kernel_terms

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from nas.blocks.registry import UNITS
 from nas.latency.signature import parse_signature, sizes_of
 from nas.space.batch import Arch
 from nas.space.space import Space
-from nas.supernet.deploy import Folded, deployed
+from nas.supernet.deploy import deployed
 from nas.supernet.network import build
 
 _CALIBRATION_IMAGES = 2
@@ -35,20 +36,26 @@ class Model:
 
 
 class StaticUnit(nn.Module):
-    """One unit whose sizes are fixed: maps `(B, C, H, W)` or tokens `(B, H·W, C)` in and out.
+    """One unit whose sizes are fixed.
 
     Args:
-        layer: takes the input, sizes and tensor operations.
+        layer: takes its input (or a list of them), sizes and tensor operations.
         sizes: of the unit.
     """
 
-    def __init__(self, layer: nn.Module, sizes: Mapping[str, int]) -> None:
+    def __init__(self, layer: Elastic, sizes: Mapping[str, int]) -> None:
         super().__init__()
         self.layer, self.sizes = layer, dict(sizes)
 
     def forward(self, x: Tensor, momentum: float = 0.1) -> Tensor:
         """Run the unit; `momentum` is that of batch norms in training mode."""
-        out: Tensor = self.layer(x, self.sizes, Ops(self.training, momentum))
+        unit = self.layer.unit
+        given: Tensor | list[Tensor] = x
+        if unit.joins:
+            shapes = [inp.shape for inp in unit.inputs(self.sizes)]
+            parts = x.split([prod(shape) for shape in shapes], dim=1)
+            given = [part.reshape(x.shape[0], *shape) for part, shape in zip(parts, shapes)]
+        out: Tensor = self.layer(given, self.sizes, Ops(self.training, momentum))
         return out
 
 
@@ -62,10 +69,10 @@ def unit_sizes(signature: str) -> tuple[str, dict[str, int]]:
     return kind, {key: int(values[0]) for key, values in sizes_of(kind, np.array([row])).items()}
 
 
-def input_shape(unit: type[Unit], sizes: Mapping[str, int], images: int = 1) -> tuple[int, ...]:
-    """Shape of a unit's input in its own layout."""
-    channels, h, w = sizes["cin"] if "cin" in sizes else sizes["channels"], sizes["h"], sizes["w"]
-    return (images, h * w, channels) if unit.takes == "tokens" else (images, channels, h, w)
+def input_shape(unit: type[Unit], sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """Shape of a unit's input in its layout; of several inputs the elements of all, which it takes as one row."""
+    inputs = unit.inputs(sizes)
+    return (1, *(inputs[0].shape if not unit.joins else (sum(inp.elements for inp in inputs),)))
 
 
 def unit_model(signature: str, seed: int = 0) -> Model:
@@ -79,9 +86,7 @@ def unit_model(signature: str, seed: int = 0) -> Model:
     one = {key: np.array([value]) for key, value in sizes.items()}
     layer, shape = Elastic(UNITS[kind], one, generator), input_shape(UNITS[kind], sizes)
     _calibrate(StaticUnit(layer, sizes), shape, generator)
-    return _model(
-        StaticUnit(Folded(layer.unit, layer.unit.folded(dict(layer.state_dict()))), sizes), shape, generator
-    )
+    return _model(StaticUnit(layer.deployed(sizes), sizes), shape, generator)
 
 
 def network_model(space: Space, arch: Arch, seed: int = 0) -> Model:
@@ -91,8 +96,7 @@ def network_model(space: Space, arch: Arch, seed: int = 0) -> Model:
         NasError: a space without a network behind it.
     """
     network, generator = build(space, arch, seed=seed), torch.Generator().manual_seed(seed)
-    first = network.description[0]
-    shape = input_shape(first.unit, first.sizes)
+    shape = (1, *network.input.shape)
     _calibrate(network, shape, generator)
     return _model(deployed(network), shape, generator)
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from profiling_samples import FakeTarget, tiny_space
 
-from nas.blocks.base import macs
+from nas.blocks.counting import macs
 from nas.blocks.registry import UNITS as KINDS
 from nas.errors import NasError
 from nas.latency.device import load_device

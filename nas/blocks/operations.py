@@ -1,0 +1,328 @@
+"""The operations that blocks are written in, apart from what carries them out.
+
+Tensor operations compute (`nas.blocks.ops`), counting operations describe (`nas.blocks.counting`), folding operations
+turn trained weights into deployed ones (`nas.blocks.folding`). A layer is one `forward`, run with each of them.
+
+An operation that has weights is given their name first. What is folded into what in the deployed form is said here,
+once per operation, so that no block has to: a norm behind a projection, a layer scale, a norm before a linear layer,
+branches that become one convolution, a network of positions that becomes its table.
+
+Shapes are those of one image, without the batch: maps `(C, H, W)`, tokens `(N, C)`, vectors `(C,)`, attention weights
+`(heads, Nq, Nk)`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nas.arith import Num
+from nas.blocks.base import Init
+
+BN_EPS = 1e-5  # PyTorch's default, and what every model published so far was trained with
+LN_EPS = 1e-5  # PyTorch's default
+Tensor = Any
+"""What a backend computes with: tensors `(B, …)`, or shapes."""
+
+
+class Operations(ABC):
+    """Operations on one backend.
+
+    Attributes:
+        deploy: whether the layer runs in its deployed form.
+    """
+
+    deploy: bool = False
+
+    # Projections and norms
+
+    @abstractmethod
+    def conv(
+        self,
+        name: str,
+        x: Tensor,
+        out: Num,
+        kernel: Num = 1,
+        stride: Num = 1,
+        *,
+        groups: Num = 1,
+        depthwise: bool = False,
+        bias: bool = False,
+        decay: bool = True,
+        padding: Num | None = None,
+    ) -> Tensor:
+        """Convolution `(C, H, W)` to `(out, …)`, padded by kernel // 2 unless told; depth-wise: a group per channel."""
+
+    @abstractmethod
+    def linear(
+        self,
+        name: str,
+        x: Tensor,
+        out: Num | tuple[Num, Num],
+        *,
+        bias: bool = True,
+        inputs: tuple[Num, Num] | None = None,
+        init: Init = "linear",
+        decay: bool = True,
+    ) -> Tensor:
+        """Linear layer over the last dimension.
+
+        Args:
+            out: channels; `(heads, channels per head)` keeps the weight per head, so that each head has its own slice.
+            inputs: the same of the channels that come in.
+        """
+
+    @abstractmethod
+    def batch_norm(
+        self, name: str, x: Tensor, *, gamma: Init = "ones", eps: float = BN_EPS, foldable: bool = False
+    ) -> Tensor:
+        """Batch norm of maps over pixels, of tokens over tokens.
+
+        Args:
+            gamma: start of its factor.
+            foldable: the next operations are a mean or none, then linear layers with a bias: deployed, it is in them.
+        """
+
+    @abstractmethod
+    def token_norm(self, name: str, x: Tensor, kind: Num = 0, eps: float = LN_EPS) -> Tensor:
+        """Layer norm of tokens or vectors: per token (0), or over tokens and channels (1), by `TOKEN_NORMS`."""
+
+    @abstractmethod
+    def scale(self, name: str, x: Tensor) -> Tensor:
+        """A factor per channel, 1e-5 at the start (layer scale, CaiT)."""
+
+    @abstractmethod
+    def param(
+        self, name: str, *shape: Num, init: Init = "linear", crop: bool = False, decay: bool = False
+    ) -> Tensor:
+        """A weight as it is, to be added to or multiplied with a tensor."""
+
+    def conv_norm(
+        self,
+        name: str,
+        x: Tensor,
+        out: Num,
+        kernel: Num = 1,
+        stride: Num = 1,
+        *,
+        groups: Num = 1,
+        depthwise: bool = False,
+        bias: bool = False,
+        decay: bool = True,
+        scale: bool = False,
+        norm: str | None = None,
+        gamma: Init = "ones",
+        eps: float = BN_EPS,
+    ) -> Tensor:
+        """Convolution `NAME`, batch norm `NAME_bn` (or `norm`) and, if asked for, layer scale `NAME_scale`.
+
+        Deployed: one convolution with a bias.
+        """
+        norm = norm or f"{name}_bn"
+        scales = (f"{name}_scale",) if scale else ()
+        shape = {"kernel": kernel, "stride": stride, "groups": groups, "depthwise": depthwise, "decay": decay}
+        if self.deploy:
+            self.fold(name, norm, *scales, eps=eps)
+            return self.conv(name, x, out, bias=True, **shape)
+        y = self.batch_norm(norm, self.conv(name, x, out, bias=bias, **shape), gamma=gamma, eps=eps)
+        return self.scale(scales[0], y) if scales else y
+
+    def linear_norm(
+        self,
+        name: str,
+        x: Tensor,
+        out: Num,
+        *,
+        bias: bool = True,
+        norm: str | None = None,
+        eps: float = BN_EPS,
+    ) -> Tensor:
+        """Linear layer `NAME` and batch norm `NAME_bn` (or `norm`) behind it; deployed: one linear layer."""
+        norm = norm or f"{name}_bn"
+        if self.deploy:
+            self.fold(name, norm, eps=eps)
+            return self.linear(name, x, out)
+        return self.batch_norm(norm, self.linear(name, x, out, bias=bias), eps=eps)
+
+    def linear_scale(
+        self, name: str, x: Tensor, out: Num, *, inputs: tuple[Num, Num] | None = None, init: Init = "linear"
+    ) -> Tensor:
+        """Linear layer `NAME` and layer scale `NAME_scale` behind it; deployed: one linear layer."""
+        if self.deploy:
+            self.fold(name, f"{name}_scale")
+            return self.linear(name, x, out, inputs=inputs)
+        return self.scale(f"{name}_scale", self.linear(name, x, out, inputs=inputs, init=init))
+
+    def mean_linear(self, names: Sequence[str], x: Tensor, out: Num) -> Tensor:
+        """The mean of several linear layers, as of a classifier and its distilled twin; deployed: one."""
+        if self.deploy:
+            self.average(names)
+            return self.linear(names[0], x, out)
+        total = self.linear(names[0], x, out)
+        for name in names[1:]:
+            total = total + self.linear(name, x, out)
+        return total * (1 / len(names)) if len(names) > 1 else total
+
+    def rep_conv(
+        self,
+        name: str,
+        x: Tensor,
+        out: Num,
+        kernels: Sequence[int],
+        stride: Num = 1,
+        *,
+        groups: Num = 1,
+        depthwise: bool = False,
+        identity: bool = False,
+        norm: bool = False,
+    ) -> Tensor:
+        """Parallel convolutions, each with its norm, and the identity, summed; deployed: one convolution (RepVGG).
+
+        Args:
+            kernels: odd sides of the branches `NAME_0`, `NAME_1`, …; the deployed convolution has the largest.
+            identity: whether the input is added, where neither sides nor channels change.
+            norm: whether a batch norm `NAME_bn` follows the sum (RepViT).
+        """
+        shape = {"stride": stride, "groups": groups, "depthwise": depthwise}
+        if self.deploy:
+            self.fuse(name, tuple(kernels), identity, norm)
+            return self.conv(name, x, out, max(kernels), bias=True, **shape)
+        total = x if identity else None
+        for index, kernel in enumerate(kernels):
+            y = self.conv_norm(f"{name}_{index}", x, out, kernel, **shape)
+            total = y if total is None else total + y
+        return self.batch_norm(f"{name}_bn", total) if norm else total
+
+    def squeeze_excite(self, x: Tensor, squeezed: Num, *, act: Num = 1, gate: str = "hard_sigmoid") -> Tensor:
+        """Channel gates: mean over the map, 1×1 `squeeze`, activation, 1×1 `excite`, gate, times the map."""
+        y = self.conv("squeeze", self.mean(x, keep=True), squeezed, bias=True, decay=False)
+        y = self.conv("excite", self.act(y, act), self.channels(x), bias=True, decay=False)
+        return x * self.gate(y, gate)
+
+    # How the deployed form's weights come about; only folding operations do something here.
+
+    def fold(self, name: str, *followers: str, eps: float = BN_EPS) -> None:
+        """Multiply batch norms and scales into the projection `name` before them."""
+
+    def average(self, names: Sequence[str]) -> None:
+        """Give the first of several linear layers the mean of all weights."""
+
+    def fuse(self, name: str, kernels: tuple[int, ...], identity: bool, norm: bool) -> None:
+        """Make one convolution `name` of its branches."""
+
+    # Elementwise and pooling
+
+    @abstractmethod
+    def channels(self, x: Tensor) -> Num:
+        """Channels of a map, tokens or a vector."""
+
+    @abstractmethod
+    def act(self, x: Tensor, kind: Num) -> Tensor:
+        """Activation by its position in `ACTIVATIONS`."""
+
+    @abstractmethod
+    def gate(self, x: Tensor, kind: str) -> Tensor:
+        """`sigmoid` or `hard_sigmoid`."""
+
+    @abstractmethod
+    def softmax(self, x: Tensor) -> Tensor:
+        """Softmax over the last dimension."""
+
+    @abstractmethod
+    def mean(self, x: Tensor, keep: bool = False) -> Tensor:
+        """Mean over pixels or tokens: `(C,)`; of a map `(C, 1, 1)` where its dimensions are kept."""
+
+    @abstractmethod
+    def halve(self, x: Tensor) -> Tensor:
+        """2×2 average pooling to ⌈side / 2⌉; an odd side is padded by one, and the zeros count."""
+
+    @abstractmethod
+    def neighbours(self, x: Tensor) -> Tensor:
+        """Mean over the 3×3 neighbours that lie on the map."""
+
+    @abstractmethod
+    def every(self, x: Tensor, stride: Num) -> Tensor:
+        """Every `stride`-th pixel of a map, from the first on."""
+
+    @abstractmethod
+    def resize(self, x: Tensor, h: Num, w: Num) -> Tensor:
+        """A map resized to `h`×`w`, bilinearly."""
+
+    @abstractmethod
+    def concat(self, parts: Sequence[Tensor]) -> Tensor:
+        """Maps or tokens joined along their channels."""
+
+    @abstractmethod
+    def chunk(self, x: Tensor, parts: Num) -> list[Tensor]:
+        """Equal parts of the channels of a map."""
+
+    @abstractmethod
+    def full_precision(self, function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+        """`function(*tensors)` in float32, also under autocast; the answer is of the first tensor's type."""
+
+    # Layouts
+
+    @abstractmethod
+    def to_tokens(self, x: Tensor) -> Tensor:
+        """A map `(C, H, W)` as tokens `(H·W, C)`, row by row."""
+
+    @abstractmethod
+    def to_map(self, x: Tensor, h: Num, w: Num) -> Tensor:
+        """Tokens `(h·w, C)` as a map."""
+
+    @abstractmethod
+    def unroll(self, x: Tensor, span: Num) -> Tensor:
+        """A map as unrolled tokens `(H·W, C)`; see `nas.blocks.unroll`."""
+
+    @abstractmethod
+    def reroll(self, x: Tensor, h: Num, w: Num, span: Num) -> Tensor:
+        """Unrolled tokens `(h·w, C)` as a map."""
+
+    @abstractmethod
+    def pool_tokens(self, x: Tensor, stride: Num) -> Tensor:
+        """Largest of each `stride`×`stride` of unrolled tokens: `(N, C)` to `(N / stride², C)`."""
+
+    # Attention
+
+    @abstractmethod
+    def depthwise_tokens(
+        self, name: str, x: Tensor, heads: Num, dim: Num, h: Num, w: Num, kernel: int
+    ) -> Tensor:
+        """Depth-wise convolution of tokens `(h·w, heads·dim)` laid out as a map, its weight kept per head."""
+
+    @abstractmethod
+    def offset_bias(self, name: str, heads: Num, h: Num, w: Num) -> Tensor:
+        """`B[head, i, j] = table[head, yi - yj + h - 1, xi - xj + w - 1]` for tokens i, j of a map."""
+
+    @abstractmethod
+    def distance_bias(self, name: str, heads: Num, h: Num, w: Num, step: Num = 1) -> Tensor:
+        """`B[head, i, j] = table[head, |yi - yj|, |xi - xj|]` for every `step`-th token i and every token j."""
+
+    @abstractmethod
+    def offset_network(self, name: str, heads: Num, h: Num, w: Num, hidden: int = 512) -> Tensor:
+        """The offset bias given by a small network of log-spaced offsets; deployed: its table (SwinV2, FasterViT)."""
+
+    @abstractmethod
+    def scores(self, q: Tensor, k: Tensor, heads: Num, bias: Tensor | None = None) -> Tensor:
+        """`q kᵀ / √d + bias` of tokens `(N, heads·d)` or maps `(heads·d, ·, ·)`: `(heads, Nq, Nk)`."""
+
+    @abstractmethod
+    def talk(self, name: str, weights: Tensor) -> Tensor:
+        """A 1×1 convolution over the heads of `(heads, Nq, Nk)` (talking heads, arXiv 2003.02436)."""
+
+    @abstractmethod
+    def weigh(self, v: Tensor, weights: Tensor) -> Tensor:
+        """Values, tokens `(Nk, heads·e)`, weighed by `(heads, Nq, Nk)`: `(Nq, heads·e)`."""
+
+    @abstractmethod
+    def weigh_map(self, v: Tensor, weights: Tensor, h: Num, w: Num) -> Tensor:
+        """Values, a map `(heads·e, ·, ·)`, weighed by `(heads, h·w, Nk)`: a map `(heads·e, h, w)`."""
+
+    @abstractmethod
+    def window_scores(self, q: Tensor, k: Tensor, windows: Num, heads: Num) -> Tensor:
+        """`q kᵀ / √d` within windows of unrolled tokens: `(windows·heads, Nq / windows, Nk / windows)`."""
+
+    @abstractmethod
+    def window_weigh(self, v: Tensor, weights: Tensor, windows: Num, heads: Num) -> Tensor:
+        """Unrolled values `(Nk, heads·e)` weighed by `(windows·heads, m, Nk / windows)`: `(m·windows, heads·e)`."""
