@@ -172,11 +172,6 @@ class Unit(ABC):
         """What the layer computes of `x`: a tensor with a batch dimension, or a list of them where it joins."""
 
 
-def elements_in(unit: type[Unit], s: Mapping[str, Num]) -> Num:
-    """Elements of a layer's inputs for one image."""
-    return sum(inp.elements for inp in unit.inputs(s))
-
-
 def refuse(condition: Num, why: str) -> None:
     """Say why one network cannot be built. Batches and traces pass: there a space's rules tell what is built.
 

@@ -8,17 +8,16 @@ traces; a branch or loop on a size that differs over a batch splits the batch (`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.arith import Num, Traced, asked, maximum, with_deps
-from nas.blocks.base import Form, Unit, Weight, elements_in
-from nas.blocks.counting_ops import Counting, Kernel, Shaped
+from nas.blocks.base import Form, Unit, Weight
+from nas.blocks.counting_ops import INPUT, Counting, Kernel, Shaped
 from nas.blocks.sizes import Size, Sizes, Split, batch_length
 from nas.errors import NasError
 
@@ -33,6 +32,7 @@ class Case:
         rows: which ones, `(m,)`; None: all.
         weights: their parameters and buffers by name.
         kernels: the primitives that one image costs, in order.
+        elements_in: of their inputs.
         out: shape of what they hand on.
         deps: decisions that branches asked about, of traces.
     """
@@ -40,6 +40,7 @@ class Case:
     rows: NDArray[np.intp] | None
     weights: Mapping[str, Weight]
     kernels: Sequence[Kernel]
+    elements_in: Num
     out: tuple[Num, ...]
     deps: frozenset[int] = frozenset()
 
@@ -71,9 +72,14 @@ class Description:
         return self.total(lambda case: sum(w.count() for w in case.weights.values() if not w.buffer))
 
     @property
+    def elements_in(self) -> Num:
+        """Elements of the inputs."""
+        return self.total(lambda case: case.elements_in)
+
+    @property
     def live(self) -> Num:
-        """Largest number of elements alive at once, inputs apart; see `live_elements`."""
-        return self.total(lambda case: _peak(case.kernels))
+        """Largest number of elements alive at once, inputs included; see `live_elements`."""
+        return self.total(lambda case: _peak(case.kernels) + case.elements_in)
 
 
 def describe(unit: type[Unit], s: Mapping[str, Num], form: Form = "deploy") -> Description:
@@ -91,7 +97,7 @@ def describe(unit: type[Unit], s: Mapping[str, Num], form: Form = "deploy") -> D
         if any(isinstance(value, Traced) for value in s.values()):
             with asked() as deps:
                 case = _case(unit, Sizes(s), form, None)
-            return Description(None, (Case(None, case.weights, case.kernels, case.out, frozenset(deps)),))
+            return Description(None, (replace(case, deps=frozenset(deps)),))
         return _of_numbers(unit, tuple((key, int(value)) for key, value in s.items()), form)
     columns = {key: np.broadcast_to(np.asarray(value), (n,)) for key, value in s.items()}
     return Description(n, tuple(_cases(unit, columns, form, n)))
@@ -118,13 +124,14 @@ def _cases(unit: type[Unit], columns: Mapping[str, NDArray[Any]], form: Form, n:
 
 def _case(unit: type[Unit], s: Sizes, form: Form, rows: NDArray[np.intp] | None) -> Case:
     ops = Counting(deploy=form == "deploy")
-    inputs = [Shaped(inp.shape, -1, ops) for inp in unit.inputs(s)]
+    interfaces = unit.inputs(s)
+    inputs = [Shaped(inp.shape, INPUT, ops) for inp in interfaces]
     try:
         out = unit.forward(inputs if unit.joins else inputs[0], s, ops)
     except NasError as error:
         raise NasError(f"block {unit.kind!r}: {error}") from None
     ops.finish(out)
-    return Case(rows, ops.weights, ops.kernels, out.shape)
+    return Case(rows, ops.weights, ops.kernels, sum(inp.elements for inp in interfaces), out.shape)
 
 
 def macs(unit: type[Unit], s: Mapping[str, Num], form: Form = "deploy") -> Num:
@@ -143,7 +150,7 @@ def live_elements(unit: type[Unit], s: Mapping[str, Num], form: Form = "deploy")
     The layer's inputs stay alive to its end (a residual, or the caller's reference); every other tensor lives from the
     primitive that makes it to the last one that reads it.
     """
-    return describe(unit, s, form).live + elements_in(unit, s)
+    return describe(unit, s, form).live
 
 
 def weights_of(unit: type[Unit], s: Mapping[str, int], form: Form = "train") -> Mapping[str, Weight]:
@@ -164,8 +171,3 @@ def _peak(kernels: Sequence[Kernel]) -> Num:
         for gone in [made for made in alive if last[made] <= index]:
             del alive[gone]
     return peak
-
-
-def elements(shape: tuple[Num, ...]) -> Num:
-    """Elements of a tensor of this shape."""
-    return prod(shape)

@@ -100,7 +100,7 @@ class UnitFFN(FFN):
     takes = UNROLLED
     fields = {
         "mlp_ratio": Field(default=4, about="hidden over input channels"),
-        "act": act("hard_swish"),
+        "act": act("gelu"),
         "norm": NORM,
     }
     last = "zeros"

@@ -9,6 +9,7 @@ from nas.blocks.efficientformer import MB3D, MB4D
 from nas.blocks.efficientformer_v2 import Attention4D, AttentionDownsample, ConvFFN
 from nas.blocks.heads import DualHead, DualMapHead, MeanHead, PooledHead
 from nas.blocks.hiera import UnitAttention, UnitFFN
+from nas.blocks.join import Join
 from nas.blocks.layouts import MAP, TOKENS, UNROLLED, VECTOR, Layout
 from nas.blocks.mbconv import Downsample, MBConv
 from nas.blocks.patch_embed import PatchEmbed
@@ -29,6 +30,7 @@ UNITS: dict[str, type[Unit]] = {
         *(ConvNorm, MB4D, MB3D, DualHead, DualMapHead),
         *(ConvFFN, Attention4D, AttentionDownsample),
         *(PatchEmbed, Unroll, UnitAttention, UnitFFN, Reroll, MeanHead),
+        *(Join,),
     )
 }
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nas.blocks.base import elements_in
 from nas.blocks.counting import describe
+from nas.blocks.per_head import unpack
 from nas.blocks.registry import UNITS
 from nas.latency.rows import IntArray
-from nas.latency.signature import sizes_of, unit_keys, words
+from nas.latency.signature import by_head, sizes_of, unit_keys, words
 from nas.latency.times import FloatArray
 
 CHANNEL_TILE, PIXEL_TILE = 16, 8
@@ -40,7 +40,7 @@ def work_terms(kind: str, rows: IntArray) -> dict[str, FloatArray]:
             for name, amount in ((f"{kernel.op}_macs", kernel.macs), (f"{kernel.op}_out", kernel.out)):
                 terms.setdefault(name, np.zeros(len(rows)))[at] += amount
     terms["params"] = described.params.astype(np.float64)
-    terms["elements_in"] = unit_elements(kind, rows)
+    terms["elements_in"] = described.elements_in.astype(np.float64)
     terms["constant"] = np.ones(len(rows))
     return terms
 
@@ -50,6 +50,9 @@ def shape_features(kind: str, rows: IntArray) -> dict[str, FloatArray]:
     sizes = sizes_of(kind, rows)
     features: dict[str, IntArray] = {}
     for key in unit_keys(kind):
+        if by_head(kind, key):
+            features[f"{key}.sum"] = np.array([sum(unpack(int(code))) for code in sizes[key]])
+            continue
         for position, word in enumerate(words(kind, key)):
             features[f"{key}={word}"] = (sizes[key] == position).astype(np.int64)
         if not words(kind, key):
@@ -64,11 +67,6 @@ def shape_features(kind: str, rows: IntArray) -> dict[str, FloatArray]:
     if "expansion" in sizes:
         features["inner"] = sizes["cin"] * sizes["expansion"]
     return {name: values.astype(np.float64) for name, values in features.items()}
-
-
-def unit_elements(kind: str, rows: IntArray) -> FloatArray:
-    """Elements of the inputs of units of one kind, shape `(n,)`."""
-    return np.asarray(elements_in(UNITS[kind], sizes_of(kind, rows)), dtype=np.float64)
 
 
 def _pixels(sizes: Mapping[str, IntArray]) -> IntArray:

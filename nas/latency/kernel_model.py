@@ -15,7 +15,6 @@ import numpy as np
 
 from nas.blocks.counting import describe
 from nas.blocks.registry import UNITS
-from nas.latency.features import unit_elements
 from nas.latency.report import Errors, KernelReport
 from nas.latency.rows import IntArray
 from nas.latency.signature import sizes_of
@@ -43,7 +42,8 @@ def kernel_terms(kind: str, rows: IntArray) -> dict[str, FloatArray]:
         kind: kind of unit.
         rows: sizes, shape `(n, k)`, in the order of `unit_keys(kind)`.
     """
-    described, whole = describe(UNITS[kind], sizes_of(kind, rows)), unit_elements(kind, rows)
+    described = describe(UNITS[kind], sizes_of(kind, rows))
+    whole = described.elements_in.astype(np.float64)
     terms = dict[str, FloatArray]()
     for case in described.cases:
         at = slice(None) if case.rows is None else case.rows

@@ -15,7 +15,6 @@ import numpy as np
 
 from nas.blocks.counting import describe, live_elements
 from nas.blocks.registry import UNITS
-from nas.latency.features import unit_elements
 from nas.latency.report import Errors, ResidualReport
 from nas.latency.ridge import Ridge, fit_ridge
 from nas.latency.rows import IntArray
@@ -55,7 +54,7 @@ def summed_columns(kind: str, rows: IntArray, ms: FloatArray, kinds: Sequence[st
         kinds: kinds of unit whose ms are summed apart.
     """
     described = describe(UNITS[kind], sizes_of(kind, rows))
-    columns: list[Any] = [1.0, described.macs, described.params, unit_elements(kind, rows)]
+    columns: list[Any] = [1.0, described.macs, described.params, described.elements_in]
     columns += [ms if kind == one else 0.0 for one in kinds]
     return np.stack([np.zeros(len(rows)) + column for column in columns], axis=1)
 

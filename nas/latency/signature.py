@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from nas.blocks.per_head import join_words, split_words
 from nas.blocks.registry import UNITS
 from nas.errors import NasError, unknown
 from nas.latency.rows import IntArray, unique_rows
@@ -31,7 +32,7 @@ def unit_keys(kind: str) -> tuple[str, ...]:
 def words(kind: str, key: str) -> tuple[str, ...]:
     """The names a size of a unit stands for (activations, norms), or `()` where it is a number."""
     field = UNITS[kind].fields.get(key)
-    return field.words if field else ()
+    return field.words if field and not field.heads else ()
 
 
 def rows_of(kind: str, sizes: Mapping[str, object]) -> IntArray:
@@ -83,8 +84,16 @@ def parse_signature(text: str) -> tuple[str, tuple[int, ...]]:
         raise NasError(f"signature {text!r}: {error}") from None
 
 
+def by_head(kind: str, key: str) -> bool:
+    """Whether a size holds a value for each head (`nas.blocks.per_head`)."""
+    field = UNITS[kind].fields.get(key)
+    return bool(field and field.heads)
+
+
 def _word(kind: str, key: str, value: int) -> str:
     known = words(kind, key)
+    if by_head(kind, key):
+        return join_words(value, UNITS[kind].fields[key].words)
     if not known:
         return str(value)
     if not 0 <= value < len(known):
@@ -94,6 +103,11 @@ def _word(kind: str, key: str, value: int) -> str:
 
 def _value(kind: str, key: str, word: str) -> int:
     known = words(kind, key)
+    if by_head(kind, key):
+        try:
+            return split_words(word, UNITS[kind].fields[key].words)
+        except ValueError:
+            raise NasError(f"{key}={word!r} is no list of values per head, such as 5.5.3.") from None
     if known:
         if word not in known:
             raise NasError(unknown(key, word, known))

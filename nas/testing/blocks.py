@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas.blocks.base import Field, Form, Unit, elements_in
+from nas.blocks.base import Field, Form, Unit
 from nas.blocks.counting import describe, live_elements, macs, params
 from nas.blocks.counting_ops import Counting, Shaped
 from nas.blocks.elastic import Elastic
@@ -107,7 +107,8 @@ def check_memory(unit: type[Unit], sizes: Mapping[str, int]) -> None:
         inputs = example(unit, sizes, 1)
         apart = [*layer.parameters(), *layer.buffers(), *(inputs if isinstance(inputs, list) else [inputs])]
         seen = peak_elements(partial(layer, inputs, sizes, Ops()), apart)
-        counted = live_elements(unit, sizes, form) - elements_in(unit, sizes)
+        described = describe(unit, sizes, form)
+        counted = described.live - described.elements_in
         _equal(unit, sizes, f"peak of live elements ({form})", counted, seen)
 
 

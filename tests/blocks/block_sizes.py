@@ -58,6 +58,10 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
     "mean_head": {**place, "classes": width},
     "to_tokens": place,
     "to_map": place,
+    "join": {
+        "h": side, "w": side, "cin": width, "h1": side, "w1": side, "cin1": width, "h2": side, "w2": side,
+        "cin2": st.integers(0, 4), "h3": st.just(0), "w3": st.just(0), "cin3": st.just(0), "cout": width, "act": act,
+    },
 }  # fmt: skip
 
 

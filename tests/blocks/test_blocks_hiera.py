@@ -157,7 +157,7 @@ def test_the_naive_attention_itself_is_pytorchs() -> None:
     }  # fmt: skip
     p = {name: tensor.double() for name, tensor in p.items()}
     tokens = x.flatten(2).transpose(1, 2)
-    normed = F.layer_norm(tokens, (c,))
+    normed = F.layer_norm(tokens, (c,), eps=1e-6)
     expected = tokens + mha(normed, normed, normed, need_weights=False)[0]
     found = attention(x, p, heads, stride=1, unit=0).flatten(2).transpose(1, 2)
     torch.testing.assert_close(found, expected.detach(), rtol=1e-10, atol=1e-10)

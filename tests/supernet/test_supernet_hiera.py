@@ -46,7 +46,7 @@ def naive(network: Network, arch: Arch, x: Tensor) -> tuple[list[Tensor], Tensor
         elif layer.unit.kind == "unit_ffn":
             x = maps[stage] = feed_forward(x, p)
         elif layer.unit.kind == "mean_head":
-            pooled = F.layer_norm(x.mean((2, 3)), x.shape[1:2], p["norm_weight"], p["norm_bias"])
+            pooled = F.layer_norm(x.mean((2, 3)), x.shape[1:2], p["norm_weight"], p["norm_bias"], 1e-6)
             return list(maps.values()), F.linear(pooled, p["classes_weight"], p["classes_bias"])
     raise AssertionError("no head")
 

@@ -36,7 +36,8 @@ def test_large_channels_come_first(tmp_path: Path) -> None:
     space = operators(tmp_path)
     net = shaken(space)
     with torch.no_grad():
-        net.layers["B_1_mb4d"].expand_weight[:, 11] *= 50  # type: ignore[index,operator]
+        for position in range(4):
+            net.layers[f"B_{position}_mb4d"].expand_weight[:, 11] *= 50  # type: ignore[index,operator]
         column = net.layers["B_1_mb4d"].expand_weight[:, 11].norm()  # type: ignore[index,union-attr]
     rank_channels(net, largest(space))
     first = net.layers["B_1_mb4d"].expand_weight[:, 0].norm()  # type: ignore[index,union-attr]
