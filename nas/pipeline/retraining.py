@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nas.accuracy.inherited import Evaluation, classify, recalibrate
 from nas.errors import NasError
-from nas.files import write_atomically
+from nas.pipeline.beginning import tell_fates
 from nas.pipeline.data import RunData, fingerprints
 from nas.pipeline.job import Job, Keep, Outcome, train_here
 from nas.pipeline.load_data import LoadedData, load_network_data
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 Start = Literal["scratch", "inherited"]
 STAGE = "retrained"
-FATES = "initial-weights.txt"
 
 
 @dataclass(frozen=True)
@@ -276,17 +275,6 @@ def retrain(
     place.finish(outcome.weights, {**outcome.card, **asdict(evaluation)})
     Checkpointer(job.folder).clear()
     return place.read()
-
-
-def tell_fates(rows: Sequence[Row], folder: Path, reporter: Reporter) -> None:
-    """Say in short what became of weights from elsewhere, and write it down weight by weight."""
-    from nas.weights.filling import listing, reasons, summary
-
-    file = folder / FATES
-    write_atomically(file, listing(rows))
-    reporter.say(f"weights: {summary(rows)} (each of them: {file})")
-    for line in reasons(rows):
-        reporter.say(f"  left: {line}")
 
 
 def store(storage: Storage, study: StudyRow, numbers: Sequence[int], retrained: Retrained) -> None:

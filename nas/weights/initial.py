@@ -50,10 +50,14 @@ class Initial:
     std: tuple[float, ...]
     first: str
 
+    def identity(self) -> dict[str, str]:
+        """What tells these weights from others, wherever they lie."""
+        return {"weights": self.name, "sha256": self.sha256}
+
     def facts(self) -> dict[str, Any]:
         """What must be known to begin with the same weights again."""
         where = self.text if self.text.startswith("timm:") else str(Path(self.text).expanduser().resolve())
-        return {"weights": self.name, "from": where, "sha256": self.sha256, "network": self.network}
+        return {**self.identity(), "from": where, "network": self.network}
 
     def put_into(self, net: Network | Supernet, *, as_published: bool = False) -> list[Row]:
         """Fill a network or a supernet in place; what became of every weight.
