@@ -27,7 +27,9 @@ def evaluate(
     limit: Annotated[int, typer.Option(help="Test images at most; 0: all.", min=0)] = 0,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="evaluate.*, train.resolution_scale, seed or threads.", metavar="KEY=VALUE"),
+        typer.Option(
+            "--set", help="evaluate.*, train.resolution_scale, seed or threads.", metavar="KEY=VALUE"
+        ),
     ] = None,
     form: FormatOption = Format.table,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="List every weight.")] = False,

@@ -50,7 +50,9 @@ def retrain(
     init: Annotated[
         str | None,
         typer.Option(
-            "--init", help="Begin with FILE.safetensors, a .pth file of weights, or timm:NAME.", metavar="WEIGHTS"
+            "--init",
+            help="Begin with FILE.safetensors, a .pth file of weights, or timm:NAME.",
+            metavar="WEIGHTS",
         ),
     ] = None,
     data: Annotated[
@@ -99,7 +101,9 @@ def retrain(
     workers = None if ray is None else Workers(ray, 1, training=train_workers or 2)
     if is_preset(trial):
         if start is Start.inherited:
-            raise NasError(f"{trial} is no trial of a study: there is no supernet whose weights it could inherit.")
+            raise NasError(
+                f"{trial} is no trial of a study: there is no supernet whose weights it could inherit."
+            )
         preset = find_preset(trial)
         job, loaded = prepare_preset(preset, init, recipe or "embedded", set_ or (), data)
         done = _trained(job, loaded, reporter, workers, None, resume=resume, overwrite=overwrite)
@@ -125,8 +129,8 @@ def _trials(storage: str | None, wanted: str) -> list[Found]:
     trials = [place for place in find(storage, wanted) if place.trial is not None]
     if not trials:
         raise NasError(
-            f"{wanted} is a preset, not a trial; retrained accuracies belong to trials. Without a study it is trained as "
-            "SPACE:PRESET."
+            f"{wanted} is a preset, not a trial; retrained accuracies belong to trials. Without a study it is trained "
+            "as SPACE:PRESET."
         )
     return in_study(trials, wanted)
 
@@ -153,7 +157,9 @@ def _trained(
         data.check(reporter)
     try:
         with held(job.folder, f"{job.arch.id} is being retrained by another process."), Interrupt() as stop:
-            return run(job, data, reporter, stop, workers, storage=storage, resume=resume, overwrite=overwrite)
+            return run(
+                job, data, reporter, stop, workers, storage=storage, resume=resume, overwrite=overwrite
+            )
     except Interrupted as stopped:
         typer.echo(
             f"stopped; {stopped}. Continue with:\n  {resumed(sys.argv[1:], ['--overwrite'])}", err=True

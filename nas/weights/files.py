@@ -45,9 +45,13 @@ def read_weights(text: str) -> WeightFile:
         return _from_timm(text)
     path = Path(text).expanduser()
     if not path.is_file():
-        raise NasError(f"{text}: no such file; --init takes FILE.safetensors, a .pth file of weights, or timm:NAME.")
+        raise NasError(
+            f"{text}: no such file; --init takes FILE.safetensors, a .pth file of weights, or timm:NAME."
+        )
     if path.suffix != ".safetensors" and path.suffix not in TORCH:
-        raise NasError(f"{text}: weights are read from .safetensors or from {', '.join(TORCH)}, not {path.suffix!r}.")
+        raise NasError(
+            f"{text}: weights are read from .safetensors or from {', '.join(TORCH)}, not {path.suffix!r}."
+        )
     tensors, metadata = _safetensors(path) if path.suffix == ".safetensors" else (_torch(path), {})
     if not tensors:
         raise NasError(f"{text}: there are no weights in it.")

@@ -36,7 +36,9 @@ def overlap(shape: Shape, whole: Shape, centred: bool) -> tuple[slice, ...]:
     Dimensions that `shape` has more of are taken whole.
     """
     first = len(shape) - 2 if centred else len(shape)
-    starts = [max((big - small) // 2, 0) if d >= first else 0 for d, (small, big) in enumerate(zip(shape, whole))]
+    starts = [
+        max((big - small) // 2, 0) if d >= first else 0 for d, (small, big) in enumerate(zip(shape, whole))
+    ]
     return tuple(slice(start, start + min(small, big)) for start, small, big in zip(starts, shape, whole))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -121,7 +122,8 @@ def initial_of_supernet(space: Space, text: str) -> Initial:
     any_arch = next(iter(space.presets.values()), None) or space.sample(1, seed=0)[0]
     table = _table(space, any_arch)
     file = read_weights(text)
-    name = _preset_in(space, file, table)
+    known_arch = _named_arch(space, file)
+    name = known_arch.id if known_arch is not None else _preset_in(space, file, table)
     if name is None:
         known = ", ".join(list(space.presets)[:LISTED]) + (", …" if len(space.presets) > LISTED else "")
         nearest, first = _nearest(space, file, table)
@@ -130,8 +132,9 @@ def initial_of_supernet(space: Space, text: str) -> Initial:
             + (f"; nearest is {nearest}, but {first}" if nearest else "")
             + ". Write its architecture into the space's file as a preset."
         )
-    _check_needs(space, space.presets[name], table)
-    reference = _reference(space, space.presets[name], classes_of(renamed(file, table), table))
+    arch = known_arch or space.presets[name]
+    _check_needs(space, arch, table)
+    reference = _reference(space, arch, classes_of(renamed(file, table), table))
     given = translated(file, entries(table, shapes_of(reference)), table, f"{space.name}:{name}")
     return _initial(given, text, file, table, name)
 
@@ -165,6 +168,16 @@ def _check_needs(space: Space, arch: Arch, table: Table) -> None:
                     f"with '{key}: {word}' and mean nothing without. Copy the space's file and write '{key}: {word}' "
                     f"into the stages of such layers ({layer.name.partition('.')[0]} is one)."
                 )
+
+
+def _named_arch(space: Space, file: WeightFile) -> Arch | None:
+    """The architecture that a file of `nas export --names` says it is of; None where it says nothing of this."""
+    if file.metadata.get("nas.space") != space.name:
+        return None
+    try:
+        return space.encode([json.loads(file.metadata["nas.arch"])])[0]
+    except (KeyError, ValueError, NasError):  # of another version of the space: judged by names and shapes
+        return None
 
 
 def _preset_in(space: Space, file: WeightFile, table: Table) -> str | None:

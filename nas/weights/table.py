@@ -12,7 +12,9 @@ from nas.content import folders
 from nas.errors import NasError
 from nas.yamlfile import load_document, validate
 
-FormName = Literal["same", "flat", "by_head", "in_rows", "tokens", "offsets", "depthwise", "by_head_of_blocks"]
+FormName = Literal[
+    "same", "flat", "by_head", "in_rows", "tokens", "offsets", "depthwise", "by_head_of_blocks"
+]
 
 
 class _Strict(BaseModel):
@@ -63,6 +65,7 @@ class Table(_Strict):
         classifier: what the names of their classifiers begin with; these fit one number of classes alone.
         ignored: patterns of names that hold nothing a network is made of.
         renamed: regular expressions and what replaces them, in order, for files with yet other names.
+        indices: what names of tables of offsets end in, and those of the positions in them that lie beside.
         needs: values of sizes, by kind of layer, without which the weights mean something else.
         supernet: whether files hold a supernet, of which a network takes its part.
         layers: rules by pattern of the layer's name; the first that fits counts.
@@ -77,6 +80,7 @@ class Table(_Strict):
     ignored: list[str] = []
     renamed: dict[str, str] = {}
     numbered: Numbered | None = None
+    indices: dict[str, str] = {}
     needs: dict[str, dict[str, str]] = {}
     supernet: bool = False
     layers: dict[str, LayerRule]
@@ -130,6 +134,6 @@ def table_of(space: str, layers: list[str]) -> Table:
         if all(table.rule(layer) is not None for layer in layers):
             return table
     raise NasError(
-        f"space {space!r}: nobody's names of its weights are known here. There are tables for {', '.join(known)}; write "
-        f"one as spaces/weights/{space}.yaml (docs/weights.md)."
+        f"space {space!r}: nobody's names of its weights are known here. There are tables for {', '.join(known)}; "
+        f"write one as spaces/weights/{space}.yaml (docs/weights.md)."
     )

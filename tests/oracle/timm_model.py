@@ -2,8 +2,12 @@
 
     python timm_model.py FOLDER_OF_TIMM MODEL SEED OUT.safetensors
 
-Weights are drawn anew, each of a size that keeps signals alive, so that no bias, scale, statistic or table is at a value
-that hides it (layer scales of 1e-5, tables of zeros). Written are they, `input` and `output`, all in float64.
+Weights are drawn anew, each of a size that keeps signals alive, so that no bias, scale, statistic or table is at a
+value that hides it (layer scales of 1e-5, tables of zeros). Written are they, `input` and `output`, in float64.
+
+    python timm_model.py FOLDER_OF_TIMM load FILE.safetensors OUT.safetensors
+
+loads a file that `nas export --names timm` wrote into the model that its own call builds, and writes the same.
 """
 
 import importlib.abc
@@ -57,14 +61,34 @@ def drawn(name, tensor, generator):
     return 0.3 * noise
 
 
+def loaded(file, out):
+    """Strictly, into the model of the call that the file's metadata tells."""
+    import timm
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(file, framework="pt") as opened:
+        call = opened.metadata()["timm.call"]
+        state = {name: opened.get_tensor(name) for name in opened.keys()}
+    network = eval(call, {"timm": timm})
+    network.load_state_dict(state, strict=True)
+    network = network.double().eval()
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2, *network.default_cfg["input_size"], generator=generator, dtype=torch.float64)
+    with torch.no_grad():
+        save_file({"input": images, "output": network(images)}, out)
+
+
 def main(folder, model, seed, out):
     sys.path.insert(0, folder)
     sys.meta_path.append(Torchvision())
+    import timm
     import torch
     from safetensors.torch import save_file
 
-    import timm
-
+    if model == "load":
+        return loaded(seed, out)
     network = timm.create_model(model, pretrained=False).double().eval()
     state = {}
     for name, tensor in network.state_dict().items():
