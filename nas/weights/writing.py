@@ -93,7 +93,8 @@ def write_timm(network: Network, space: str, arch: Mapping[str, object], file: P
         "nas.arch": json.dumps(dict(arch)),
         MEAN_KEY: json.dumps([MEAN] * CHANNELS),
         STD_KEY: json.dumps([STD] * CHANNELS),
-        "timm.call": model.call(),
+        "timm.model": model.function,
+        "timm.arguments": json.dumps(model.arguments),
     }
     write_atomically(file, save(timm_state(network, space), metadata))
     return Written(file, model)

@@ -11,7 +11,6 @@ import pytest
 from filelock import FileLock
 
 TIMM = "timm==1.0.31"
-SCRIPT = Path(__file__).parent / "timm_model.py"
 
 
 @pytest.fixture(scope="session")
@@ -30,10 +29,3 @@ def timm_folder() -> Path:
     for module in ("huggingface_hub", "yaml"):
         pytest.importorskip(module, reason=f"timm needs {module}")
     return folder
-
-
-def run_timm(folder: Path, *arguments: str | Path) -> None:
-    """Run the script beside this file in a process of its own."""
-    command = [sys.executable, str(SCRIPT), str(folder), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr

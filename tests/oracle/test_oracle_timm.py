@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from timm_beside import run_timm
 
 import nas
 from nas.supernet.network import Network, build
@@ -17,8 +18,6 @@ from nas.weights.names import entries, shapes_of
 from nas.weights.reading import translated
 from nas.weights.table import table_of
 from nas.weights.writing import timm_state, write_timm
-
-from .conftest import run_timm
 
 pytestmark = pytest.mark.oracle
 CLOSE = 1e-6

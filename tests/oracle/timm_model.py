@@ -12,6 +12,7 @@ loads a file that `nas export --names timm` wrote into the model that its own ca
 
 import importlib.abc
 import importlib.machinery
+import json
 import sys
 import types
 import zlib
@@ -69,9 +70,9 @@ def loaded(file, out):
     from safetensors.torch import save_file
 
     with safe_open(file, framework="pt") as opened:
-        call = opened.metadata()["timm.call"]
-        state = {name: opened.get_tensor(name) for name in opened.keys()}
-    network = eval(call, {"timm": timm})
+        told = opened.metadata()
+        state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    network = timm.create_model(told["timm.model"], **json.loads(told["timm.arguments"]))
     network.load_state_dict(state, strict=True)
     network = network.double().eval()
     generator = torch.Generator().manual_seed(0)
@@ -88,7 +89,8 @@ def main(folder, model, seed, out):
     from safetensors.torch import save_file
 
     if model == "load":
-        return loaded(seed, out)
+        loaded(seed, out)
+        return
     network = timm.create_model(model, pretrained=False).double().eval()
     state = {}
     for name, tensor in network.state_dict().items():
