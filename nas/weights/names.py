@@ -106,7 +106,9 @@ def _at(rule: LayerRule, layer: LayerShapes, number: int) -> str:
     digits = re.search(r"\d+$", layer.stage)
     stage = int(digits[0]) - 1 if digits else 0
     position = int(layer.name.split(".")[-2])
-    return rule.at.format(stage=stage, position=position, number=number)
+    return rule.at.format(
+        stage=stage, position=position, number=number, even=2 * position, odd=2 * position + 1
+    )
 
 
 def _of_layer(table: Table, layer: LayerShapes, rule: LayerRule, at: str) -> list[Entry]:
