@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.errors import NasError
 from nas.weights.filling import Row, fill
-from nas.weights.names import entries, shapes_of, state
+from nas.weights.names import LayerShapes, entries, shapes_of, state
 from nas.weights.normalisation import input_of, with_our_input
 from nas.weights.reading import Given, classes_of, problems, renamed, translated
 from nas.weights.table import Table, table_of
@@ -122,6 +122,8 @@ def initial_of_supernet(space: Space, text: str) -> Initial:
     any_arch = next(iter(space.presets.values()), None) or space.sample(1, seed=0)[0]
     table = _table(space, any_arch)
     file = read_weights(text)
+    if table.supernet:
+        return _whole(space, any_arch, text, file, table)
     known_arch = _named_arch(space, file)
     name = known_arch.id if known_arch is not None else _preset_in(space, file, table)
     if name is None:
@@ -137,6 +139,20 @@ def initial_of_supernet(space: Space, text: str) -> Initial:
     reference = _reference(space, arch, classes_of(renamed(file, table), table))
     given = translated(file, entries(table, shapes_of(reference)), table, f"{space.name}:{name}")
     return _initial(given, text, file, table, name)
+
+
+def _whole(space: Space, arch: Arch, text: str, file: WeightFile, table: Table) -> Initial:
+    """A supernet's weights for a whole supernet."""
+    from nas.supernet.supernet import Supernet
+
+    _check_needs(space, arch, table)
+    supernet = Supernet(space, classes_of(renamed(file, table), table), seed=None)
+    layers = [
+        LayerShapes(name, {key: tuple(tensor.shape) for key, tensor in weights.items()})
+        for name, weights in weights_of(supernet).items()
+    ]
+    given = translated(file, entries(table, layers), table, f"{space.name}'s supernet")
+    return _initial(given, text, file, table, "supernet")
 
 
 def _initial(given: Given, text: str, file: WeightFile, table: Table, network: str) -> Initial:

@@ -73,7 +73,7 @@ def test_a_preset_with_timms_weights_answers_as_timms_model(
     network = filled(build(loaded, loaded.presets[preset], seed=0).double(), tensors)
     with torch.no_grad():
         assert apart(network(images), expected) < CLOSE
-        assert apart(expected[:1], expected[1:]) > 0.01  # the images matter to these weights
+        assert apart(expected[:1], expected[1:]) > 1000 * CLOSE  # the images matter to these weights
     again = timm_state(network, space)
     assert again.keys() == tensors.keys()
     assert all(torch.equal(again[name].to(tensors[name].dtype), tensors[name]) for name in tensors)
