@@ -1,4 +1,4 @@
-"""Weights from elsewhere: what fits is taken, what does not is refused by name and shape; runs know where they began."""
+"""Weights from elsewhere: what fits is taken, the rest refused by name and shape; runs know where they began."""
 
 from __future__ import annotations
 
