@@ -12,6 +12,7 @@ from nas.cli import (
     dashboard,
     device,
     doctor,
+    evaluate,
     export,
     front,
     generate,
@@ -44,6 +45,7 @@ app.add_typer(study.app, name="study")
 app.command("front")(front.front)
 app.command("show")(show.show)
 app.command("sweep")(sweep.sweep)
+app.command("evaluate")(evaluate.evaluate)
 app.command("retrain")(retrain.retrain)
 app.command("export")(export.export)
 app.command("generate")(generate.generate)

@@ -12,7 +12,7 @@ from nas.cli.output import SpaceFileOption, StorageOption, TrialArgument
 
 if TYPE_CHECKING:
     from nas.cli.lookup import Found
-    from nas.export.source import Weights
+    from nas.export.source import Source, Weights
 
 
 class Origin(StrEnum):
@@ -20,6 +20,12 @@ class Origin(StrEnum):
 
     inherited = "inherited"
     retrained = "retrained"
+
+
+class Names(StrEnum):
+    """Whose names of weights."""
+
+    timm = "timm"
 
 
 class Bits(StrEnum):
@@ -37,6 +43,10 @@ def export(
     quantize: Annotated[
         Bits | None, typer.Option(help="Weights and activations of 8 bits (onnx, executorch).")
     ] = None,
+    names: Annotated[
+        Names | None,
+        typer.Option(help="Instead of a format: weights alone, as safetensors under timm's names."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder; by default nas-runs/STUDY/export/ARCH.")
     ] = None,
@@ -46,17 +56,23 @@ def export(
     """Export a trial's network, checked in the format's own runtime."""
     from nas.cli.lookup import find
     from nas.cli.output import trial_metrics
+    from nas.errors import NasError
     from nas.export.card import quantised
     from nas.export.export import export as run_export
     from nas.export.formats import format_of
     from nas.export.source import default_folder, source_of
 
+    if names is not None and (quantize is not None or form != "onnx"):
+        raise NasError("--names writes weights alone; it goes with neither --format nor --quantize.")
     chosen = format_of(form)
     origin: Weights = "retrained" if weights is Origin.retrained else "inherited"
     place = _with_weights(find(storage, trial), trial, origin)
     known = place.trial or place.preset
     assert known is not None
     source = source_of(place.study, dict(known.arch), space, origin)
+    if names is not None:
+        _write_names(source, output or default_folder(place.study.name, source.arch.id, origin))
+        return
     metrics = trial_metrics(place.trial) if place.trial else dict(known.metrics)
     folder = output or default_folder(place.study.name, source.arch.id, origin)
     done = run_export(source, chosen, folder, metrics, quantize=quantize is not None)
@@ -68,6 +84,17 @@ def export(
     if done.check is not None and done.check.before is not None:
         typer.echo(f"int8: {quantised(done.check)}, on these {done.check.images} images")
     typer.echo(f"model card: {done.card}; how to run it: {done.usage}")
+
+
+def _write_names(source: Source, folder: Path) -> None:
+    from nas.weights.writing import write_timm
+
+    arch, space = source.arch, source.plan.space.name
+    done = write_timm(source.network, space, arch.values, folder / f"{arch.id}-timm.safetensors")
+    typer.echo(f"{done.file}  ({done.file.stat().st_size / 2**20:.1f} MiB)")
+    typer.echo(f"weights {source.told}")
+    typer.echo(f"loaded by {done.model.call()}")
+    typer.echo("images are normalised with mean 0.5 and deviation 0.25 in every channel, not timm's default")
 
 
 def _with_weights(places: list[Found], wanted: str, origin: Weights) -> Found:

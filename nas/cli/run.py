@@ -49,6 +49,14 @@ def run(
     supernet: Annotated[
         str | None, typer.Option(help="Study whose trained weights are used; no training.", metavar="STUDY")
     ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            "--init",
+            help="Begin the supernet with FILE.safetensors, a .pth file of weights, or timm:NAME.",
+            metavar="WEIGHTS",
+        ),
+    ] = None,
     study_name: Annotated[str | None, typer.Option(help="By default SPACE-DEVICE.")] = None,
     storage: Annotated[
         str | None, typer.Option(help="Database URL.", envvar="NAS_STORAGE", show_default="sqlite:///nas.db")
@@ -132,6 +140,7 @@ def run(
             accuracy=accuracy,
             latency=latency,
             supernet=supernet,
+            init=init,
             data=data,
             strategy=strategy,
             n_trials=n_trials,

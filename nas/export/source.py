@@ -145,6 +145,8 @@ def _retrained(study: StudyRow, arch: Arch) -> Source:
     network = build(arch.space, arch, num_classes=data.classes, seed=None, scale=scale)
     network.load_state_dict(load_file(found.weights), assign=True)
     start = f"from the weights of study `{card['supernet']}`" if card["supernet"] else "from scratch"
+    if "init" in card:
+        start = f"from the weights of `{card['init']['weights']}` (SHA-256 {card['init']['sha256'][:16]})"
     told = f"retrained {start} ({card['steps']} steps, seed {plan.settings.seed}), batch norms recalibrated"
     train = plan.settings.train
     return Source(arch, network.eval(), plan, data, told, _recipe(train, data), tuple(train.teachers))

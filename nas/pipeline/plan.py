@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
@@ -34,6 +34,9 @@ from nas.space.choices import needed_choices
 from nas.space.space import Space
 from nas.store.studies import check_name
 
+if TYPE_CHECKING:
+    from nas.weights.initial import Initial
+
 Floats = NDArray[np.float64]
 RUNS = Path("nas-runs")
 NAME = re.compile(r"[A-Za-z][\w.-]*")
@@ -54,6 +57,7 @@ class RunPlan:
         supernet: name of a study whose trained weights are used instead of training.
         name: of the study.
         storage: URL.
+        init: weights from elsewhere that the supernet begins with, in the place of new ones.
     """
 
     space: Space
@@ -65,6 +69,7 @@ class RunPlan:
     supernet: str | None
     name: str
     storage: str | None
+    init: Initial | None = None
 
     @property
     def folder(self) -> Path:
@@ -90,7 +95,7 @@ class RunPlan:
     def bare(self) -> RunPlan:
         """What other processes need of it: space and settings."""
         nothing = CheapMetrics(self.space, ())
-        return replace(self, objectives=(), constraints=(), metrics=nothing, supernet=None)
+        return replace(self, objectives=(), constraints=(), metrics=nothing, supernet=None, init=None)
 
     def config(self) -> dict[str, Any]:
         """What must be equal for a study to be continued, as plain data."""
@@ -102,6 +107,7 @@ class RunPlan:
             "accuracy": self.accuracy_table.detail if self.accuracy_table else "supernet",
             "latency": self.metrics.latency_table.detail if self.metrics.latency_table else "devices",
             "supernet": self.supernet,
+            **({} if self.init is None else {"init": self.init.identity()}),
         }
 
 
@@ -121,8 +127,12 @@ def make_plan(
     supernet: str | None = None,
     name: str | None = None,
     storage: str | None = None,
+    init: str | None = None,
 ) -> RunPlan:
     """Load and check everything a run needs.
+
+    Args:
+        init: weights from elsewhere for the supernet to begin with: a path, or `timm:NAME`.
 
     Raises:
         NasError: what is unknown, missing, contradictory or cannot be evaluated.
@@ -153,7 +163,18 @@ def make_plan(
     chosen, directions = settings.search, [objective.direction for objective in plan.objectives]
     probe = strategy(chosen.strategy, space, directions, budget=chosen.n_trials, **chosen.options)
     probe.check(_outlook(plan))
-    return plan
+    return plan if init is None else _beginning_with(plan, init)
+
+
+def _beginning_with(plan: RunPlan, init: str) -> RunPlan:
+    """The plan with weights from elsewhere, read now: before anything is trained."""
+    from nas.weights.initial import initial_of_supernet
+
+    if plan.supernet is not None:
+        raise NasError("--init and --supernet both say where weights come from; give one of them.")
+    if plan.accuracy_table is not None or not plan.wants_accuracy:
+        raise NasError("--init: this run trains no supernet that could begin with these weights.")
+    return replace(plan, init=initial_of_supernet(plan.space, init))
 
 
 def check_feasible(plan: RunPlan) -> None:

@@ -16,7 +16,7 @@ from nas.pipeline.study_space import space_of
 from nas.settings import RunSettings
 from nas.store import Storage, StudyRow, TrialRow, check_resumable
 
-_FACTS = ("versions", "threads", "machine", "workers", "git", "data", "devices")
+_FACTS = ("versions", "threads", "machine", "workers", "git", "data", "init", "devices")
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,20 @@ def plan_of(study: StudyRow, url: str, name: str, space_file: str | None = None)
         supernet=config["supernet"],
         name=name,
         storage=url,
+        init=study.facts["init"]["from"] if "init" in config else None,
     )
+    _check_weights(study, plan)
     return plan, source
+
+
+def _check_weights(study: StudyRow, plan: RunPlan) -> None:
+    """Weights from elsewhere are to be the same, wherever they came from."""
+    then, now = study.config.get("init"), plan.init
+    if then is not None and now is not None and then["sha256"] != now.sha256:
+        raise NasError(
+            f"study {study.name!r} began with other weights than {now.text} holds now: SHA-256 {then['sha256']}, now "
+            f"{now.sha256}. Put that file back."
+        )
 
 
 def _table(detail: str, otherwise: str) -> str | None:

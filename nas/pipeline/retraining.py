@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nas.accuracy.inherited import Evaluation, classify, recalibrate
 from nas.errors import NasError
+from nas.pipeline.beginning import tell_fates
 from nas.pipeline.data import RunData, fingerprints
 from nas.pipeline.job import Job, Keep, Outcome, train_here
 from nas.pipeline.load_data import LoadedData, load_network_data
@@ -31,7 +32,10 @@ from nas.supernet.single import Single, SingleSampler
 from nas.supernet.trainer import StepReport, Trainer
 
 if TYPE_CHECKING:
+    from nas.pipeline.presets import NamedPreset
     from nas.scale.workers import Workers
+    from nas.weights.filling import Row
+    from nas.weights.initial import Initial
 
 Start = Literal["scratch", "inherited"]
 STAGE = "retrained"
@@ -44,12 +48,14 @@ class RetrainJob(Job):
     Attributes:
         study: whose architecture it is.
         initial: weights to begin with; None: new ones, drawn by the seed.
+        given: weights from elsewhere to begin with, in the place of new ones.
     """
 
     plan: RunPlan
     arch: Arch
     start: Start
     initial: Mapping[str, Tensor] | None
+    given: Initial | None = None
     name: str = "retraining"
 
     @property
@@ -67,7 +73,7 @@ class RetrainJob(Job):
     def trainer(self, data: RunData, group: Group | None = None) -> Trainer[Single]:
         settings = self.plan.settings
         return Trainer(
-            Single(self.plan.space, self.arch, self.network(data, self.initial)),
+            Single(self.plan.space, self.arch, self.beginning(data)[0]),
             data.training(settings.train.batch),
             settings.train,
             SingleSampler(self.arch),
@@ -86,6 +92,11 @@ class RetrainJob(Job):
         if weights is not None:
             network.load_state_dict(dict(weights))
         return network
+
+    def beginning(self, data: RunData) -> tuple[Network, list[Row]]:
+        """Its network as the training finds it, and what became of every weight from elsewhere."""
+        network = self.network(data, self.initial)
+        return network, [] if self.given is None else self.given.put_into(network)
 
     @property
     def series(self) -> str:
@@ -118,8 +129,11 @@ class RetrainJob(Job):
         scale = settings.resolution_scale
         side = layers_of(self.plan.space.lower(self.arch, scale=scale))[0].sizes["h"]
         origin = "new weights" if self.start == "scratch" else f"weights of study {self.plan.supernet!r}"
+        if self.given is not None:
+            origin = f"weights of {self.given.name}"
+        whose = f"study {self.plan.name!r}" if self.plan.supernet is not None else self.plan.name
         return [
-            f"retraining {self.arch.id} of study {self.plan.name!r}, {origin}, {self.steps(data):,} steps",
+            f"retraining {self.arch.id} of {whose}, {origin}, {self.steps(data):,} steps",
             f"data {data.name}: {data.count('train'):,} training and {data.count('test'):,} test images, "
             f"{data.classes} classes; images of {side} px, {scale:g} times the deployment resolution"
             + ("" if scale == 1 else " (train.resolution_scale=1 for all of it)"),
@@ -134,7 +148,8 @@ class RetrainJob(Job):
             "space_hash": self.plan.space.hash,
             "arch_id": self.arch.id,
             "arch": dict(self.arch.values),
-            "start": self.start,
+            "start": self.start if self.given is None else self.given.name,
+            **({} if self.given is None else {"init": self.given.facts()}),
             "supernet": self.plan.supernet if self.start == "inherited" else None,
             "data": data.name,
             **fingerprints(data),
@@ -149,6 +164,7 @@ def prepare(
     start: Start = "scratch",
     assignments: Sequence[str] = (),
     space_file: str | None = None,
+    init: str | None = None,
 ) -> tuple[RetrainJob, LoadedData]:
     """What retraining an architecture of a study takes.
 
@@ -156,10 +172,11 @@ def prepare(
         values: the architecture's decisions.
         assignments: settings changed, as of `--set`.
         space_file: where the space lies, if it is not found by the name the study has of it.
+        init: weights from elsewhere to begin with: a path, or `timm:NAME`.
 
     Raises:
-        NasError: the space has changed or has no networks, its data cannot be loaded, a setting is wrong, or there is
-            no supernet here whose weights could be inherited.
+        NasError: the space has changed or has no networks, its data cannot be loaded, a setting is wrong, there is
+            no supernet here whose weights could be inherited, or `init` are not this network's weights.
     """
     space, _ = space_of(study, space_file)
     if space.blueprint is None:
@@ -167,11 +184,43 @@ def prepare(
     plan = plan_of(study, space, retraining_settings(study, assignments))
     set_threads(plan.settings)
     arch = space.encode([values])[0]
-    job = RetrainJob(plan, arch, start, None)
+    job = _beginning_with(init, RetrainJob(plan, arch, start, None))
     data = job.data()
     if start == "inherited":
         job = replace(job, initial=inherited_weights(plan, arch, data))
     return job, data
+
+
+def prepare_preset(
+    preset: NamedPreset,
+    init: str | None,
+    recipe: str = "embedded",
+    assignments: Sequence[str] = (),
+    data: str | None = None,
+) -> tuple[RetrainJob, LoadedData]:
+    """What training the network of a space's preset takes; without a study.
+
+    Args:
+        init: weights from elsewhere to begin with, a path or `timm:NAME`; None: new ones.
+        data: its specification; None: the recipe's.
+
+    Raises:
+        NasError: a setting is wrong, the data cannot be loaded, or `init` are not this network's weights.
+    """
+    from nas.pipeline.presets import plan_of_preset
+
+    plan = plan_of_preset(preset, recipe, assignments, data)
+    set_threads(plan.settings)
+    job = _beginning_with(init, RetrainJob(plan, preset.arch, "scratch", None), preset.name)
+    return job, job.data()
+
+
+def _beginning_with(init: str | None, job: RetrainJob, name: str = "") -> RetrainJob:
+    from nas.weights.initial import initial_of_network
+
+    if init is None:
+        return job
+    return replace(job, given=initial_of_network(job.plan.space, job.arch, init, name))
 
 
 def inherited_weights(plan: RunPlan, arch: Arch, data: RunData) -> Mapping[str, Tensor]:
@@ -213,6 +262,8 @@ def retrain(
     if known is not None:
         reporter.say(f"{job.folder}: this retraining is finished; nothing is left to train")
         return known
+    if job.given is not None and not resume:
+        tell_fates(job.beginning(data)[1], job.folder, reporter)
     keep = _keeper(job, storage, afresh=not resume)
     if workers is not None and workers.training > 1:
         from nas.scale.training import train_together

@@ -58,6 +58,7 @@ def run(
     accuracy: str = "supernet",
     latency: str | None = None,
     supernet: str | None = None,
+    init: str | None = None,
     data: str | None = None,
     strategy: str | None = None,
     n_trials: int | None = None,
@@ -84,6 +85,7 @@ def run(
         constraints: e.g. `["latency<=20ms"]`; `requirements` are named ones of the space.
         accuracy, latency: `table:FILE.csv#COLUMN` for measured architectures.
         supernet: name of a study whose trained weights are used.
+        init: weights from elsewhere that the supernet begins with: a path, or `timm:NAME`.
         resume: continue the study of that name.
         timeout: seconds after which no further batch is begun.
         command: how the run was started, for its facts.
@@ -110,6 +112,7 @@ def run(
         accuracy=accuracy,
         latency=latency,
         supernet=supernet,
+        init=init,
         data=data,
         strategy=strategy,
         n_trials=n_trials,
@@ -143,6 +146,7 @@ def planned(
     accuracy: str = "supernet",
     latency: str | None = None,
     supernet: str | None = None,
+    init: str | None = None,
     data: str | None = None,
     strategy: str | None = None,
     n_trials: int | None = None,
@@ -174,6 +178,7 @@ def planned(
         latency=latency,
         requirements=requirements,
         supernet=supernet,
+        init=init,
         name=study_name,
         storage=storage,
     )
@@ -277,6 +282,8 @@ def _open(
     if plan.name not in known:  # before there is a study: a resumed one trusts what lies in its folder
         _set_aside(plan.folder, reporter)
     facts = run_facts(plan.settings, plan.space, source, command)
+    if plan.init is not None:
+        facts["init"] = plan.init.facts()
     return store.create_study(
         plan.name,
         space=plan.space.name,

@@ -13,6 +13,7 @@ import torch
 
 from nas.errors import NasError
 from nas.files import write_atomically
+from nas.pipeline.beginning import tell_fates
 from nas.pipeline.data import RunData, changed_fingerprint, fingerprints
 from nas.pipeline.job import Interrupted as Interrupted
 from nas.pipeline.job import Job, Outcome, train_here
@@ -75,6 +76,9 @@ def obtain(
     if (plan.folder / CARD).exists():
         return load(plan, plan.folder, data)
     job = SupernetJob(plan)
+    if plan.init is not None:
+        reporter.say(f"supernet: begins with {plan.init.name}, read as {plan.space.name}:{plan.init.network}")
+        tell_fates(plan.init.put_into(job.supernet(data, None)), plan.folder, reporter)
 
     def keep(points: Sequence[SeriesPoint]) -> None:
         storage.add_series(study_id, points)
@@ -106,15 +110,13 @@ class SupernetJob(Job):
         bare = self.plan.bare()
         if self.plan.settings.train.relaxed.latency:  # whose expectation the training weighs
             bare = replace(bare, metrics=replace(bare.metrics, devices=self.plan.metrics.devices[:1]))
-        return replace(self, plan=bare)
+        return replace(self, plan=replace(bare, init=self.plan.init))
 
     def trainer(self, data: RunData, group: Group | None = None) -> Trainer[Supernet]:
         plan, settings = self.plan, self.plan.settings
-        relaxed = settings.train.sampler.name == "relaxed"
-        scale = settings.train.resolution_scale
-        supernet = Supernet(
-            plan.space, data.classes, resolution_scale=scale, seed=settings.seed, relaxed=relaxed
-        )
+        supernet = self.supernet(data, settings.seed)
+        if plan.init is not None:
+            plan.init.put_into(supernet)
         training = data.training(settings.train.batch)
         sampler = make_sampler(plan.space, settings.train, settings.seed, training.steps_per_epoch())
         return Trainer(
@@ -129,6 +131,12 @@ class SupernetJob(Job):
             group=group,
             latency=_expected_latency(plan, sampler),
         )
+
+    def supernet(self, data: RunData, seed: int | None) -> Supernet:
+        """A new supernet; `seed` None: without memory."""
+        train = self.plan.settings.train
+        relaxed, scale = train.sampler.name == "relaxed", train.resolution_scale
+        return Supernet(self.plan.space, data.classes, resolution_scale=scale, seed=seed, relaxed=relaxed)
 
     def points(self, report: StepReport, trainer: Trainer[Supernet]) -> list[SeriesPoint]:
         return series_points(report, trainer.sampler, self.plan)
@@ -246,6 +254,7 @@ def _card(plan: RunPlan, data: RunData, trainer: Trainer[Supernet], sampler: Sub
         "data_spec": plan.settings.data.spec,
         "resolution_scale": plan.settings.train.resolution_scale,
         "seed": plan.settings.seed,
+        **({} if plan.init is None else {"init": plan.init.facts()}),
         "train": plan.settings.train.model_dump(),
         "steps": trainer.total,
         "skipped": trainer.guard.skipped,

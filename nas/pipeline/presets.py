@@ -1,0 +1,84 @@
+"""Networks by name, without a study: `SPACE:PRESET`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas.content import names
+from nas.errors import NasError, unknown
+from nas.pipeline.metrics import CheapMetrics
+from nas.pipeline.plan import RunPlan
+from nas.settings import make_settings
+from nas.space.batch import Arch
+from nas.space.load import load_space
+from nas.space.space import Space
+
+
+@dataclass(frozen=True)
+class NamedPreset:
+    """A preset of a space.
+
+    Attributes:
+        source: name or file of the space.
+    """
+
+    space: Space
+    source: str
+    name: str
+
+    @property
+    def arch(self) -> Arch:
+        """Its architecture, which may lie outside the space's ranges."""
+        return self.space.presets[self.name]
+
+
+def is_preset(text: str) -> bool:
+    """Whether a text is `SPACE:PRESET`, of a known space or a file, and not the name of something in a study."""
+    space, colon, _ = text.rpartition(":")
+    return bool(colon) and (space.endswith((".yaml", ".yml")) or space in names("spaces"))
+
+
+def find_preset(text: str) -> NamedPreset:
+    """A preset by `SPACE:PRESET`, e.g. `efficientformer:L1`.
+
+    Raises:
+        NasError: not of that form, no such space, or no such preset in it.
+    """
+    source, colon, name = text.rpartition(":")
+    if not colon:
+        raise NasError(f"{text!r}: a preset is named as SPACE:PRESET, e.g. efficientformer:L1.")
+    space = load_space(source)
+    if name not in space.presets:
+        raise NasError(f"space {space.name!r}: {unknown('preset', name, space.presets)}")
+    if space.blueprint is None:
+        raise NasError(f"space {space.name!r} has no network behind it.")
+    return NamedPreset(space, source, name)
+
+
+def plan_of_preset(
+    preset: NamedPreset, recipe: str, assignments: Sequence[str] = (), data: str | None = None
+) -> RunPlan:
+    """The plan of what is done with a preset's network alone.
+
+    Images have the deployment's resolution unless `train.resolution_scale` is among the assignments: published weights
+    are of that.
+
+    Raises:
+        NasError: an unknown recipe, or a setting that is wrong.
+    """
+    spec = [f"data.spec={data}"] if data is not None else []
+    whole = ["train.resolution_scale=1", "train.conflict_every=0"]
+    layers = [preset.space.recipes.get(recipe, {})]
+    settings = make_settings(recipe, layers, [*whole, *spec, *assignments])
+    return RunPlan(
+        space=preset.space,
+        settings=settings,
+        objectives=(),
+        constraints=(),
+        metrics=CheapMetrics(preset.space),
+        accuracy_table=None,
+        supernet=None,
+        name=f"{preset.space.name}-{preset.name}",
+        storage=None,
+    )

@@ -1,0 +1,136 @@
+"""Which call of timm's model functions builds a network, where one does: its arguments, or why none does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isqrt
+from typing import TYPE_CHECKING, Any
+
+from nas.errors import NasError
+
+if TYPE_CHECKING:
+    from nas.supernet.network import Layer, Network
+
+DEPLOYED = 224
+
+
+@dataclass(frozen=True)
+class TimmModel:
+    """A model function of timm and what it is called with."""
+
+    function: str
+    arguments: dict[str, Any]
+
+    def call(self) -> str:
+        """The call as Python."""
+        given = "".join(f", {name}={value!r}" for name, value in self.arguments.items())
+        return f'timm.create_model("{self.function}"{given})'
+
+
+def timm_model(network: Network, space: str) -> TimmModel:
+    """The call of timm's that builds a network of a space's family.
+
+    Raises:
+        NasError: no call does; says which part of the network timm's code cannot hold.
+    """
+    families: dict[str, Callable[[Sequence[Layer], int], TimmModel]] = {
+        "mb4d": _efficientformer,
+        "conv_ffn": _efficientformer_v2,
+        "unit_attention": _hiera,
+    }
+    kinds = {layer.unit.kind for layer in network.description}
+    for kind, family in families.items():
+        if kind in kinds:
+            model = family(network.description, network.resolution)
+            classes = network.description[-1].sizes["classes"]
+            return TimmModel(model.function, {**model.arguments, "num_classes": classes})
+    raise NasError(f"space {space!r}: timm has no models of this family.")
+
+
+def _refuse(condition: bool, why: str) -> None:
+    if condition:
+        raise NasError(f"timm's code cannot hold this network: {why}.")
+
+
+def _stages(layers: Sequence[Layer], kinds: Sequence[str]) -> list[list[Layer]]:
+    """Layers of these kinds by stage, S1 to S4."""
+    found = [
+        [layer for layer in layers if layer.name.startswith(f"S{stage}.") and layer.unit.kind in kinds]
+        for stage in range(1, 5)
+    ]
+    _refuse(not all(found), "a stage is empty")
+    return found
+
+
+def _efficientformer(layers: Sequence[Layer], side: int) -> TimmModel:
+    stages = _stages(layers, ("mb4d", "mb3d"))
+    attending = [sum(layer.unit.kind == "mb3d" for layer in stage) for stage in stages]
+    _refuse(any(attending[:3]), "it has attention (mb3d) before the last stage")
+    _refuse(side != DEPLOYED, f"its tables of offsets are of {side} px, timm's of {DEPLOYED} px alone")
+    arguments = {
+        "depths": tuple(len(stage) for stage in stages),
+        "embed_dims": tuple(stage[0].sizes["channels"] for stage in stages),
+        "num_vit": attending[3],
+    }
+    return TimmModel("efficientformer_l1", arguments)
+
+
+def _efficientformer_v2(layers: Sequence[Layer], side: int) -> TimmModel:
+    stages = _stages(layers, ("conv_ffn",))
+    attending = [
+        sum(a.name.startswith(f"S{s}.") and a.unit.kind == "attention4d" for a in layers) for s in (3, 4)
+    ]
+    most = max(attending)
+    same = all(count == min(most, len(stage)) for count, stage in zip(attending, stages[2:]))
+    _refuse(
+        not same, f"its last two stages attend in {attending[0]} and {attending[1]} blocks, timm's in as many"
+    )
+    ratios = [tuple(b.sizes["hidden"] / b.sizes["channels"] for b in stage) for stage in stages]
+    arguments = {
+        "depths": tuple(len(stage) for stage in stages),
+        "embed_dims": tuple(stage[0].sizes["channels"] for stage in stages),
+        "num_vit": most,
+        "mlp_ratios": tuple(ratios),
+        "img_size": side,
+    }
+    return TimmModel("efficientformerv2_s0", arguments)
+
+
+def _hiera(layers: Sequence[Layer], side: int) -> TimmModel:
+    stages = _stages(layers, ("unit_attention",))
+    ratios = {a.sizes["hidden"] / a.sizes["channels"] for a in layers if a.unit.kind == "unit_ffn"}
+    _refuse(len(ratios) > 1, "its feed-forward networks have several ratios")
+    width, heads = stages[0][0].sizes["cin"], stages[0][0].sizes["heads"]
+    for number, stage in enumerate(stages):
+        inner = [width << max(number - 1, 0), *[width << number] * len(stage)]
+        widths = [stage[0].sizes["cin"], *[layer.sizes["cout"] for layer in stage]]
+        _refuse(widths != inner, f"widths of S{number + 1} do not double at its first block")
+        different = any(layer.sizes["heads"] != heads << number for layer in stage)
+        _refuse(different, f"heads of S{number + 1} are not twice those of the stage before")
+    kernel = next(layer.sizes["kernel"] for layer in layers if layer.unit.kind == "patch_embed")
+    first = stages[0][0].sizes
+    unit = isqrt(first["h"] * first["w"] // first["windows"])
+    arguments = {
+        "embed_dim": width,
+        "num_heads": heads,
+        "stages": tuple(len(stage) for stage in stages),
+        "mask_unit_attn": _scopes(stages),
+        "mask_unit_size": (unit, unit),
+        "mlp_ratio": ratios.pop(),
+        "patch_kernel": (kernel, kernel),
+        "patch_padding": (kernel // 2, kernel // 2),
+        "img_size": (side, side),
+    }
+    return TimmModel("hiera_tiny_224", arguments)
+
+
+def _scopes(stages: Sequence[Sequence[Layer]]) -> tuple[bool, ...]:
+    """Whether each stage attends within mask units; a stage's first block does as the stage before."""
+    blocks = [(number, layer) for number, stage in enumerate(stages) for layer in stage]
+    ruled = [0, *[number for number, _ in blocks[:-1]]]
+    flags: dict[int, set[bool]] = {}
+    for number, (_, layer) in zip(ruled, blocks):
+        flags.setdefault(number, set()).add(layer.sizes["windows"] > 1)
+    _refuse(any(len(found) > 1 for found in flags.values()), "a stage attends in both ways")
+    return tuple(flags.get(number, {False}) == {True} for number in range(len(stages)))

@@ -1,0 +1,31 @@
+"""timm in a folder of its own, outside of the repository, kept from one test run to the next."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+TIMM = "timm==1.0.31"
+
+
+@pytest.fixture(scope="session")
+def timm_folder() -> Path:
+    """Folder with timm and nothing else; skips where it cannot be had."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nas-oracles"
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = cache / TIMM
+    with FileLock(cache / "timm.lock"):
+        if not (folder / "timm" / "__init__.py").exists():
+            pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "install", "--no-deps"]
+            done = subprocess.run([*pip, "--target", str(folder), TIMM], capture_output=True, text=True)
+            if done.returncode:
+                reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+                pytest.skip(f"{TIMM} cannot be had here: {reason}")
+    for module in ("huggingface_hub", "yaml"):
+        pytest.importorskip(module, reason=f"timm needs {module}")
+    return folder

@@ -1,0 +1,122 @@
+"""Networks with timm's weights answer as timm's own models do, in float64; and timm loads what is written for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from timm_beside import run_timm
+
+import nas
+from nas.supernet.network import Network, build
+from nas.weights.files import WeightFile
+from nas.weights.filling import fill, summary
+from nas.weights.initial import weights_of
+from nas.weights.names import entries, shapes_of
+from nas.weights.reading import translated
+from nas.weights.table import table_of
+from nas.weights.writing import timm_state, write_timm
+
+pytestmark = pytest.mark.oracle
+CLOSE = 1e-6
+MODELS = [
+    ("efficientformer", "L1", "efficientformer_l1"),
+    ("efficientformer", "L3", "efficientformer_l3"),
+    ("efficientformer", "L7", "efficientformer_l7"),
+    ("efficientformer_v2", "S0", "efficientformerv2_s0"),
+    ("efficientformer_v2", "S2", "efficientformerv2_s2"),
+    ("turbovit", "Hiera-T", "hiera_tiny_224"),
+]
+
+
+def apart(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a - b).abs().max() / b.abs().max())
+
+
+def filled(network: Network, tensors: dict[str, torch.Tensor]) -> Network:
+    """A network with timm's weights."""
+    table = table_of(network_space(network), [])
+    given = translated(WeightFile("timm", "", tensors), entries(table, shapes_of(network)), table, "it")
+    rows = fill(weights_of(network), given)
+    assert summary(rows) == f"{len(rows):,} taken"
+    return network.eval()
+
+
+def network_space(network: Network) -> str:
+    kinds = {layer.unit.kind for layer in network.description}
+    return {"mb4d": "efficientformer", "conv_ffn": "efficientformer_v2"}.get(
+        next((kind for kind in ("mb4d", "conv_ffn") if kind in kinds), ""), "turbovit"
+    )
+
+
+@pytest.fixture(autouse=True)
+def _hieras_epsilon(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hiera's layer norms add 1e-6 to the variance, EfficientFormer's 1e-5."""
+    import nas.blocks.ops
+
+    space = request.node.callspec.params.get("space") if hasattr(request.node, "callspec") else None
+    if space == "turbovit":
+        monkeypatch.setattr(nas.blocks.ops, "LN_EPS", 1e-6)
+
+
+@pytest.mark.parametrize(("space", "preset", "model"), MODELS)
+def test_a_preset_with_timms_weights_answers_as_timms_model(
+    space: str, preset: str, model: str, timm_folder: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "model.safetensors"
+    run_timm(timm_folder, model, 1, file)
+    tensors = load_file(file)
+    images, expected = tensors.pop("input"), tensors.pop("output")
+    loaded = nas.load_space(space)
+    network = filled(build(loaded, loaded.presets[preset], seed=0).double(), tensors)
+    with torch.no_grad():
+        assert apart(network(images), expected) < CLOSE
+        assert apart(expected[:1], expected[1:]) > 1000 * CLOSE  # the images matter to these weights
+    again = timm_state(network, space)
+    assert again.keys() == tensors.keys()
+    assert all(torch.equal(again[name].to(tensors[name].dtype), tensors[name]) for name in tensors)
+
+
+def test_an_own_architecture_is_loaded_by_the_call_that_its_file_tells(
+    timm_folder: Path, tmp_path: Path
+) -> None:
+    loaded = nas.load_space("efficientformer_v2")
+    values = {
+        "S1.depth": 1, "S1.width": 24, "S2.depth": 2, "S2.width": 56, "S3.depth": 3, "S3.width": 88, "S3.count": 1,
+        "S4.depth": 2, "S4.width": 160, "S4.count": 1,
+    }  # fmt: skip
+    values |= {
+        f"S{s}.expansion[{i}]": 2 + (s + i) % 3 for s, d in ((1, 1), (2, 2), (3, 3), (4, 2)) for i in range(d)
+    }
+    arch = loaded.encode([values])[0]
+    network = build(loaded, arch, num_classes=7, seed=5)
+    written = write_timm(network, loaded.name, arch.values, tmp_path / "own.safetensors")
+    run_timm(timm_folder, "load", written.file, tmp_path / "answer.safetensors")
+    answer = load_file(tmp_path / "answer.safetensors")
+    with torch.no_grad():
+        assert apart(network.double().eval()(answer["input"]), answer["output"]) < CLOSE
+
+
+def test_an_own_hiera_with_other_scopes_and_kernel(
+    timm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.blocks.ops.LN_EPS", 1e-6)
+    loaded = nas.load_space("turbovit")
+    values = {
+        "condense": "none", "widen_S2": "at", "widen_S3": "at", "widen_S4": "at", "embed.kernel": 5,
+        "unroll.mask_unit": 8, "S1.depth": 1, "S1.width": 32, "S1.heads": 1, "S1.mlp_ratio": 3, "S2.depth": 2,
+        "S2.heads": 2, "S2.scope": "global", "S2.mlp_ratio": 3, "S3.depth": 2, "S3.heads": 4, "S3.scope": "mask_unit",
+        "S3.mlp_ratio": 3, "S4.depth": 2, "S4.heads": 8, "S4.scope": "global", "S4.mlp_ratio": 3,
+    }  # fmt: skip
+    arch = loaded.encode([values])[0]
+    network = build(loaded, arch, num_classes=7, seed=5)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    written = write_timm(network, loaded.name, arch.values, tmp_path / "own.safetensors")
+    run_timm(timm_folder, "load", written.file, tmp_path / "answer.safetensors")
+    answer = load_file(tmp_path / "answer.safetensors")
+    with torch.no_grad():
+        assert apart(network.double().eval()(answer["input"]), answer["output"]) < CLOSE

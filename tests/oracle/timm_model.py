@@ -1,0 +1,108 @@
+"""Run by the tests in a process of its own, where timm may be: a model with random weights, an input and its output.
+
+    python timm_model.py FOLDER_OF_TIMM MODEL SEED OUT.safetensors
+
+Weights are drawn anew, each of a size that keeps signals alive, so that no bias, scale, statistic or table is at a
+value that hides it (layer scales of 1e-5, tables of zeros). Written are they, `input` and `output`, in float64.
+
+    python timm_model.py FOLDER_OF_TIMM load FILE.safetensors OUT.safetensors
+
+loads a file that `nas export --names timm` wrote into the model that its own call builds, and writes the same.
+"""
+
+import importlib.abc
+import importlib.machinery
+import json
+import sys
+import types
+import zlib
+
+
+class _Named(type):
+    def __getattr__(cls, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return name
+
+
+class _Module(types.ModuleType):
+    __path__ = []
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Named(name, (), {})
+
+
+class Torchvision(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """timm imports torchvision for image transforms, which no model needs: any name is there, and nothing behind it."""
+
+    def find_spec(self, name, path=None, target=None):
+        mine = name.partition(".")[0] == "torchvision"
+        return importlib.machinery.ModuleSpec(name, self) if mine else None
+
+    def create_module(self, spec):
+        return _Module(spec.name)
+
+    def exec_module(self, module):
+        pass
+
+
+def drawn(name, tensor, generator):
+    """New values for one weight."""
+    import torch
+
+    noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+    if name.endswith("running_var"):
+        return noise.abs() + 0.5
+    if tensor.dim() >= 2 and not name.endswith(("attention_biases", "pos_embed")):
+        return noise / tensor[0].numel() ** 0.5
+    if name.endswith("gamma") or (name.endswith("weight") and tensor.dim() == 1):
+        return 1 + 0.3 * noise
+    return 0.3 * noise
+
+
+def loaded(file, out):
+    """Strictly, into the model of the call that the file's metadata tells."""
+    import timm
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(file, framework="pt") as opened:
+        told = opened.metadata()
+        state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    network = timm.create_model(told["timm.model"], **json.loads(told["timm.arguments"]))
+    network.load_state_dict(state, strict=True)
+    network = network.double().eval()
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2, *network.default_cfg["input_size"], generator=generator, dtype=torch.float64)
+    with torch.no_grad():
+        save_file({"input": images, "output": network(images)}, out)
+
+
+def main(folder, model, seed, out):
+    sys.path.insert(0, folder)
+    sys.meta_path.append(Torchvision())
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    if model == "load":
+        loaded(seed, out)
+        return
+    network = timm.create_model(model, pretrained=False).double().eval()
+    state = {}
+    for name, tensor in network.state_dict().items():
+        generator = torch.Generator().manual_seed(int(seed) + zlib.crc32(name.encode()))
+        state[name] = drawn(name, tensor, generator) if tensor.is_floating_point() else tensor
+    network.load_state_dict(state)
+    images = torch.randn(2, *network.default_cfg["input_size"], generator=generator, dtype=torch.float64)
+    with torch.no_grad():
+        output = network(images)
+    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    save_file({**state, "input": images, "output": output}, out)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

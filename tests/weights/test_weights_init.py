@@ -1,0 +1,190 @@
+"""Weights from elsewhere: what fits is taken, the rest refused by name and shape; runs know where they began."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
+
+import nas
+from nas.cli import app
+from nas.errors import NasError
+from nas.pipeline.progress import Silent
+from nas.pipeline.reproduce import reproduce
+from nas.pipeline.run import run
+from nas.supernet.network import Network, build
+from nas.supernet.supernet import Supernet
+from nas.weights.files import read_weights
+from nas.weights.initial import initial_of_network, initial_of_supernet, weights_of
+from nas.weights.normalisation import as_theirs
+from nas.weights.table import tables
+from nas.weights.writing import timm_state
+
+SPACE = "efficientformer_v2"
+SMALL = (
+    "threads=1", "train.steps=2", "train.batch=4", "train.resolution_scale=0.25", "train.checkpoint_every=2",
+    "train.conflict_every=0", "evaluate.recalibrate=1", "evaluate.final_recalibrate=1", "evaluate.images=32",
+    "search.batch=2",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A working directory with the weights of S0 for ten classes, `s0.safetensors`."""
+    folder, before = tmp_path_factory.mktemp("weights"), Path.cwd()
+    os.chdir(folder)
+    try:
+        save_file(timm_state(network(), SPACE), "s0.safetensors")
+        yield folder
+    finally:
+        os.chdir(before)
+
+
+def network() -> Network:
+    """S0 with weights none of which is at its initial value."""
+    space = nas.load_space(SPACE)
+    made = build(space, space.presets["S0"], num_classes=10, seed=3)
+    generator = torch.Generator().manual_seed(4)
+    for name, tensor in made.state_dict().items():
+        noise = torch.randn(tensor.shape, generator=generator)
+        tensor.copy_(noise.abs() + 0.5 if name.endswith("_var") else tensor + 0.1 * noise)
+    return made.eval()
+
+
+def test_every_space_with_a_network_has_a_table_or_says_so() -> None:
+    assert set(tables()) == {"efficientformer", "efficientformer_v2", "turbovit", "elasticvit"}
+
+
+def test_a_networks_file_gives_the_same_network() -> None:
+    space = nas.load_space(SPACE)
+    initial = initial_of_network(space, space.presets["S0"], "s0.safetensors", "S0")
+    again = build(space, space.presets["S0"], num_classes=10, seed=0)
+    assert {row.fate for row in initial.put_into(again, as_published=True)} == {"taken"}
+    expected = network().state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in again.state_dict().items())
+
+
+def test_our_images_are_answered_as_theirs_were_but_for_the_border() -> None:
+    space = nas.load_space(SPACE)
+    initial = initial_of_network(space, space.presets["S0"], "s0.safetensors", "S0")
+    theirs, ours = (build(space, space.presets["S0"], num_classes=10, seed=0).eval() for _ in range(2))
+    initial.put_into(theirs, as_published=True)
+    initial.put_into(ours)
+    images = torch.randn(2, 3, 64, 64)
+    first = [(net.layers[0], net.description[0].sizes) for net in (theirs, ours)]
+    from nas.blocks.ops import Ops
+
+    seen = as_theirs(images, initial.mean, initial.std)
+    expected, found = (layer(x, sizes, Ops()) for (layer, sizes), x in zip(first, (seen, images)))
+    assert torch.allclose(found[..., 1:, 1:], expected[..., 1:, 1:], atol=1e-4)
+    assert not torch.allclose(found, expected, atol=1e-4)
+
+
+def test_a_supernet_takes_leading_slices_and_keeps_the_rest() -> None:
+    space = nas.load_space(SPACE)
+    initial = initial_of_supernet(space, "s0.safetensors")
+    assert initial.network == "S0"
+    supernet, fresh = (Supernet(space, 10, seed=1) for _ in range(2))
+    initial.put_into(supernet, as_published=True)
+    source = weights_of(network())["S3.4.attention4d"]
+    filled, before = (net.layers["S3_4_attention4d"].state_dict() for net in (supernet, fresh))
+    assert torch.equal(filled["v_weight"][:, :96], source["v_weight"])
+    assert torch.equal(filled["v_weight"][:, 96:], before["v_weight"][:, 96:])
+    assert torch.equal(supernet.extract(space.presets["S0"]).state_dict()["layers.0.conv_weight"],
+                       network().state_dict()["layers.0.conv_weight"])  # fmt: skip
+    deeper = supernet.layers["S1_4_conv_ffn"].state_dict()
+    assert all(torch.equal(deeper[name], fresh.layers["S1_4_conv_ffn"].state_dict()[name]) for name in deeper)
+
+
+def test_wrong_files_are_refused_by_name_and_shape(tmp_path: Path) -> None:
+    space = nas.load_space(SPACE)
+    with pytest.raises(
+        NasError, match=r"not the weights of efficientformer_v2:S1.*'stages.*\(.*They are those of"
+    ):
+        initial_of_network(space, space.presets["S1"], "s0.safetensors", "S1")
+    state = load_file("s0.safetensors")
+    state["stages.0.blocks.0.mlp.mid.conv.weight"] = torch.zeros(128, 1, 5, 5)
+    save_file(state, tmp_path / "bent.safetensors")
+    with pytest.raises(NasError, match=r"bent.*mid.conv.weight' is \(128, 1, 5, 5\) where \(128, 1, 3, 3\)"):
+        initial_of_network(space, space.presets["S0"], str(tmp_path / "bent.safetensors"), "S0")
+    with pytest.raises(NasError, match="nearest is S0, but"):
+        initial_of_supernet(space, str(tmp_path / "bent.safetensors"))
+    (tmp_path / "no.safetensors").write_bytes(b"nothing of the kind")
+    with pytest.raises(NasError, match="not a safetensors file"):
+        read_weights(str(tmp_path / "no.safetensors"))
+
+
+def test_torchs_own_files_are_read_without_unpickling_code(tmp_path: Path) -> None:
+    state = {f"module.{name}": tensor for name, tensor in load_file("s0.safetensors").items()}
+    torch.save({"epoch": 3, "state_dict": state}, tmp_path / "plain.pth")
+    assert read_weights(str(tmp_path / "plain.pth")).tensors.keys() == load_file("s0.safetensors").keys()
+    torch.save({"state_dict": network()}, tmp_path / "code.pth")
+    with pytest.raises(NasError, match="nothing else is unpickled"):
+        read_weights(str(tmp_path / "code.pth"))
+
+
+def test_timm_without_a_network_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+    import types
+
+    def create(name: str, pretrained: bool) -> torch.nn.Module:
+        assert pretrained
+        raise OSError("no route to host")
+
+    timm = types.ModuleType("timm")
+    timm.__dict__.update(__version__="1", is_model=lambda name: name == "known", create_model=create)
+    monkeypatch.setitem(sys.modules, "timm", timm)
+    with pytest.raises(NasError, match=r"no route to host.*--init FILE"):
+        read_weights("timm:known")
+    with pytest.raises(NasError, match="no model of that name"):
+        read_weights("timm:other")
+    timm.__dict__["create_model"] = lambda name, pretrained: torch.nn.Linear(2, 3)
+    assert read_weights("timm:known").tensors.keys() == {"weight", "bias"}
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(NasError, match="timm is not installed"):
+        read_weights("timm:known")
+
+
+def test_elasticvits_weights_are_refused_without_their_norm() -> None:
+    space = nas.load_space("elasticvit")
+    with pytest.raises(NasError, match="joint_norm"):
+        initial_of_network(space, space.presets["T1"], "s0.safetensors", "T1")
+
+
+def test_a_run_begins_with_them_and_is_reproduced_from_them() -> None:
+    study = run(
+        SPACE, settings=SMALL, study_name="given", strategy="random", n_trials=2, init="s0.safetensors"
+    )
+    fact = study.row.facts["init"]
+    assert fact["weights"] == "s0.safetensors" and fact["network"] == "S0"
+    listed = Path("nas-runs/given/initial-weights.txt").read_text()
+    assert "filled in part  stages.0.blocks.0.mlp.fc1.conv.weight" in listed
+    assert reproduce(study.storage, study.row, Silent()).same
+    state = load_file("s0.safetensors")
+    kept = Path("s0.safetensors").read_bytes()
+    state["norm.bias"] += 1
+    save_file(state, "s0.safetensors")
+    try:
+        with pytest.raises(NasError, match="began with other weights"):
+            reproduce(study.storage, study.row, Silent(), name="more")
+    finally:
+        Path("s0.safetensors").write_bytes(kept)
+
+
+def test_a_preset_is_evaluated_and_retrained_from_a_file() -> None:
+    options = [part for item in SMALL if not item.startswith("search") for part in ("--set", item)]
+    told = CliRunner().invoke(app, ["evaluate", f"{SPACE}:S0", "--init", "s0.safetensors", "--limit", "8",
+                                    "--set", "threads=1", "-f", "json", "-q"])  # fmt: skip
+    assert told.exit_code == 0, told.output
+    assert {row["fate"] for row in json.loads(told.stdout)["weights"]} == {"taken"}
+    done = CliRunner().invoke(app, ["retrain", f"{SPACE}:S0", "--init", "s0.safetensors", "-q", *options])
+    assert done.exit_code == 0, done.output
+    assert "retrained from s0.safetensors" in done.stdout
+    (card,) = Path("nas-runs/efficientformer_v2-S0/retrain").glob("*/retrained.json")
+    assert json.loads(card.read_text())["init"]["weights"] == "s0.safetensors"
