@@ -75,6 +75,15 @@ def width(about: str = "channels") -> Field:
     return Field(about=about)
 
 
+SAME_WIDTH = Field(default=0, low=0, about="channels; left out: those of the input, which it keeps")
+
+
+def width_of(inp: Interface, f: Sizes) -> Num:
+    """Channels of a block that keeps its input's: the field `width` where a space states it, else the input's."""
+    stated = f["width"]
+    return inp.channels if isinstance(stated, int) and stated == 0 else stated
+
+
 def act(default: str) -> Field:
     """A field that names an activation."""
     return Field(default=default, words=ACTIVATIONS)

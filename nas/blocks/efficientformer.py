@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.arith import Num
-from nas.blocks.base import Field, Unit, act, width
+from nas.blocks.base import SAME_WIDTH, Field, Unit, act, width_of
 from nas.blocks.layouts import TOKENS, Interface
 from nas.blocks.operations import Operations
 from nas.blocks.sizes import Sizes
 
 _COMMON = {
-    "width": width(),
+    "width": SAME_WIDTH,
     "mlp_ratio": Field(default=4, about="hidden over input channels"),
     "act": act("gelu"),
 }
@@ -35,7 +35,7 @@ class MB4D(Unit):
 
     @classmethod
     def sizes(cls, inp: Interface, f: Sizes) -> Mapping[str, Num]:
-        return {"hidden": f.mlp_ratio * f.width}
+        return {"hidden": f.mlp_ratio * width_of(inp, f)}
 
     @classmethod
     def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
@@ -59,7 +59,7 @@ class MB3D(Unit):
 
     @classmethod
     def sizes(cls, inp: Interface, f: Sizes) -> Mapping[str, Num]:
-        return {"v_dim": f.v_ratio * f.qk_dim, "hidden": f.mlp_ratio * f.width}
+        return {"v_dim": f.v_ratio * f.qk_dim, "hidden": f.mlp_ratio * width_of(inp, f)}
 
     @classmethod
     def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.arith import Num, ceil_div
-from nas.blocks.base import Field, Unit, act, width
+from nas.blocks.base import SAME_WIDTH, Field, Unit, act, width, width_of
 from nas.blocks.layouts import Interface
 from nas.blocks.operations import Operations
 from nas.blocks.sizes import Sizes
@@ -30,7 +30,7 @@ class ConvFFN(Unit):
 
     kind = "conv_ffn"
     fields = {
-        "width": width(),
+        "width": SAME_WIDTH,
         "expansion": Field(default=4, about="hidden over input channels"),
         "act": act("gelu"),
     }
@@ -38,7 +38,7 @@ class ConvFFN(Unit):
 
     @classmethod
     def sizes(cls, inp: Interface, f: Sizes) -> Mapping[str, Num]:
-        return {"hidden": f.expansion * f.width}
+        return {"hidden": f.expansion * width_of(inp, f)}
 
     @classmethod
     def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
@@ -52,7 +52,7 @@ class Attention4D(Unit):
 
     kind = "attention4d"
     fields = {
-        "width": width(),
+        "width": SAME_WIDTH,
         "heads": Field(default=8, about="attention heads"),
         "grid_stride": Field(default=1, high=2, about="pixels from one attending pixel to the next: 1 or 2"),
         "act": act("gelu"),

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from nas.arith import Num
-from nas.blocks.base import TOKEN_NORMS, Field, Init, Unit, act, refuse, width
+from nas.blocks.base import SAME_WIDTH, TOKEN_NORMS, Field, Init, Unit, act, refuse, width_of
 from nas.blocks.layouts import TOKENS, Interface, Layout
 from nas.blocks.operations import LN_EPS, Operations
 from nas.blocks.sizes import Sizes
@@ -30,7 +30,7 @@ class Attention(Unit):
     kind = "attention"
     takes = TOKENS
     fields = {
-        "width": width(),
+        "width": SAME_WIDTH,
         "heads": Field(about="attention heads"),
         "qk_dim": Field(default=16, about="query and key channels per head"),
         "v_scale": Field(default=1, about="value channels over width"),
@@ -41,8 +41,9 @@ class Attention(Unit):
 
     @classmethod
     def sizes(cls, inp: Interface, f: Sizes) -> Mapping[str, Num]:
-        v_dim = f.v_scale * f.width // f.heads
-        refuse(v_dim < 1, f"{f.heads} heads are more than the {f.v_scale * f.width} value channels")
+        values = f.v_scale * width_of(inp, f)
+        v_dim = values // f.heads
+        refuse(v_dim < 1, f"{f.heads} heads are more than the {values} value channels")
         return {"v_dim": v_dim}
 
     @classmethod
@@ -63,7 +64,7 @@ class FFN(Unit):
     kind = "ffn"
     takes: ClassVar[Layout] = TOKENS
     fields = {
-        "width": width(),
+        "width": SAME_WIDTH,
         "mlp_ratio": Field(default=4, about="hidden over input channels"),
         "act": act("hard_swish"),
         "norm": NORM,
@@ -74,7 +75,7 @@ class FFN(Unit):
 
     @classmethod
     def sizes(cls, inp: Interface, f: Sizes) -> Mapping[str, Num]:
-        return {"hidden": f.mlp_ratio * f.width}
+        return {"hidden": f.mlp_ratio * width_of(inp, f)}
 
     @classmethod
     def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:

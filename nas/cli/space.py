@@ -150,7 +150,7 @@ def _metrics(space: Space, arch: Arch, devices: tuple[Device, ...]) -> dict[str,
 
 
 def _unit(name: str) -> str:
-    return {"macs": "M", "params": "M", "memory": "MiB"}.get(name, "ms")
+    return {"macs": "M", "params": "M", "memory": "MiB", "train_params": "M"}.get(name, "ms")
 
 
 def _shown(metric: Metric) -> str:

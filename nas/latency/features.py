@@ -21,7 +21,22 @@ from nas.latency.times import FloatArray
 CHANNEL_TILE, PIXEL_TILE = 16, 8
 
 
-def work_terms(kind: str, rows: IntArray) -> dict[str, FloatArray]:
+class Amounts(dict[str, FloatArray]):
+    """Amounts by name, each `(n,)`; what none of the units has is zero.
+
+    Args:
+        count: number of units.
+    """
+
+    def __init__(self, count: int, amounts: Mapping[str, FloatArray] | None = None) -> None:
+        super().__init__(amounts or {})
+        self.count = count
+
+    def __missing__(self, name: str) -> FloatArray:
+        return np.zeros(self.count)
+
+
+def work_terms(kind: str, rows: IntArray) -> Amounts:
     """Amounts of work in units of one kind, each of shape `(n,)`; a first guess of the time is linear in it.
 
     For each kind of kernel its multiply-accumulates (`conv_macs`) and the elements it writes (`conv_out`);
@@ -33,7 +48,7 @@ def work_terms(kind: str, rows: IntArray) -> dict[str, FloatArray]:
     """
     sizes = sizes_of(kind, rows)
     described = describe(UNITS[kind], sizes)
-    terms: dict[str, FloatArray] = {}
+    terms = Amounts(len(rows))
     for case in described.cases:
         at = slice(None) if case.rows is None else case.rows
         for kernel in case.kernels:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.latency.features import shape_features, work_terms
+from nas.latency.features import Amounts, shape_features, work_terms
 from nas.latency.rows import IntArray
 from nas.latency.signature import sizes_of, words
 from nas.latency.times import FloatArray
@@ -98,7 +98,7 @@ class UnitModel:
         """The trees' inputs `(n, f)`, and the logarithm of the linear part's ms `(n,)`."""
         terms = work_terms(self.kind, rows)
         log_work = _log_work(terms, self.work)
-        columns = {**shape_features(self.kind, rows), **terms, _WORK_FEATURE: log_work}
+        columns = Amounts(len(rows), {**shape_features(self.kind, rows), **terms, _WORK_FEATURE: log_work})
         return np.stack([columns[name] for name in self.features], axis=1), log_work
 
 

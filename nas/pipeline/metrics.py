@@ -19,7 +19,7 @@ from nas.space.batch import Arch, ArchBatch
 from nas.space.space import Space
 
 Floats = NDArray[np.float64]
-UNITS = {"macs": "MACs", "params": "params", "memory": "bytes"}
+UNITS = {"macs": "MACs", "params": "params", "memory": "bytes", "train_params": "params"}
 
 
 @dataclass(frozen=True)

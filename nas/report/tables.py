@@ -123,7 +123,7 @@ def _column(name: str, stage: str, retaken: bool, metrics: Sequence[Metric]) -> 
 
 
 def _rank(name: str) -> int:
-    known = ("accuracy", "latency", "macs", "params", "memory")
+    known = ("accuracy", "latency", "macs", "params", "memory", "train_params")
     base = name.partition("@")[0]
     return known.index(base) if base in known else len(known)
 

@@ -18,6 +18,7 @@ _TITLES = {
     "macs": "MACs",
     "params": "Parameters",
     "memory": "Peak memory",
+    "train_params": "Parameters in training",
 }
 
 

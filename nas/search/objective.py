@@ -33,6 +33,7 @@ KINDS: dict[str, MetricKind] = {
     "macs": MetricKind("MACs", "min", cheap=True),
     "params": MetricKind("params", "min", cheap=True),
     "memory": MetricKind("bytes", "min", cheap=True),
+    "train_params": MetricKind("params", "min", cheap=True),
 }
 _CONSTRAINT = re.compile(r"\s*([a-z_]+(?:@[\w.-]+)?)\s*(<=|>=|<|>|==|=)\s*(.+?)\s*\Z")
 

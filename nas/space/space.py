@@ -406,7 +406,7 @@ class Space:
         if source is None or (isinstance(source, Chosen) and source.indexed) or isinstance(source, Each):
             return None
         inert = {d.name: d.values[0] for d in self.decisions}
-        return int(Scope({**inert, **arch.values}, self.sources).value(source, stage.name))
+        return int(Scope({**inert, **arch.values}, self.sources).value(source, stage.name)) or None
 
     def build(self, arch: Arch, *, num_classes: int | None = None, seed: int = 0) -> nn.Module:
         """The network of one arch as a static `torch.nn.Module`, freshly initialised.

@@ -51,16 +51,6 @@ def network_space(network: Network) -> str:
     )
 
 
-@pytest.fixture(autouse=True)
-def _hieras_epsilon(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hiera's layer norms add 1e-6 to the variance, EfficientFormer's 1e-5."""
-    import nas.blocks.ops
-
-    space = request.node.callspec.params.get("space") if hasattr(request.node, "callspec") else None
-    if space == "turbovit":
-        monkeypatch.setattr(nas.blocks.ops, "LN_EPS", 1e-6)
-
-
 @pytest.mark.parametrize(("space", "preset", "model"), MODELS)
 def test_a_preset_with_timms_weights_answers_as_timms_model(
     space: str, preset: str, model: str, timm_folder: Path, tmp_path: Path
@@ -99,10 +89,7 @@ def test_an_own_architecture_is_loaded_by_the_call_that_its_file_tells(
         assert apart(network.double().eval()(answer["input"]), answer["output"]) < CLOSE
 
 
-def test_an_own_hiera_with_other_scopes_and_kernel(
-    timm_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("nas.blocks.ops.LN_EPS", 1e-6)
+def test_an_own_hiera_with_other_scopes_and_kernel(timm_folder: Path, tmp_path: Path) -> None:
     loaded = nas.load_space("turbovit")
     values = {
         "condense": "none", "widen_S2": "at", "widen_S3": "at", "widen_S4": "at", "embed.kernel": 5,

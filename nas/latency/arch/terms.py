@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from nas.errors import NasError
 from nas.latency.arch.cell import CUT, Cell
-from nas.latency.features import work_terms
+from nas.latency.features import Amounts, work_terms
 from nas.latency.signature import rows_of
 from nas.latency.times import FloatArray
 from nas.space.batch import ArchBatch
@@ -39,7 +39,10 @@ def arch_terms(batch: ArchBatch, others: Mapping[str, FloatArray] | None = None)
     Raises:
         NasError: latencies of other devices that are missing, or not positive.
     """
-    terms = {CONSTANT: np.ones(len(batch)), **_counts(batch), **_work(batch), **_choices(batch)}
+    terms = Amounts(
+        len(batch),
+        {CONSTANT: np.ones(len(batch)), **_counts(batch), **_work(batch), **_choices(batch)},
+    )
     for device, ms in (others or {}).items():
         values = np.asarray(ms, dtype=np.float64)
         if values.shape != (len(batch),) or not (np.isfinite(values) & (values > 0)).all():
