@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.blocks.base import Unit, live_elements, macs, params
-from nas.costs.plan import Column, CostPlan, Floats
+from nas.costs.columns import Column, Floats
+from nas.costs.plan import CostPlan
 from nas.space.batch import Arch, ArchBatch
 from nas.space.space import Space
 
@@ -47,7 +48,7 @@ _PLANS: WeakKeyDictionary[Space, CostPlan] = WeakKeyDictionary()
 def plan_for(space: Space) -> CostPlan:
     """The space's plan for the counted costs, made at first use."""
     if space not in _PLANS:
-        _PLANS[space] = CostPlan(space, COUNTED)
+        _PLANS[space] = CostPlan(space, COUNTED, about=())
     return _PLANS[space]
 
 

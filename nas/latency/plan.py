@@ -9,7 +9,8 @@ from weakref import WeakKeyDictionary
 from numpy.typing import NDArray
 
 from nas.blocks.base import Unit
-from nas.costs.plan import Column, CostPlan, Floats
+from nas.costs.columns import Column, Floats
+from nas.costs.plan import CostPlan
 from nas.latency.metric_array import MetricArray
 from nas.latency.network import largest, largest_names, latency_of, summed, summed_names
 from nas.space.batch import ArchBatch

@@ -76,14 +76,19 @@ class Space:
         self.index = self._resolver.index
 
     @cached_property
-    def hash(self) -> str:
-        """12 hexadecimal digits over decisions, rules and blocks: equal for equal spaces."""
+    def digest(self) -> str:
+        """64 hexadecimal digits over decisions, rules and blocks: equal for equal spaces."""
         content = {
             "decisions": [[d.name, d.values, d.kind, d.active_when] for d in self.decisions],
             "rules": [rule.expression.text for rule in self.rules],
             "stages": self.definition,
         }
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    @property
+    def hash(self) -> str:
+        """The first 12 digits of `digest`."""
+        return self.digest[:12]
 
     @cached_property
     def hash_tables(self) -> list[NDArray[np.uint64]]:
@@ -220,6 +225,10 @@ class Space:
     def reads(self, expression: Expression) -> tuple[int, ...]:
         """Indices of the decisions an expression depends on."""
         return self._resolver.scope(expression)
+
+    def truth(self, expression: Expression, scope: Sequence[int]) -> NDArray[np.bool_]:
+        """Whether `expression` holds for every combination of the decisions `scope`, one axis per decision."""
+        return self._resolver.truth(expression, scope)
 
     def active(self, codes: Codes) -> NDArray[np.bool_]:
         """Which decisions have an effect, bool `(n, n_decisions)`."""
