@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -15,6 +16,8 @@ from nas.space.decision import Decision
 from nas.space.elimination import MAX_CELLS, Factor
 from nas.space.expression import Expression, as_mask, parse
 from nas.space.stage import Chosen, Derived, Scope, Source
+
+KEPT_GRIDS = 4
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Resolver:
     def __init__(self, decisions: Sequence[Decision], sources: Mapping[str, Source]) -> None:
         self.decisions, self.sources = decisions, sources
         self.index = {decision.name: position for position, decision in enumerate(decisions)}
+        self._fields: dict[str, frozenset[int]] = {}
+        self._grids: OrderedDict[tuple[int, ...], Scope] = OrderedDict()
 
     def scope(self, expression: Expression, stage: str = "") -> tuple[int, ...]:
         """Indices of the decisions `expression` depends on, ascending.
@@ -47,18 +52,22 @@ class Resolver:
         Raises:
             RecursionError: fields are derived from each other in a circle.
         """
-        found: set[int] = set()
-        for name in expression.names:
-            full = Scope(self.index, self.sources, stage).full_name(name)
-            if full in self.index:
-                found.add(self.index[full])
-                continue
-            source = self.sources[full]
+        names = Scope(self.index, self.sources, stage)
+        return tuple(sorted({i for name in expression.names for i in self._read(names.full_name(name))}))
+
+    def _read(self, name: str) -> frozenset[int]:
+        """Decisions that a decision or field depends on."""
+        if name in self.index:
+            return frozenset({self.index[name]})
+        if name not in self._fields:
+            source = self.sources[name]
             if isinstance(source, Derived):
-                found.update(self.scope(source.expression, full.split(".")[0]))
+                self._fields[name] = frozenset(self.scope(source.expression, name.split(".")[0]))
             elif isinstance(source, Chosen):
-                found.add(self.index[source.name])
-        return tuple(sorted(found))
+                self._fields[name] = frozenset({self.index[source.name]})
+            else:
+                self._fields[name] = frozenset()
+        return self._fields[name]
 
     def grid(self, scope: Sequence[int]) -> dict[str, NDArray[Any]]:
         """Every combination of the decisions in `scope`, as flat arrays by name."""
@@ -72,7 +81,16 @@ class Resolver:
 
     def values(self, expression: Expression, scope: Sequence[int], stage: str = "") -> Any:
         """Value of `expression` for every combination of `scope`, flat, or one value for all of them."""
-        return expression(Scope(self.grid(scope), self.sources, stage))
+        return expression(self._on_grid(tuple(scope)).within(stage))
+
+    def _on_grid(self, scope: tuple[int, ...]) -> Scope:
+        """Values on the grid of `scope`; kept for the next few fields, which may be derived from the same ones."""
+        if scope not in self._grids:
+            self._grids[scope] = Scope(self.grid(scope), self.sources)
+            if len(self._grids) > KEPT_GRIDS:
+                self._grids.popitem(last=False)
+        self._grids.move_to_end(scope)
+        return self._grids[scope]
 
 
 def cells(decisions: Sequence[Decision], scope: Sequence[int]) -> int:

@@ -76,14 +76,21 @@ Lookup = Callable[[str], Num]
 
 
 class Scope(Mapping[str, Num]):
-    """Values of decisions and of stage fields by dotted name; bare names belong to one stage."""
+    """Values of decisions and of stage fields by dotted name; bare names belong to one stage.
+
+    A derived field is computed once, so that fields derived from each other along a chain of stages cost what each
+    of them costs.
+    """
 
     def __init__(self, decisions: Mapping[str, Num], sources: Mapping[str, Source], stage: str = "") -> None:
         self._decisions, self._sources, self._stage = decisions, sources, stage
+        self._known: dict[tuple[int, str], Num] = {}
 
     def within(self, stage: str) -> Scope:
         """The same values, seen from inside a stage."""
-        return Scope(self._decisions, self._sources, stage)
+        inside = Scope(self._decisions, self._sources, stage)
+        inside._known = self._known
+        return inside
 
     def __getitem__(self, name: str) -> Num:
         full = self.full_name(name)
@@ -104,7 +111,10 @@ class Scope(Mapping[str, Num]):
             case Chosen():
                 return self._decisions[source.at(position)]
             case Derived(expression=expression):
-                return expression(self.within(stage))
+                key = (id(source), stage)
+                if key not in self._known:
+                    self._known[key] = expression(self.within(stage))
+                return self._known[key]
 
     def __iter__(self) -> Any:
         return iter({**self._decisions, **self._sources})
