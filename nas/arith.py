@@ -156,9 +156,7 @@ def evaluate(values: Sequence[Num], leaves: Mapping[int, Num]) -> list[Num]:
         if node.op is None:
             known[id(node)] = leaves[next(iter(node.deps))] if node.deps else node.value
         elif id(node) not in known:
-            known[id(node)] = node.op(
-                *[known[id(x)] if isinstance(x, Traced) else x for x in node.operands]
-            )
+            known[id(node)] = node.op(*[known[id(x)] if isinstance(x, Traced) else x for x in node.operands])
     return [known[id(value)] if isinstance(value, Traced) else value for value in values]
 
 

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -49,7 +49,7 @@ def folder() -> Path | None:
         return None
 
 
-def digest(parts: Sequence[str | bytes]) -> str:
+def digest(parts: Iterable[str | bytes]) -> str:
     """64 hexadecimal digits over a sequence of texts; where one ends and the next begins matters."""
     total = hashlib.sha256()
     for part in parts:
@@ -88,7 +88,9 @@ def load(kind: str, parts: Sequence[str]) -> dict[str, NDArray[Any]] | None:
     try:
         with np.load(path, allow_pickle=False) as entry:
             arrays = {name: entry[name] for name in entry.files}
-    except Exception:  # whatever a damaged archive makes its readers raise: zip, zlib, header and memory errors
+    except (
+        Exception
+    ):  # whatever a damaged archive makes its readers raise: zip, zlib, header and memory errors
         return None
     if _KEY not in arrays or str(arrays.pop(_KEY)) != key:
         return None

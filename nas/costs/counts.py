@@ -48,7 +48,7 @@ _PLANS: WeakKeyDictionary[Space, CostPlan] = WeakKeyDictionary()
 def plan_for(space: Space) -> CostPlan:
     """The space's plan for the counted costs, made at first use."""
     if space not in _PLANS:
-        _PLANS[space] = CostPlan(space, COUNTED, about=())
+        _PLANS[space] = CostPlan(space, COUNTED, about=["counted"])
     return _PLANS[space]
 
 

@@ -42,5 +42,7 @@ def planned_latency(device: TimedUnits, space: Space, batch: ArchBatch) -> Metri
     """
     plans = _PLANS.setdefault(space, {})
     if id(device) not in plans:
-        plans[id(device)] = (device, CostPlan(space, columns(device)))
+        digest = device.digest
+        about = None if digest is None else ["latency", digest]
+        plans[id(device)] = (device, CostPlan(space, columns(device), about))
     return latency_of(device, plans[id(device)][1](batch))

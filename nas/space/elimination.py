@@ -158,4 +158,3 @@ def _spread(table: Counts, scope: tuple[int, ...], axes: tuple[int, ...]) -> Cou
     for i, source in enumerate(order):
         shape[axes.index(scope[source])] = moved.shape[i]
     return moved.reshape(shape)
-

@@ -76,7 +76,9 @@ class Symbolic:
         values = evaluate([v for slot in slots for v in (slot.active, *slot.sizes.values())], leaves)
         rest = iter(values)
         return [
-            Layers.of(replace(slot, active=next(rest), sizes={k: next(rest) for k in slot.sizes}), codes.shape[1])
+            Layers.of(
+                replace(slot, active=next(rest), sizes={k: next(rest) for k in slot.sizes}), codes.shape[1]
+            )
             for slot in slots
         ]
 

@@ -14,8 +14,10 @@ from nas.blocks.base import macs, params
 from nas.blocks.ops import Ops
 from nas.costs import cost
 from nas.costs.counts import COUNTED, memory
-from nas.costs.plan import MAX_ROWS, CostPlan, merge, slot_dependencies
+from nas.costs.grouping import MAX_ROWS, merge
+from nas.costs.plan import CostPlan
 from nas.space import Arch, Space, load_space
+from nas.space.symbolic import slot_dependencies
 from nas.supernet.network import build
 
 ROOT = Path(__file__).parents[2]
