@@ -49,7 +49,7 @@ class ByRarest:
 
 
 def merge(
-    dependent: Sequence[Deps], sizes: Sequence[int], limit: int | None = None, window: int = WINDOW
+    dependent: Sequence[Deps], sizes: Sequence[int], limit: int | None = None, window: int | None = None
 ) -> list[Deps]:
     """Few groups of decisions, each within `limit` combinations, such that every slot fits in one.
 
@@ -61,12 +61,13 @@ def merge(
         sizes: number of values of each decision.
         limit: combinations of a group; by default `MAX_ROWS`, fewer where there are many groups, so that the
             tables of a space of hundreds of stages stay within `TOTAL_ROWS`.
+        window: by default `WINDOW`.
     """
 
     def rows(deps: frozenset[int]) -> int:
         return prod(sizes[d] for d in deps)
 
-    groups = [frozenset(deps) for deps in dict.fromkeys(dependent)]
+    groups, window = [frozenset(deps) for deps in dict.fromkeys(dependent)], window or WINDOW
     most = MAX_ROWS if limit is None else limit
     inner = ByRarest(groups)
     small = [group for group in groups if rows(group) <= most]
