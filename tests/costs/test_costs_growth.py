@@ -17,7 +17,7 @@ from nas.costs.plan import CostPlan
 from nas.space import Space, load_space
 
 PACKAGE = str(Path(nas.__file__).parent)
-FEW, MANY = 30, 120
+FEW, MANY = 20, 60
 MOST = 1.1  # times the ratio of stages
 TABLES = 1.5  # the same of the lookup, which goes by tables: how many stages share one changes by jumps
 TEXTS = {
