@@ -80,7 +80,9 @@ class Elimination:
     ) -> None:
         self.sizes = tuple(sizes)
         self._steps: list[_Step] = []
-        pool = Pool(self.sizes, [(f.scope, f.table.astype(object) * 1) for f in factors])
+        pool = Pool(
+            self.sizes, [(f.scope, np.asarray(f.table.astype(object) * 1, dtype=object)) for f in factors]
+        )
         for variable in order if order is not None else (pool.cheapest() for _ in self.sizes):
             self._eliminate(variable, pool)
         self.total = pool.total

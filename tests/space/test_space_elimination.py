@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 from math import prod
+from pathlib import Path
 
 import numpy as np
 import pytest
+from space_samples import written
+from stage_chains import FIRST, HEAD, LAST
 
 from nas.space.elimination import Elimination, Factor
+from nas.supernet.sampling.window import terms_of
 
 
 def _random(seed: int, variables: int) -> tuple[list[int], list[Factor]]:
@@ -35,6 +39,21 @@ def test_the_total_is_the_number_of_allowed_combinations(seed: int) -> None:
     if allowed:
         drawn = elimination.sample(300, np.random.default_rng(seed))
         assert set(map(tuple, drawn.tolist())) <= set(allowed)
+
+
+def test_a_factor_over_no_variable_counts() -> None:
+    for holds in (True, False):
+        factors = [Factor((), np.array(holds)), Factor((0,), np.array([True, True, False]))]
+        assert Elimination([3, 2], factors).total == 4 * holds
+
+
+def test_a_stage_of_one_block_that_may_be_left_out(tmp_path: Path) -> None:
+    text = "  A: {block: {values: [mbconv, identity], per: block}, depth: 1, width: 8, kernel: [3, 5], "
+    text += "expansion: 2, se: 0}\n"
+    space = written(tmp_path, HEAD.format(resolution=64) + FIRST + text + LAST)
+    assert space.size() == (3, True)
+    assert len(space.sample(50, seed=0).unique()) == 3
+    assert terms_of(space, np.zeros(len(space.decisions), dtype=np.int16), 10.0)
 
 
 @pytest.mark.parametrize("seed", range(30))
