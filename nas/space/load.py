@@ -18,7 +18,8 @@ from nas.space.elimination import MAX_CELLS, TooCoupledError
 from nas.space.expression import ExpressionError
 from nas.space.lowering import Blueprint, Slot
 from nas.space.parse import RESOLUTION, Parser
-from nas.space.rules import Resolver, Rule, cells, linear_terms
+from nas.space.resolver import Resolver, cells
+from nas.space.rules import Rule, linear_terms
 from nas.space.schema import RuleFile, SpaceFile
 from nas.space.space import Space
 from nas.space.stage import Chosen, Stage, Suffix

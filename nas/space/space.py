@@ -17,7 +17,8 @@ from nas.space.decision import Decision, Value
 from nas.space.elimination import Chances, Elimination, Factor, TooCoupledError
 from nas.space.expression import Expression, as_mask, parse
 from nas.space.lowering import Blueprint, Slot, lower
-from nas.space.rules import FactorBuilder, Resolver, Rule
+from nas.space.resolver import Resolver
+from nas.space.rules import FactorBuilder, Rule
 from nas.space.schema import SamplingFile
 from nas.space.stage import Chosen, Scope, Source
 
