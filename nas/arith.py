@@ -2,13 +2,13 @@
 
 A space's expressions and a block's sizes are written once, with ordinary operators and the functions
 here, and evaluated on Python integers (one network), integer arrays (a batch) or `Traced` values (to
-learn which decisions a size depends on).
+learn which decisions a size depends on, and to compute it later for any values of these alone).
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,17 +19,52 @@ Num = Any
 """An `int`, a numpy array of shape `(n,)`, or a `Traced`."""
 
 
+def _both(a: Any, b: Any) -> Any:
+    return a & b if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else bool(a) and bool(b)
+
+
+def _either(a: Any, b: Any) -> Any:
+    return a | b if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else bool(a) or bool(b)
+
+
+def _inverse(a: Any) -> Any:
+    return np.logical_not(a) if isinstance(a, np.ndarray) else not a
+
+
+def _choice(condition: Any, then: Any, otherwise: Any) -> Any:
+    if isinstance(condition, np.ndarray):
+        return np.where(condition, then, otherwise)
+    return then if condition else otherwise
+
+
+def _whole(a: Any) -> Any:
+    return np.rint(a).astype(np.int64) if isinstance(a, np.ndarray) else round(a)
+
+
 @dataclass(frozen=True, eq=False)
 class Traced:
-    """One number and the set of decisions (by index) that it was computed from."""
+    """One number, the set of decisions (by index) that it was computed from, and how.
+
+    Attributes:
+        value: at the decisions' values of the trace.
+        deps: decisions it depends on.
+        op: computes it from `operands`; None for the value of a decision itself.
+        operands: traces and plain numbers.
+    """
 
     value: Any
     deps: frozenset[int] = frozenset()
+    op: Callable[..., Any] | None = None
+    operands: tuple[Any, ...] = ()
+
+    @staticmethod
+    def of(op: Callable[..., Any], *operands: Any) -> Traced:
+        """What `op` makes of traces and plain numbers."""
+        plain = [item.value if isinstance(item, Traced) else item for item in operands]
+        return Traced(op(*plain), deps_of(*operands), op, operands)
 
     def _with(self, other: Any, op: Callable[[Any, Any], Any], swap: bool = False) -> Traced:
-        value = other.value if isinstance(other, Traced) else other
-        deps = self.deps | other.deps if isinstance(other, Traced) else self.deps
-        return Traced(op(value, self.value) if swap else op(self.value, value), deps)
+        return Traced.of(op, other, self) if swap else Traced.of(op, self, other)
 
     def __add__(self, other: Any) -> Traced:
         return self._with(other, operator.add)
@@ -62,7 +97,10 @@ class Traced:
         return self._with(other, operator.mod, swap=True)
 
     def __neg__(self) -> Traced:
-        return Traced(-self.value, self.deps)
+        return Traced.of(operator.neg, self)
+
+    def __round__(self) -> Traced:
+        return Traced.of(_whole, self)
 
     def __lt__(self, other: Any) -> Traced:
         return self._with(other, operator.lt)
@@ -83,12 +121,12 @@ class Traced:
         return self._with(other, operator.ne)
 
     def __and__(self, other: Any) -> Traced:
-        return self._with(other, lambda a, b: bool(a) and bool(b))
+        return self._with(other, _both)
 
     __rand__ = __and__
 
     def __or__(self, other: Any) -> Traced:
-        return self._with(other, lambda a, b: bool(a) or bool(b))
+        return self._with(other, _either)
 
     __ror__ = __or__
 
@@ -131,11 +169,32 @@ def with_deps(value: Num, deps: frozenset[int]) -> Num:
 
 def deps_of(*values: Num) -> frozenset[int]:
     """Union of the decisions that traced values depend on (plain numbers depend on none)."""
-    found: frozenset[int] = frozenset()
-    for value in values:
-        if isinstance(value, Traced):
-            found |= value.deps
-    return found
+    sets = [value.deps for value in values if isinstance(value, Traced)]
+    return sets[0].union(*sets[1:]) if sets else frozenset()
+
+
+def evaluate(values: Sequence[Num], leaves: Mapping[int, Num]) -> list[Num]:
+    """Values of traces for other values of their decisions; each step is computed once.
+
+    Args:
+        values: traces; plain numbers stay as they are.
+        leaves: array `(n,)` of each decision, by index, that the traces depend on.
+    """
+    known: dict[int, Num] = {}
+    # A stack of its own, for the trace of a long chain of stages is deeper than Python's.
+    pending = [value for value in reversed(values) if isinstance(value, Traced)]
+    while pending:
+        node = pending[-1]
+        missing = [x for x in node.operands if isinstance(x, Traced) and id(x) not in known]
+        if missing:
+            pending += missing
+            continue
+        pending.pop()
+        if node.op is None:
+            known[id(node)] = leaves[next(iter(node.deps))] if node.deps else node.value
+        elif id(node) not in known:
+            known[id(node)] = node.op(*[known[id(x)] if isinstance(x, Traced) else x for x in node.operands])
+    return [known[id(value)] if isinstance(value, Traced) else value for value in values]
 
 
 def where(condition: Num, then: Num, otherwise: Num) -> Num:
@@ -144,10 +203,8 @@ def where(condition: Num, then: Num, otherwise: Num) -> Num:
         return then
     if isinstance(condition, (bool, np.bool_)):
         return then if condition else otherwise
-    operands = (condition, then, otherwise)
-    if any(isinstance(item, Traced) for item in operands):
-        plain = [item.value if isinstance(item, Traced) else item for item in operands]
-        return Traced(plain[1] if plain[0] else plain[2], deps_of(*operands))
+    if any(isinstance(item, Traced) for item in (condition, then, otherwise)):
+        return Traced.of(_choice, condition, then, otherwise)
     return np.where(condition, then, otherwise)
 
 
@@ -174,6 +231,4 @@ def ceil_div(a: Num, b: Num) -> Num:
 
 def logical_not(a: Num) -> Num:
     """Elementwise negation of a truth value."""
-    if isinstance(a, Traced):
-        return Traced(not a.value, a.deps)
-    return np.logical_not(a) if isinstance(a, np.ndarray) else not a
+    return Traced.of(_inverse, a) if isinstance(a, Traced) else _inverse(a)

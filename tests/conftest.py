@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,10 @@ if (
     "PYTEST_XDIST_WORKER" in os.environ
 ):  # as many workers as cores: what they start shall not wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers, and what tests start, share this run's folder
+    os.environ["NAS_CACHE"] = tempfile.mkdtemp(prefix="nas-cache-")  # never a user's
+    atexit.register(shutil.rmtree, os.environ["NAS_CACHE"], ignore_errors=True)
 
 _FASTER = ("fsync", "synchronous_commit", "full_page_writes")  # nobody pulls the plug of a test
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from nas.blocks.base import Form, Unit
 from nas.blocks.counting import describe, live_elements
-from nas.costs.plan import HELD, Column, CostPlan, Floats
+from nas.costs.columns import Column, Floats
+from nas.costs.plan import CostPlan
 from nas.space.batch import Arch, ArchBatch
+from nas.space.lowering import HELD
 from nas.space.space import Space
 
 BYTES = 4
@@ -65,7 +67,7 @@ def plan_for(space: Space, form: Form = "deploy") -> CostPlan:
     """The space's plan for the counted costs, made at first use."""
     plans = _PLANS.setdefault(space, {})
     if form not in plans:
-        plans[form] = CostPlan(space, counted(form))
+        plans[form] = CostPlan(space, counted(form), about=["counted", form])
     return plans[form]
 
 

@@ -9,7 +9,8 @@ from weakref import WeakKeyDictionary
 from numpy.typing import NDArray
 
 from nas.blocks.base import Unit
-from nas.costs.plan import Column, CostPlan, Floats
+from nas.costs.columns import Column, Floats
+from nas.costs.plan import CostPlan
 from nas.latency.metric_array import MetricArray
 from nas.latency.network import largest, largest_names, latency_of, summed, summed_names
 from nas.space.batch import ArchBatch
@@ -41,5 +42,7 @@ def planned_latency(device: TimedUnits, space: Space, batch: ArchBatch) -> Metri
     """
     plans = _PLANS.setdefault(space, {})
     if id(device) not in plans:
-        plans[id(device)] = (device, CostPlan(space, columns(device)))
+        digest = device.digest
+        about = None if digest is None else ["latency", digest]
+        plans[id(device)] = (device, CostPlan(space, columns(device), about))
     return latency_of(device, plans[id(device)][1](batch))

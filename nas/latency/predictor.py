@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nas import content
+from nas import cache, content
 from nas.errors import NasError
 from nas.files import write_atomically
 from nas.latency.kernel_model import KernelModel
@@ -148,6 +148,20 @@ class Predictor:
             self.model(kind)
         for source in self.transfer.sources if self.transfer else ():
             source.check()
+
+    @property
+    def digest(self) -> str | None:
+        """64 hexadecimal digits over its report and all its files; None for one that does not lie in files."""
+        about = self.report.residual
+        files = [*(kind.file for kind in self.report.kinds.values()), *([about.file] if about else [])]
+        sources = [source.digest for source in self.transfer.sources] if self.transfer else []
+        if self.folder is None or None in sources:
+            return None
+        try:
+            trees = [(self.folder / file).read_bytes() for file in files if file]
+        except OSError:  # read_trees says so
+            return None
+        return cache.digest([self.report.model_dump_json(), *trees, *(text for text in sources if text)])
 
     def write(self, folder: str | Path) -> None:
         """Write the report and the trees into `folder`; the report last, so that it never lacks its trees."""

@@ -23,6 +23,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nas import cache
 from nas.errors import ConfigError, NasError, unknown
 from nas.files import write_atomically
 from nas.latency.rows import IntArray, RowIndex
@@ -128,6 +129,15 @@ class LatencyTable:
                 raise ConfigError(str(error), path=path, line=line) from None
             entries[key] = entry
         return cls(entries)
+
+    @cached_property
+    def digest(self) -> str:
+        """64 hexadecimal digits over all units and times: equal for tables that answer equally."""
+        parts: list[str | bytes] = []
+        for kind, (rows, times) in self._columns.items():
+            parts += [kind, repr(rows.shape), rows.tobytes(), times.ms.tobytes(), times.provenance.tobytes()]
+            parts += [times.low.tobytes(), times.high.tobytes()]
+        return cache.digest(parts)
 
     @cached_property
     def _columns(self) -> dict[str, tuple[IntArray, UnitTimes]]:

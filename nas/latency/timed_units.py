@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas import cache
 from nas.errors import NasError
 from nas.latency.predictor import LEVELS as PREDICTED
 from nas.latency.predictor import Predictor
@@ -39,6 +40,15 @@ class TimedUnits:
     predictor: Predictor | None
     free: frozenset[str]
     parts: Sequence[str] | None
+
+    @property
+    def digest(self) -> str | None:
+        """64 hexadecimal digits over all that its times come from; None where that is not in files."""
+        times = [known.digest for known in (self.table, self.predictor) if known is not None]
+        if None in times:
+            return None
+        which = (self.table is not None, self.predictor is not None, sorted(self.free), self.parts)
+        return cache.digest([repr(which), *(text for text in times if text)])
 
     @property
     def spread(self) -> SpreadReport | None:

@@ -102,26 +102,35 @@ class Effects:
 
     own: dict[str, Condition] = field(default_factory=dict)
 
-    def of(self, name: str, derived: Mapping[str, Expression]) -> Condition:
-        """Condition of a decision: its own, or that of any field derived from it."""
-        found = [self.own[other] for other in (name, *self._readers(name, derived))]
-        if None in found:
+    def of(self, name: str, readers: Mapping[str, Sequence[str]]) -> Condition:
+        """Condition of a decision: its own, or that of any field derived from it.
+
+        Args:
+            readers: as `readers_of` gives them.
+        """
+        conditions = [self.own[other] for other in (name, *_followed(name, readers))]
+        if None in conditions:
             return None
-        return " or ".join(dict.fromkeys(f"({condition})" for condition in found))
-
-    def _readers(self, name: str, derived: Mapping[str, Expression]) -> list[str]:
-        readers: list[str] = []
-        pending = [name]
-        while pending:
-            new = self._direct(pending.pop(), derived, readers)
-            readers += new
-            pending += new
-        return readers
-
-    def _direct(self, name: str, derived: Mapping[str, Expression], known: Sequence[str]) -> list[str]:
-        return [full for full, text in derived.items() if full not in known and _reads(text, full, name)]
+        return " or ".join(dict.fromkeys(f"({condition})" for condition in conditions))
 
 
-def _reads(expression: Expression, reader: str, name: str) -> bool:
-    stage = reader.split(".")[0]
-    return any(name in (word, f"{stage}.{word}") for word in expression.names)
+def readers_of(derived: Mapping[str, Expression]) -> dict[str, list[str]]:
+    """The derived fields that read each name, by full name; a bare name may belong to the reader's stage."""
+    readers: dict[str, dict[str, None]] = {}
+    for reader, expression in derived.items():
+        stage = reader.split(".")[0]
+        for word in expression.names:
+            readers.setdefault(word, {})[reader] = None
+            readers.setdefault(f"{stage}.{word}", {})[reader] = None
+    return {name: list(each) for name, each in readers.items()}
+
+
+def _followed(name: str, readers: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is derived from a name, and from that, in turn."""
+    known: dict[str, None] = {}
+    pending = [name]
+    while pending:
+        new = [reader for reader in readers.get(pending.pop(), ()) if reader not in known]
+        known.update(dict.fromkeys(new))
+        pending += new
+    return list(known)

@@ -16,8 +16,9 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.space.pool import Counts, Pool
+
 Codes = NDArray[np.int16]
-Counts = NDArray[np.object_]
 Chances = Callable[[int, Codes], NDArray[np.float64]]
 MAX_CELLS = 2_000_000
 
@@ -79,24 +80,15 @@ class Elimination:
     ) -> None:
         self.sizes = tuple(sizes)
         self._steps: list[_Step] = []
-        pool = [(f.scope, f.table.astype(object) * 1) for f in factors]
-        remaining = set(range(len(self.sizes)))
-        fixed = list(order) if order is not None else None
-        self.total = 1
-        while remaining:
-            variable = (
-                fixed.pop(0) if fixed else _cheapest(remaining, [scope for scope, _ in pool], self.sizes)
-            )
-            remaining.discard(variable)
-            pool = self._eliminate(variable, pool)
-        for _, table in pool:
-            self.total *= int(table[()])
+        pool = Pool(
+            self.sizes, [(f.scope, np.asarray(f.table.astype(object) * 1, dtype=object)) for f in factors]
+        )
+        for variable in order if order is not None else (pool.cheapest() for _ in self.sizes):
+            self._eliminate(variable, pool)
+        self.total = pool.total
 
-    def _eliminate(
-        self, variable: int, pool: list[tuple[tuple[int, ...], Counts]]
-    ) -> list[tuple[tuple[int, ...], Counts]]:
-        touching = [item for item in pool if variable in item[0]]
-        rest = [item for item in pool if variable not in item[0]]
+    def _eliminate(self, variable: int, pool: Pool) -> None:
+        touching = pool.take(variable)
         given = tuple(sorted({v for scope, _ in touching for v in scope} - {variable}))
         axes = (*given, variable)
         shape = tuple(self.sizes[v] for v in axes)
@@ -106,7 +98,7 @@ class Elimination:
         for scope, table in touching:
             counts = counts * _spread(table, scope, axes)
         self._steps.append(_Step(variable, given, counts))
-        return [*rest, (given, np.asarray(counts.sum(axis=-1), dtype=object))]
+        pool.add(given, np.asarray(counts.sum(axis=-1), dtype=object))
 
     def sample(self, n: int, rng: np.random.Generator) -> Codes:
         """`n` independent draws, uniform over all allowed combinations; int16 `(n, variables)`."""
@@ -168,11 +160,3 @@ def _spread(table: Counts, scope: tuple[int, ...], axes: tuple[int, ...]) -> Cou
     for i, source in enumerate(order):
         shape[axes.index(scope[source])] = moved.shape[i]
     return moved.reshape(shape)
-
-
-def _cheapest(remaining: set[int], scopes: list[tuple[int, ...]], sizes: Sequence[int]) -> int:
-    neighbours: dict[int, set[int]] = {v: {v} for v in remaining}
-    for scope in scopes:
-        for v in scope:
-            neighbours[v].update(scope)
-    return min(remaining, key=lambda v: (prod(sizes[u] for u in neighbours[v]), -v))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from nas.quantity import parse_quantity
 from nas.space.batch import Arch
 from nas.space.elimination import MAX_CELLS, TooCoupledError
 from nas.space.expression import ExpressionError
-from nas.space.lowering import Blueprint
+from nas.space.lowering import Blueprint, Slot
 from nas.space.parse import RESOLUTION, Parser
-from nas.space.rules import Resolver, Rule, cells, linear_terms
+from nas.space.resolver import Resolver, cells
+from nas.space.rules import Rule, linear_terms
 from nas.space.schema import RuleFile, SpaceFile
 from nas.space.space import Space
 from nas.space.stage import Chosen, Stage, Suffix
@@ -141,15 +142,15 @@ def _shortens(stage: Stage) -> bool:
 
 def _identity_rule(parser: Parser, resolver: Resolver, stage: str) -> Rule:
     """Identity blocks stand at the end of a stage, as few as the depths allow: equal networks have one form."""
-    count = sum(d.name.startswith(f"{stage}.block[") for d in parser.decisions)
+    blocks = next(i for i in count() if f"{stage}.block[{i}]" not in resolver.index)
     depth = f"{stage}.depth"
     values = (
         [int(v) for v in parser.decisions[resolver.index[depth]].values]
         if depth in resolver.index
-        else [count]
+        else [blocks]
     )
     parts = []
-    for i in range(count - 1):
+    for i in range(blocks - 1):
         ends = f" or {depth} <= {i + 1}" if i + 1 >= values[0] else ""
         parts.append(f"({stage}.block[{i}] != 'identity' or {stage}.block[{i + 1}] == 'identity'{ends})")
     for shorter, value in pairwise(values):
@@ -277,9 +278,14 @@ def _check_lowering(document: Document, space: Space, blueprint: Blueprint) -> N
             slots = space.lower(arch)
         except NasError as error:
             raise document.error(["stages"], f"architecture {arch.values} cannot be built: {error}") from None
+        widths = space.widths_of(arch)
+        by_stage: dict[str, list[Slot]] = {}
+        for slot in slots:
+            if slot.unit not in CONVERTERS.values():
+                by_stage.setdefault(slot.stage, []).append(slot)
         for stage in blueprint.stages:
-            width = None if _sets_widths(stage) else space.width_of(stage, arch)
-            own = [s for s in slots if s.stage == stage.name and s.unit not in CONVERTERS.values()]
+            width = None if _sets_widths(stage) else widths[stage.name]
+            own = by_stage.get(stage.name, ())
             bad = next((s for s in own if s.sizes.get("channels", width) != width), None)
             if width is not None and bad is not None:
                 raise document.error(

@@ -19,6 +19,7 @@ from nas.blocks.registry import CONVERTERS, converters
 from nas.errors import NasError
 from nas.space.stage import Chosen, Const, Each, Part, Scope, Source, Stage, Suffix
 
+HELD = "held"
 INPUT = "input"
 """The stream of the images, which any stage may read."""
 
@@ -57,6 +58,11 @@ class Slot:
     def kind(self) -> str:
         """The unit's kind."""
         return self.unit.kind
+
+    @property
+    def amounts(self) -> dict[str, Num]:
+        """Sizes, and under `held` the elements held beside it, where streams are kept: what its costs depend on."""
+        return self.sizes if isinstance(self.held, int) and not self.held else {**self.sizes, HELD: self.held}
 
     @property
     def place(self) -> str:

@@ -11,7 +11,7 @@ from nas.blocks.per_head import HIGHEST, MOST_HEADS
 from nas.blocks.registry import BLOCKS
 from nas.errors import unknown
 from nas.space.decision import Decision
-from nas.space.effect import Effects, Users
+from nas.space.effect import Effects, Users, readers_of
 from nas.space.expression import Expression, ExpressionError, parse
 from nas.space.lowering import INPUT
 from nas.space.schema import EACH, Range, check_name, is_range, parse_range
@@ -50,21 +50,23 @@ class Parser:
         self.derived: list[DerivedField] = []
         self.effects = Effects()
         self.streams: list[str] = [INPUT]
+        self._names: set[str] = set()
 
     def add(self, key: Key, name: str, spec: Range, active_when: str | None = None) -> None:
         """Append one decision, which has an effect under `active_when` (None: always)."""
-        if any(decision.name == name for decision in self.decisions):
+        if name in self._names:
             raise self.document.error(key, f"two decisions are called {name!r}.")
+        self._names.add(name)
         self.decisions.append(Decision(name, spec.values, spec.kind))
         self.effects.own[name] = active_when
 
     def finish(self) -> None:
         """Settle under which conditions each decision has an effect, once all of them are known."""
-        stages = {
-            name: source.expression for name, source in self.sources.items() if isinstance(source, Derived)
-        }
+        readers = readers_of(
+            {name: source.expression for name, source in self.sources.items() if isinstance(source, Derived)}
+        )
         self.decisions = [
-            Decision(d.name, d.values, d.kind, self.effects.of(d.name, stages)) for d in self.decisions
+            Decision(d.name, d.values, d.kind, self.effects.of(d.name, readers)) for d in self.decisions
         ]
 
     def free_decisions(self, raw: Mapping[str, Any]) -> None:
@@ -422,20 +424,23 @@ class Parser:
 
     def check_names(self, key: Key, expression: Expression, stage: str = "") -> None:
         """Raise for a name that is neither a decision nor a field."""
-        known = {decision.name for decision in self.decisions} | set(self.sources)
         for name in expression.names:
             if stage and name in PLACE:
                 continue
-            if name not in known and f"{stage}.{name}" not in known:
-                raise self.document.error(key, unknown("name", name, known))
+            if not any(self._known(full) for full in (name, f"{stage}.{name}")):
+                raise self.document.error(key, unknown("name", name, self._names | set(self.sources)))
             source = self.sources.get(f"{stage}.{name}", self.sources.get(name))
             if isinstance(source, Chosen) and source.indexed:
                 per = "head" if source.heads else "block"
                 raise self.document.error(key, f"{name!r} is chosen per {per}; write {name}[0], {name}[1], …")
-            if isinstance(source, Each):
+            by_place = isinstance(source, Derived) and any(n in PLACE for n in source.expression.names)
+            if isinstance(source, Each) or by_place:
                 raise self.document.error(
                     key, f"{name!r} has a value for each block, so it has none by itself."
                 )
+
+    def _known(self, name: str) -> bool:
+        return name in self._names or name in self.sources
 
 
 def _may_vanish(block: Any) -> bool:

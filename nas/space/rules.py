@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nas.space.decision import Decision
 from nas.space.elimination import MAX_CELLS, Factor
 from nas.space.expression import Expression, as_mask, parse
-from nas.space.stage import PLACE, Chosen, Derived, Scope, Source
+from nas.space.resolver import Resolver, cells
 
 
 @dataclass(frozen=True)
@@ -32,71 +28,6 @@ class Rule:
     why: str
     scope: tuple[int, ...]
     is_global: bool
-
-
-class Resolver:
-    """Which decisions an expression reads, and its truth on a grid of them."""
-
-    def __init__(self, decisions: Sequence[Decision], sources: Mapping[str, Source]) -> None:
-        self.decisions, self.sources = decisions, sources
-        self.index = {decision.name: position for position, decision in enumerate(decisions)}
-
-    def scope(self, expression: Expression, stage: str = "") -> tuple[int, ...]:
-        """Indices of the decisions `expression` depends on, ascending.
-
-        Raises:
-            RecursionError: fields are derived from each other in a circle.
-        """
-        found: set[int] = set()
-        for name in expression.names:
-            if stage and name in PLACE:
-                found.update({self.index[f"{stage}.depth"]} if f"{stage}.depth" in self.index else ())
-                continue
-            full = Scope(self.index, self.sources, stage).full_name(name)
-            if full in self.index:
-                found.add(self.index[full])
-                continue
-            source = self.sources[full]
-            if isinstance(source, Derived):
-                found.update(self.scope(source.expression, full.split(".")[0]))
-            elif isinstance(source, Chosen):
-                found.add(self.index[source.name])
-        return tuple(sorted(found))
-
-    def grid(self, scope: Sequence[int]) -> dict[str, NDArray[Any]]:
-        """Every combination of the decisions in `scope`, as flat arrays by name."""
-        axes = np.meshgrid(*[self.decisions[i].array for i in scope], indexing="ij")
-        return {self.decisions[i].name: axis.ravel() for i, axis in zip(scope, axes, strict=True)}
-
-    def truth(self, expression: Expression, scope: Sequence[int], stage: str = "") -> NDArray[np.bool_]:
-        """Table of `expression` over all combinations of `scope`, one axis per decision."""
-        shape = tuple(len(self.decisions[i]) for i in scope)
-        return as_mask(self.values(expression, scope, stage), prod(shape)).reshape(shape).copy()
-
-    def values(
-        self,
-        expression: Expression,
-        scope: Sequence[int],
-        stage: str = "",
-        position: int | None = None,
-        depth: int = 1,
-    ) -> Any:
-        """Value of `expression` for every combination of `scope`, flat, or one value for all of them.
-
-        Args:
-            position: of the block it is for, if it reads its place.
-            depth: of the stage, where no decision says it.
-        """
-        grid = self.grid(scope)
-        values = Scope(grid, self.sources, stage)
-        if position is not None:
-            values = values.at(position, grid.get(f"{stage}.depth", depth))
-        return expression(values)
-
-
-def cells(decisions: Sequence[Decision], scope: Sequence[int]) -> int:
-    """Number of combinations of the decisions in `scope`."""
-    return prod(len(decisions[i]) for i in scope)
 
 
 class FactorBuilder:

@@ -18,9 +18,10 @@ from nas.space.decision import Decision, Value
 from nas.space.elimination import Chances, Elimination, Factor, TooCoupledError
 from nas.space.expression import Expression, as_mask, parse
 from nas.space.lowering import Blueprint, Slot, lower
-from nas.space.rules import FactorBuilder, Resolver, Rule
+from nas.space.resolver import Resolver
+from nas.space.rules import FactorBuilder, Rule
 from nas.space.schema import SamplingFile
-from nas.space.stage import Chosen, Each, Scope, Source, Stage
+from nas.space.stage import Chosen, Each, Scope, Source
 
 if TYPE_CHECKING:
     from torch import nn
@@ -77,14 +78,19 @@ class Space:
         self.index = self._resolver.index
 
     @cached_property
-    def hash(self) -> str:
-        """12 hexadecimal digits over decisions, rules and blocks: equal for equal spaces."""
+    def digest(self) -> str:
+        """64 hexadecimal digits over decisions, rules and blocks: equal for equal spaces."""
         content = {
             "decisions": [[d.name, d.values, d.kind, d.active_when] for d in self.decisions],
             "rules": [rule.expression.text for rule in self.rules],
             "stages": self.definition,
         }
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    @property
+    def hash(self) -> str:
+        """The first 12 digits of `digest`."""
+        return self.digest[:12]
 
     @cached_property
     def hash_tables(self) -> list[NDArray[np.uint64]]:
@@ -222,6 +228,10 @@ class Space:
         """Indices of the decisions an expression depends on."""
         return self._resolver.scope(expression)
 
+    def truth(self, expression: Expression, scope: Sequence[int]) -> NDArray[np.bool_]:
+        """Whether `expression` holds for every combination of the decisions `scope`, one axis per decision."""
+        return self._resolver.truth(expression, scope)
+
     def active(self, codes: Codes) -> NDArray[np.bool_]:
         """Which decisions have an effect, bool `(n, n_decisions)`."""
         mask = np.ones(codes.shape, dtype=bool)
@@ -275,10 +285,21 @@ class Space:
             codes = cleared
         return codes
 
+    @cached_property
+    def _per_block(self) -> dict[str, dict[str, list[int]]]:
+        """By stage, the decisions of each of its choices per block, by position."""
+        choices: dict[str, dict[str, list[int]]] = {stage: {} for stage in self._compacted}
+        for index, decision in enumerate(self.decisions):
+            base, per_block, _ = decision.name.partition("[")
+            stage = base.split(".")[0]
+            if per_block and stage in choices and base != stage:
+                choices[stage].setdefault(base, []).append(index)
+        return choices
+
     def _compact(self, codes: Codes, stage: str) -> Codes:
         """Identity blocks of a stage moved to its end, with the choices of the blocks that move."""
-        count = sum(d.name.startswith(f"{stage}.block[") for d in self.decisions)
-        blocks = [self.index[f"{stage}.block[{i}]"] for i in range(count)]
+        blocks = self._per_block[stage][f"{stage}.block"]
+        count = len(blocks)
         identity = self.decisions[blocks[0]].values.index("identity")
         depth = self.index.get(f"{stage}.depth")
         n = len(codes)
@@ -288,10 +309,7 @@ class Space:
         real = there & (codes[:, blocks] != identity)
         order = np.argsort(~real, axis=1, kind="stable")
         kept = np.arange(count)[None, :] < real.sum(axis=1)[:, None]
-        for base in {
-            d.name.split("[")[0] for d in self.decisions if d.name.startswith(f"{stage}.") and "[" in d.name
-        }:
-            columns = [self.index[f"{base}[{i}]"] for i in range(count)]
+        for base, columns in self._per_block[stage].items():
             moved = np.take_along_axis(codes[:, columns], order, axis=1)
             rest = identity if base == f"{stage}.block" else 0
             codes[:, columns] = np.where(kept, moved, rest)
@@ -400,13 +418,18 @@ class Space:
             values = {**inert, **values}
         return lower(self.blueprint, values, scale=scale, classes=classes, form=form)
 
-    def width_of(self, stage: Stage, arch: Arch) -> int | None:
-        """Width a stage declares for an arch, or None where it declares none."""
-        source = stage.body.fields.get("width")
-        if source is None or (isinstance(source, Chosen) and source.indexed) or isinstance(source, Each):
-            return None
-        inert = {d.name: d.values[0] for d in self.decisions}
-        return int(Scope({**inert, **arch.values}, self.sources).value(source, stage.name)) or None
+    def widths_of(self, arch: Arch) -> dict[str, int | None]:
+        """Width each stage declares for an arch, by name, or None where it declares none."""
+        scope = Scope({**{d.name: d.values[0] for d in self.decisions}, **arch.values}, self.sources)
+        widths: dict[str, int | None] = {}
+        for stage in self.blueprint.stages if self.blueprint else ():
+            source = stage.body.fields.get("width")
+            several = isinstance(source, Each) or (isinstance(source, Chosen) and source.indexed)
+            declared = source is not None and not several
+            widths[stage.name] = (
+                (int(scope.value(source, stage.name)) or None) if source and declared else None
+            )
+        return widths
 
     def build(self, arch: Arch, *, num_classes: int | None = None, seed: int = 0) -> nn.Module:
         """The network of one arch as a static `torch.nn.Module`, freshly initialised.

@@ -99,7 +99,11 @@ class Stage:
 
 
 class Scope(Mapping[str, Num]):
-    """Values of decisions and of stage fields by dotted name; bare names belong to one stage."""
+    """Values of decisions and of stage fields by dotted name; bare names belong to one stage.
+
+    A derived field is computed once, so that fields derived from each other along a chain of stages cost what each
+    of them costs.
+    """
 
     def __init__(
         self,
@@ -110,15 +114,20 @@ class Scope(Mapping[str, Num]):
     ) -> None:
         self._decisions, self._sources, self._stage = decisions, sources, stage
         self._place = place or {}
+        self._known: dict[tuple[int, str], Num] = {}
 
     def within(self, stage: str) -> Scope:
         """The same values, seen from inside a stage."""
-        return Scope(self._decisions, self._sources, stage, self._place)
+        inside = Scope(self._decisions, self._sources, stage, self._place)
+        inside._known = self._known
+        return inside
 
     def at(self, position: int, depth: Num) -> Scope:
         """The same values, seen from a block's place in its stage."""
         place = {"position": position, "depth": depth, "last": depth == position + 1}
-        return Scope(self._decisions, self._sources, self._stage, place)
+        there = Scope(self._decisions, self._sources, self._stage, place)
+        there._known = self._known
+        return there
 
     def __getitem__(self, name: str) -> Num:
         if name in self._place and self._stage:
@@ -143,7 +152,12 @@ class Scope(Mapping[str, Num]):
             case Chosen():
                 return self._decisions[source.at(position)]
             case Derived(expression=expression):
-                return expression(self.within(stage))
+                if any(name in PLACE for name in expression.names):
+                    return expression(self.within(stage))  # another value for each block
+                key = (id(source), stage)
+                if key not in self._known:
+                    self._known[key] = expression(self.within(stage))
+                return self._known[key]
 
     def by_head(self, source: Source, stage: str, position: int = 0) -> list[Num]:
         """Values of the source of a field with a value per head; one stands for all heads."""

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from nas.blocks.elastic import Elastic
 from nas.blocks.ops import Ops
-from nas.costs.plan import MAX_TABLE, slot_dependencies
+from nas.costs.plan import MAX_TABLE
 from nas.errors import NasError
 from nas.space.batch import Arch
 from nas.space.choices import IDENTITY, kept_positions, needed_choices
-from nas.space.lowering import lower
 from nas.space.space import Space
+from nas.space.symbolic import Layers, Symbolic, symbolic
 from nas.supernet.network import Layer, Network, Walk, layers_of, outputs_of, start
 from nas.supernet.relaxed import Mixture, Relaxation, Relaxed, ranking, relaxed_layers
 from nas.supernet.thinned import Thinned
@@ -202,24 +202,32 @@ def possible_sizes(
     All combinations of the decisions a slot depends on where these are at most 10⁶, else uniform draws and
     one sweep of each decision.
     """
-    found: dict[str, tuple[Any, Mapping[str, NDArray[Any]]]] = {}
     if space.blueprint is None:
         raise NasError(f"space {space.name!r} has no network behind it; there is no supernet to train.")
-    rows: dict[tuple[int, ...], Any] = {}
-    for index, deps in enumerate(slot_dependencies(space)):
-        if deps not in rows:
-            codes = _combinations(space, deps)
-            rows[deps] = (
-                len(codes),
-                lower(space.blueprint, space.columns(codes), scale=scale, classes=classes),
-            )
-        n, slots = rows[deps]
-        slot = slots[index]
-        active = np.broadcast_to(np.asarray(slot.active, dtype=bool), (n,))
-        sizes = {key: np.broadcast_to(np.asarray(value), (n,))[active] for key, value in slot.sizes.items()}
+    lowered = symbolic(space, scale=scale, classes=classes)
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for index, deps in enumerate(lowered.dependent):
+        alike.setdefault(deps, []).append(index)
+    layers: dict[int, Layers] = {}
+    for deps, indices in alike.items():
+        layers.update(zip(indices, _layers(space, lowered, deps, indices)))
+    possible: dict[str, tuple[Any, Mapping[str, NDArray[Any]]]] = {}
+    for index, slot in enumerate(lowered.slots):
+        active = layers[index].active
+        sizes = {key: layers[index].sizes[key][active] for key in slot.unit.keys}
         if active.any():
-            found[slot.name] = (slot.unit, _joined(found.get(slot.name), sizes))
-    return found
+            possible[slot.name] = (slot.unit, _joined(possible.get(slot.name), sizes))
+    return possible
+
+
+def _layers(space: Space, lowered: Symbolic, deps: tuple[int, ...], indices: Sequence[int]) -> list[Layers]:
+    """Values of the slots `indices`, which depend on `deps`: of all combinations, or of draws."""
+    if prod(len(space.decisions[d]) for d in deps) <= MAX_TABLE:
+        return lowered.on_grid(deps, indices)
+    draws = space.sample(SWEEP_DRAWS, seed=0).codes
+    top = np.array([[len(d) - 1 for d in space.decisions]], dtype=np.int16)
+    codes = np.concatenate([draws, top, np.zeros_like(top)])
+    return lowered.at(deps, codes[:, list(deps)].T, indices)
 
 
 def _joined(
@@ -227,16 +235,3 @@ def _joined(
 ) -> dict[str, NDArray[Any]]:
     """Sizes of one unit that two blocks of a choice have in common, as the feed-forward of `attention_ffn`."""
     return sizes if known is None else {key: np.concatenate([known[1][key], sizes[key]]) for key in sizes}
-
-
-def _combinations(space: Space, deps: tuple[int, ...]) -> NDArray[np.int16]:
-    shape = tuple(len(space.decisions[d]) for d in deps)
-    base = space.sample(1, seed=0).codes
-    if prod(shape) > MAX_TABLE:
-        draws = space.sample(SWEEP_DRAWS, seed=0).codes.copy()
-        top = np.array([[len(d) - 1 for d in space.decisions]], dtype=np.int16)
-        return np.concatenate([draws, top, np.zeros_like(top)])
-    codes = np.repeat(base, prod(shape), axis=0)
-    for decision, axis in zip(deps, np.indices(shape, dtype=np.int16)):
-        codes[:, decision] = axis.ravel()
-    return codes

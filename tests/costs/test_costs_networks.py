@@ -15,8 +15,10 @@ from nas.blocks.ops import Ops
 from nas.costs import cost
 from nas.costs.counts import counted as columns_of
 from nas.costs.counts import memory
-from nas.costs.plan import MAX_ROWS, CostPlan, merge, slot_dependencies
+from nas.costs.grouping import MAX_ROWS, merge
+from nas.costs.plan import CostPlan
 from nas.space import Arch, Space, load_space
+from nas.space.symbolic import slot_dependencies
 from nas.supernet.deploy import deployed
 from nas.supernet.network import Network, build, start
 from nas.testing.live import peak_elements

@@ -33,7 +33,7 @@ def _all(space: Space) -> ArchBatch:
 
 def test_window_draws_where_rules_stand_apart_from_every_cost_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule whose decisions are all read again later leaves nothing to choose on the way back."""
-    monkeypatch.setattr("nas.costs.plan.MAX_ROWS", 8)
+    monkeypatch.setattr("nas.costs.grouping.MAX_ROWS", 8)
     space = load_space(Path(__file__).parents[1] / "space" / "spaces" / "layouts.yaml")
     every = _all(space)
     macs = cost(space, every)["macs"]

@@ -10,7 +10,8 @@ ElasticViT's levels.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.costs.counts import plan_for
+from nas.costs.grouping import ByRarest
 from nas.costs.plan import CostPlan
 from nas.errors import NasError
 from nas.space.batch import ArchBatch
@@ -63,16 +65,17 @@ def terms_of(space: Space, low: Codes, bin_size: float) -> list[Term]:
     if factors is None or plan.has_direct:
         raise TooWideError
     terms = []
-    pending = list(factors)
+    inner = ByRarest([factor.scope for factor in factors])
+    # A factor over no decision holds: else the space were empty.
+    pending = {i: factor for i, factor in enumerate(factors) if factor.scope}
     for deps, macs in plan.tables("macs"):
         allowed = np.ones(macs.shape, dtype=bool)
-        for factor in [f for f in pending if set(f.scope) <= set(deps)]:
-            pending = [f for f in pending if f is not factor]
+        for factor in [pending.pop(i) for i in sorted(inner.inside(deps)) if i in pending]:
             shape = [macs.shape[i] if d in factor.scope else 1 for i, d in enumerate(deps)]
             allowed &= factor.table.reshape(shape)
         cut = tuple(slice(int(low[d]), None) for d in deps)
         terms.append(Term(deps, (macs[cut] // bin_size).astype(np.int64), allowed[cut]))
-    for factor in pending:
+    for factor in pending.values():
         cut = tuple(slice(int(low[d]), None) for d in factor.scope)
         table = factor.table[cut]
         terms.append(Term(factor.scope, np.zeros(table.shape, dtype=np.int64), table))
@@ -108,12 +111,13 @@ class WindowSampler:
         state[0, 0] = 1.0
         frontier: tuple[int, ...] = ()
         remaining = list(terms)
+        uses = Counter(d for term in terms for d in term.scope)
         seen: set[int] = set()
         while remaining:
-            term = min(remaining, key=lambda t: self._cost_after(frontier, t, remaining))
+            term = min(remaining, key=lambda t: self._cost_after(frontier, t, uses))
             remaining = [t for t in remaining if t is not term]
-            needed = {d for t in remaining for d in t.scope}
-            after = tuple(sorted(d for d in {*frontier, *term.scope} if d in needed))
+            uses.subtract(term.scope)
+            after = tuple(sorted(d for d in {*frontier, *term.scope} if uses[d]))
             if prod(self.sizes[d] for d in after) * self.n_bins > MAX_STATES:
                 raise TooWideError
             self._steps.append(_Step(term, frontier, after, state))
@@ -124,11 +128,10 @@ class WindowSampler:
         return state[0] * float(free)
 
     def _cost_after(
-        self, frontier: tuple[int, ...], term: Term, remaining: list[Term]
+        self, frontier: tuple[int, ...], term: Term, uses: Mapping[int, int]
     ) -> tuple[int, int, int]:
-        needed = {d for t in remaining if t is not term for d in t.scope}
         joint = {*frontier, *term.scope}
-        after = prod(self.sizes[d] for d in joint if d in needed)
+        after = prod(self.sizes[d] for d in joint if uses[d] > (d in term.scope))
         return after, prod(self.sizes[d] for d in joint), term.scope[0]
 
     def _advance(self, state: Counts, before: tuple[int, ...], term: Term, after: tuple[int, ...]) -> Counts:
