@@ -12,7 +12,7 @@ import pytest
 from stage_chains import chain, derived_chain, identity_chain
 
 import nas
-from nas.costs.counts import COUNTED
+from nas.costs.counts import counted
 from nas.costs.plan import CostPlan
 from nas.space import Space, load_space
 
@@ -49,7 +49,7 @@ def _work(folder: Path, text: str) -> dict[str, int]:
     work["sample"] = _lines(lambda: space.sample(20, seed=0))
     work["canonical"] = _lines(lambda: space.canonical(batch.codes))
     plans: list[CostPlan] = []
-    work["plan"] = _lines(lambda: plans.append(CostPlan(space, COUNTED)))
+    work["plan"] = _lines(lambda: plans.append(CostPlan(space, counted("deploy"))))
     work["lookup"] = _lines(lambda: plans[0](batch))
     return work
 

@@ -10,7 +10,7 @@ import pytest
 
 from nas import cache
 from nas.costs import plan as plans
-from nas.costs.counts import COUNTED
+from nas.costs.counts import counted
 from nas.costs.plan import CostPlan
 from nas.latency.device import Device, load_device
 from nas.latency.plan import columns
@@ -57,19 +57,19 @@ def _equal(a: CostPlan, b: CostPlan) -> None:
 
 @pytest.mark.parametrize("name", ["predicates", "many", "suffix", "single"])
 def test_a_plan_from_disk_equals_the_plan_that_was_made(name: str, made: Counting) -> None:
-    first = CostPlan(_space(name), COUNTED, [])
-    second = CostPlan(_space(name), COUNTED, [])
+    first = CostPlan(_space(name), counted("deploy"), [])
+    second = CostPlan(_space(name), counted("deploy"), [])
     assert made() == 1
     _equal(first, second)
-    _equal(CostPlan(_space(name), COUNTED), second)
+    _equal(CostPlan(_space(name), counted("deploy")), second)
 
 
 def test_slots_that_are_computed_directly_are_kept_too(
     made: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tabulated = CostPlan(_space(), COUNTED, [])
+    tabulated = CostPlan(_space(), counted("deploy"), [])
     monkeypatch.setattr(plans, "MAX_TABLE", 8)
-    direct = [CostPlan(_space(), COUNTED, []) for _ in range(2)]
+    direct = [CostPlan(_space(), counted("deploy"), []) for _ in range(2)]
     assert made() == 2 and direct[1].has_direct
     batch = tabulated.space.sample(100, seed=0)
     for name, values in direct[1](batch).items():
@@ -77,33 +77,33 @@ def test_slots_that_are_computed_directly_are_kept_too(
 
 
 def test_nothing_is_kept_without_a_key(kept: Path, made: Counting) -> None:
-    CostPlan(_space(), COUNTED), CostPlan(_space(), COUNTED)
+    CostPlan(_space(), counted("deploy")), CostPlan(_space(), counted("deploy"))
     assert made() == 2 and not kept.exists()
 
 
 def test_another_space_or_other_limits_are_another_entry(
     tmp_path: Path, made: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    CostPlan(_space(), COUNTED, [])
+    CostPlan(_space(), counted("deploy"), [])
     text = (SMALL / "predicates.yaml").read_text()
     path = tmp_path / "predicates.yaml"
     path.write_text(text.replace("classes: ", "classes: 1"))
     assert load_space(path).digest != _space().digest
-    CostPlan(load_space(path), COUNTED, [])
+    CostPlan(load_space(path), counted("deploy"), [])
     monkeypatch.setattr("nas.costs.grouping.MAX_ROWS", 64)
-    CostPlan(_space(), COUNTED, [])
-    CostPlan(_space(), COUNTED, ["else"])
-    CostPlan(_space(), COUNTED[:2], [])
+    CostPlan(_space(), counted("deploy"), [])
+    CostPlan(_space(), counted("deploy"), ["else"])
+    CostPlan(_space(), counted("deploy")[:2], [])
     assert made() == 5
 
 
 def test_damaged_and_foreign_tables_are_made_anew_and_replaced(kept: Path, made: Counting) -> None:
-    first = CostPlan(_space(), COUNTED, [])
+    first = CostPlan(_space(), counted("deploy"), [])
     (path,) = kept.iterdir()
     whole = path.read_bytes()
     stored = dict(np.load(path))
     path.write_bytes(whole[: len(whole) // 2])
-    _equal(first, CostPlan(_space(), COUNTED, []))
+    _equal(first, CostPlan(_space(), counted("deploy"), []))
     foreign = (
         {**stored, "sums": stored["sums"][:-1]},
         {"key": stored["key"]},
@@ -111,9 +111,9 @@ def test_damaged_and_foreign_tables_are_made_anew_and_replaced(kept: Path, made:
     )
     for number, arrays in enumerate(foreign):
         np.savez(path, **arrays)
-        _equal(first, CostPlan(_space(), COUNTED, []))
+        _equal(first, CostPlan(_space(), counted("deploy"), []))
         assert made() == 3 + number
-    CostPlan(_space(), COUNTED, [])
+    CostPlan(_space(), counted("deploy"), [])
     assert made() == 5
 
 
