@@ -48,6 +48,24 @@ BLOCKS: dict[str, Block] = {
     **{name: _block(name, units) for name, units in _COMPOSITES.items()},
 }
 
+
+def register(new: type[Unit] | Block) -> None:
+    """Add a unit as a block of its own, or a block and those of its units that are not known yet."""
+    for unit in new.units if isinstance(new, Block) else (new,):
+        UNITS.setdefault(unit.kind, unit)
+    block = new if isinstance(new, Block) else _block(new.kind, (new,))
+    BLOCKS[block.name] = block
+
+
+def unregister(name: str) -> None:
+    """Take a block away that `register` added, with its units that no other block has."""
+    units = BLOCKS.pop(name).units
+    used = {unit for block in BLOCKS.values() for unit in block.units}
+    for unit in units:
+        if unit not in used and UNITS.get(unit.kind) is unit:
+            del UNITS[unit.kind]
+
+
 CONVERTERS: dict[tuple[str, str], type[Unit]] = {
     ("map", "tokens"): ToTokens,
     ("tokens", "map"): ToMap,

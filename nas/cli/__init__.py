@@ -26,6 +26,7 @@ from nas.cli import (
     study,
     sweep,
 )
+from nas.cli.plugins import PluginOption, explain, load_given, plugins_first
 from nas.errors import NasError
 
 app = typer.Typer(
@@ -71,8 +72,13 @@ def _global(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    plugin: PluginOption = None,
 ) -> None:
     """Neural architecture search for vision models on your device."""
+    load_given(plugin or ())
+
+
+explain(app)
 
 
 def with_objectives(arguments: list[str]) -> list[str]:
@@ -90,8 +96,9 @@ def with_objectives(arguments: list[str]) -> list[str]:
 def main() -> None:
     """Entry point of the `nas` command."""
     debug = "--debug" in sys.argv
-    sys.argv = [sys.argv[0], *with_objectives([a for a in sys.argv[1:] if a != "--debug"])]
     try:
+        given = plugins_first([a for a in sys.argv[1:] if a != "--debug"])
+        sys.argv = [sys.argv[0], *with_objectives(given)]
         app()
     except NasError as error:
         if debug:

@@ -20,7 +20,8 @@ from nas.pipeline.progress import Interrupt, Reporter
 from nas.pipeline.retrained import Retrained, RetrainFolder, folder_of
 from nas.pipeline.study_plan import plan_of, retraining_settings
 from nas.pipeline.study_space import space_of
-from nas.pipeline.training import compute_device, load, set_threads, teachers
+from nas.pipeline.teachers import teachers
+from nas.pipeline.training import compute_device, load, set_threads
 from nas.space.batch import Arch
 from nas.store import RETRAINING, SeriesPoint, Storage, StudyRow
 from nas.supernet.checkpoint import Checkpointer
@@ -73,7 +74,7 @@ class RetrainJob(Job):
             SingleSampler(self.arch),
             seed=settings.seed,
             folder=Checkpointer(self.folder),
-            teachers=teachers(settings.train),
+            teachers=teachers(settings.train.teachers),
             device=compute_device(),
             group=group,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from nas.pipeline.job import Job, Outcome, train_here
 from nas.pipeline.plan import RunPlan, study_folder
 from nas.pipeline.progress import Interrupt, Reporter
 from nas.pipeline.supernet_card import CARD, read_card
+from nas.pipeline.teachers import teachers
 from nas.settings import RunSettings, TrainSettings
 from nas.space.space import Space
 from nas.store import SeriesPoint, Storage
@@ -124,7 +125,7 @@ class SupernetJob(Job):
             sampler,
             seed=settings.seed,
             folder=Checkpointer(self.folder),
-            teachers=teachers(settings.train),
+            teachers=teachers(settings.train.teachers),
             device=compute_device(),
             group=group,
             latency=_expected_latency(plan, sampler),
@@ -202,32 +203,6 @@ def make_sampler(space: Space, settings: TrainSettings, seed: int, steps_per_epo
         banks=banks,
         steps_per_epoch=0 if settings.steps else steps_per_epoch,
     )
-
-
-def teachers(settings: TrainSettings) -> list[torch.nn.Module]:
-    """Teacher networks by importable name, `module:function`.
-
-    Raises:
-        NasError: a name that cannot be imported, or that gives no `torch.nn.Module`.
-    """
-    import importlib
-
-    found = []
-    for name in settings.teachers:
-        module, _, function = name.partition(":")
-        try:
-            teacher: Callable[[], Any] = getattr(importlib.import_module(module), function)
-            network = teacher()
-        except (ImportError, AttributeError, ValueError) as error:
-            raise NasError(
-                f"train.teachers: {name!r} cannot be used: {error}. Write module:function."
-            ) from None
-        if not isinstance(network, torch.nn.Module):
-            raise NasError(
-                f"train.teachers: {name!r} gives a {type(network).__name__}, not a torch.nn.Module."
-            )
-        found.append(network)
-    return found
 
 
 def compute_device() -> torch.device:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.errors import NasError, unknown
+from nas.errors import NasError, unprovided
 from nas.metrics import Direction
 from nas.quantity import parse_quantity
 
@@ -45,7 +45,7 @@ def kind_of(name: str) -> MetricKind:
     """
     base = name.split("@")[0]
     if base not in KINDS or ("@" in name and base != "latency"):
-        raise NasError(unknown("metric", name, [*KINDS, "latency@DEVICE"]))
+        raise NasError(unprovided("metric", name, [*KINDS, "latency@DEVICE"]))
     return KINDS[base]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from nas.blocks.base import Block, Field
 from nas.blocks.registry import BLOCKS
-from nas.errors import unknown
+from nas.errors import unknown, unprovided
 from nas.space.decision import Decision
 from nas.space.effect import Effects, Users
 from nas.space.expression import Expression, ExpressionError, parse
@@ -143,7 +143,7 @@ class Parser:
 
     def _block(self, key: Key, name: Any) -> Block:
         if name not in BLOCKS:
-            raise self.document.error(key, unknown("block", str(name), BLOCKS))
+            raise self.document.error(key, unprovided("block", str(name), BLOCKS))
         return BLOCKS[name]
 
     def _block_choice(

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, get_type_hints
 
-from nas.errors import NasError, unknown
+from nas.errors import NasError, unknown, unprovided
 from nas.metrics import Direction
 from nas.search.strategies.base import Cheap, Strategy
 from nas.search.strategies.elasticvit import ElasticViTEvolution
@@ -86,7 +86,7 @@ def _kind(name: str) -> tuple[type[Strategy], dict[str, Any]]:
 
         return NevergradSearch, {"optimizer": name.removeprefix(NEVERGRAD)}
     if name not in STRATEGIES:
-        raise NasError(unknown("strategy", name, [*STRATEGIES, f"{NEVERGRAD}OPTIMIZER"]))
+        raise NasError(unprovided("strategy", name, [*STRATEGIES, f"{NEVERGRAD}OPTIMIZER"]))
     return STRATEGIES[name], {}
 
 
