@@ -96,7 +96,7 @@ def plan_of(
     Args:
         changed_plugins: whether its plug-ins may have changed.
     """
-    space, source = space_of(study, space_file, changed_plugins=changed_plugins)
+    space, source = space_of(study, space_file, searches=True, changed_plugins=changed_plugins)
     config = study.config
     settings = RunSettings.model_validate(
         {**config["settings"], "objectives": config["objectives"], "constraints": config["constraints"]}

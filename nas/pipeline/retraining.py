@@ -22,6 +22,7 @@ from nas.pipeline.study_plan import plan_of, retraining_settings
 from nas.pipeline.study_space import space_of
 from nas.pipeline.teachers import teachers
 from nas.pipeline.training import compute_device, load, set_threads
+from nas.plugins.records import digests
 from nas.space.batch import Arch
 from nas.store import RETRAINING, SeriesPoint, Storage, StudyRow
 from nas.supernet.checkpoint import Checkpointer
@@ -140,6 +141,7 @@ class RetrainJob(Job):
             "data": data.name,
             **fingerprints(data),
             "classes": data.classes,
+            "plugins": digests(),
             "settings": settings.model_dump(exclude={"search", "objectives", "constraints", "recipe"}),
         }
 

@@ -20,6 +20,8 @@ from nas.pipeline.plan import RunPlan, study_folder
 from nas.pipeline.progress import Interrupt, Reporter
 from nas.pipeline.supernet_card import CARD, read_card
 from nas.pipeline.teachers import teachers
+from nas.plugins.compare import KEPT
+from nas.plugins.records import SHOWN, digests
 from nas.settings import RunSettings, TrainSettings
 from nas.space.space import Space
 from nas.store import SeriesPoint, Storage
@@ -226,6 +228,7 @@ def _card(plan: RunPlan, data: RunData, trainer: Trainer[Supernet], sampler: Sub
         "skipped": trainer.guard.skipped,
         "sampler": {**sampler.facts(), **relaxed_facts(trainer.supernet)},
         "warnings": trainer.warnings,
+        "plugins": digests(),
     }
 
 
@@ -268,6 +271,7 @@ def check_card(plan: RunPlan, folder: Path, data: RunData) -> dict[str, Any]:
             raise NasError(
                 f"{folder}: its supernet was trained with {key} {card[key]!r}, this run has {value!r}."
             )
+    _check_plugins(folder, card)
     changed = changed_fingerprint(data, card)
     if changed is not None:
         what = {"content": "names and lengths", "digest": "contents"}[changed]
@@ -277,6 +281,17 @@ def check_card(plan: RunPlan, folder: Path, data: RunData) -> dict[str, Any]:
             "they were, or train anew under another --study-name."
         )
     return card
+
+
+def _check_plugins(folder: Path, card: Mapping[str, Any]) -> None:
+    """A block that computes something else has no use for weights that were trained for the one it was."""
+    now = digests()
+    for name, then in card.get("plugins", {}).items():
+        if now.get(name, then) != then:
+            raise NasError(
+                f"{folder}: its supernet was trained with the plug-in {name} of sha256 {then[:SHOWN]}, this is "
+                f"{now[name][:SHOWN]}. As it was, it lies in {folder / KEPT}; or train anew under another --study-name."
+            )
 
 
 def load(plan: RunPlan, folder: Path, data: RunData) -> TrainedSupernet:

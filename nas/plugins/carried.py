@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import pickle
 import socket
 from dataclasses import dataclass
@@ -13,13 +14,24 @@ from nas.plugins.records import LOADED, identity, sha256
 
 
 @dataclass(frozen=True)
-class _One:
+class CarriedPlugin:
     """One plug-in, as plain data."""
 
     name: str
     source: str
     digest: str
     content: bytes | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for a process that is spoken to by lines."""
+        content = None if self.content is None else base64.b64encode(self.content).decode()
+        return {"name": self.name, "source": self.source, "digest": self.digest, "content": content}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Back from `to_json`."""
+        content = None if data["content"] is None else base64.b64decode(data["content"])
+        return cls(data["name"], data["source"], data["digest"], content)
 
     def load(self) -> None:
         """Load it here.
@@ -40,11 +52,32 @@ class _One:
             )
 
 
+def plugins_here() -> tuple[CarriedPlugin, ...]:
+    """What is loaded, ready to be sent.
+
+    Raises:
+        NasError: something was registered by the program itself, which other processes cannot load.
+    """
+    for plugin in LOADED.values():
+        if plugin.origin == "program" and plugin.claims:
+            raise NasError(
+                f"{plugin.facts()['provides'][0]} is registered by the program {plugin.name!r} itself, which other "
+                "processes cannot load: put it in a file of its own, and load that by nas.load_plugin."
+            )
+    return tuple(
+        CarriedPlugin(
+            plugin.name, plugin.source, plugin.digest, plugin.content if plugin.origin == "file" else None
+        )
+        for plugin in LOADED.values()
+        if plugin.origin != "program"
+    )
+
+
 @dataclass(frozen=True)
 class Carried:
     """An object with the plug-ins that its classes may come from; it is put together only once they are loaded."""
 
-    plugins: tuple[_One, ...]
+    plugins: tuple[CarriedPlugin, ...]
     content: bytes
 
     @classmethod
@@ -54,19 +87,7 @@ class Carried:
         Raises:
             NasError: something was registered by the program itself, which other processes cannot load.
         """
-        for plugin in LOADED.values():
-            if plugin.origin == "program":
-                raise NasError(
-                    f"{plugin.facts()['provides'][0]} is registered by the program {plugin.name!r} itself, which other "
-                    "processes cannot load: put it in a file of its own, and load that by nas.load_plugin."
-                )
-        ones = [
-            _One(
-                plugin.name, plugin.source, plugin.digest, plugin.content if plugin.origin == "file" else None
-            )
-            for plugin in LOADED.values()
-        ]
-        return cls(tuple(ones), pickle.dumps(thing))
+        return cls(plugins_here(), pickle.dumps(thing))
 
     def open(self) -> Any:
         """The object, after its plug-ins are loaded here.

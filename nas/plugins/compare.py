@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,22 @@ KEPT = "plugins"
 Facts = Mapping[str, Any]
 
 
-def check_loaded(study: str, facts: Facts, folder: Path, what: str, *, changed: bool = True) -> None:
+def check_loaded(
+    study: str,
+    facts: Facts,
+    folder: Path,
+    what: str,
+    *,
+    kinds: Collection[str] = (),
+    changed: bool = True,
+) -> None:
     """Make sure that what a study's facts name is loaded.
 
     Args:
         facts: of the study.
         folder: of the study, in which copies of plug-in files are.
         what: what is not possible otherwise, e.g. `cannot be continued`.
+        kinds: only plug-ins that provide something of these kinds, or nothing at all, matter; none: all do.
         changed: whether one that is loaded with other content is refused, too.
 
     Raises:
@@ -31,7 +40,7 @@ def check_loaded(study: str, facts: Facts, folder: Path, what: str, *, changed: 
     lines = [
         line
         for name, then in (facts.get("plugins") or {}).items()
-        if (line := _difference(name, then, folder, changed)) is not None
+        if _matters(then, kinds) and (line := _difference(name, then, folder, changed)) is not None
     ]
     if lines:
         listed = "\n  ".join(lines)
@@ -61,6 +70,11 @@ def differing(facts: Facts) -> list[str]:
         for name, then in identities(facts).items()
         if name in now and now[name] != then
     ]
+
+
+def _matters(then: Facts, kinds: Collection[str]) -> bool:
+    provided = [str(text).partition(" ")[0] for text in then.get("provides") or ()]
+    return not kinds or not provided or any(what in kinds for what in provided)
 
 
 def _difference(name: str, then: Facts, folder: Path, changed: bool) -> str | None:

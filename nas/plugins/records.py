@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 SHOWN = 12
+WEIGHTS = ("block", "data", "teacher")
+"""Kinds of registered things that trained weights depend on."""
 Origin = Literal["file", "module", "package", "program"]
 Claim = tuple[str, str]
 """What a name stands for and the name: `("block", "ghost")`."""
@@ -75,6 +77,20 @@ def identity(facts: dict[str, Any]) -> str:
 def all_facts() -> dict[str, dict[str, Any]]:
     """Facts of everything loaded, by name."""
     return {name: plugin.facts() for name, plugin in LOADED.items()}
+
+
+def used() -> dict[str, dict[str, Any]]:
+    """Facts of the plug-ins that registered something, by name."""
+    return {name: plugin.facts() for name, plugin in LOADED.items() if plugin.claims}
+
+
+def digests(kinds: Collection[str] = WEIGHTS) -> dict[str, str]:
+    """Digests by name of the plug-ins that registered something of these kinds: what trained weights depend on."""
+    return {
+        name: plugin.digest
+        for name, plugin in LOADED.items()
+        if any(what in kinds for what, _ in plugin.claims)
+    }
 
 
 def options() -> list[str]:

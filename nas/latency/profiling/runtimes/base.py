@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import textwrap
 from abc import ABC, abstractmethod
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, ClassVar
@@ -75,6 +77,21 @@ def runtime_of(name: str) -> type[Runtime]:
         return registered
     built_in: type[Runtime] = import_module(f"nas.latency.profiling.runtimes.{name}_runtime").RUNTIME
     return built_in
+
+
+def runner_source(name: str) -> dict[str, str]:
+    """What the timer must be sent to run a runtime's files: name and source text of a class; nothing if it has it.
+
+    Raises:
+        NasError: the text of the class cannot be read.
+    """
+    runner = runtime_of(name).runner
+    if runner is None:
+        return {}
+    try:
+        return {"runner": runner.__name__, "source": textwrap.dedent(inspect.getsource(runner))}
+    except (OSError, TypeError) as error:
+        raise NasError(f"runtime {name!r}: the text of its runner cannot be read: {error}.") from None
 
 
 RUNTIMES: dict[str, type[Runtime] | None] = {"onnxruntime": None, "executorch": None, "torch": None}
