@@ -28,6 +28,7 @@ from nas.cli import (
 )
 from nas.cli.plugins import PluginOption, explain, load_given, plugins_first
 from nas.errors import NasError
+from nas.plugins.failures import culprit
 
 app = typer.Typer(
     name="nas",
@@ -114,7 +115,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        typer.echo(
-            f"internal error: {type(error).__name__}: {error}. Run with --debug for the traceback.", err=True
-        )
+        place = culprit(error)
+        whose = "internal error" if place is None else f"{place}: error in a plug-in"
+        typer.echo(f"{whose}: {type(error).__name__}: {error}. Run with --debug for the traceback.", err=True)
         sys.exit(2)

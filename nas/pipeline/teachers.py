@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from nas.errors import NasError, unprovided
-from nas.plugins.loading import module_of
+from nas.plugins.content import module_of
 
 TEACHERS: dict[str, Callable[[str], torch.nn.Module]] = {}
 """By prefix; plug-ins register them."""

@@ -9,8 +9,9 @@ from importlib.abc import SourceLoader
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
-from nas.plugins.records import SHOWN
+from nas.plugins.records import LOADED, SHOWN
 
 
 class ContentLoader(SourceLoader):
@@ -65,3 +66,11 @@ def package_digest(spec: ModuleSpec) -> str:
         content = file.read_bytes()
         digest.update(f"{file.relative_to(origin.parent).as_posix()} {len(content)}\n".encode() + content)
     return digest.hexdigest()
+
+
+def module_of(name: str) -> ModuleType | None:
+    """The module of a loaded plug-in."""
+    plugin = LOADED.get(name)
+    if plugin is None:
+        return None
+    return sys.modules.get(module_name(name, plugin.digest) if plugin.origin == "file" else name)

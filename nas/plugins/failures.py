@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nas.errors import ConfigError, NasError
+from nas.plugins.content import module_of
+from nas.plugins.records import LOADED
 
 
 @contextmanager
@@ -36,15 +38,29 @@ def explained(path: str, name: str) -> Iterator[None]:
         raise ConfigError(_said(error), path=where or name, line=line) from None
 
 
+def culprit(error: BaseException) -> str | None:
+    """`FILE:LINE` of the loaded plug-in in which an error arose while it ran; None where no plug-in took part."""
+    places = {}
+    for plugin in LOADED.values():
+        module = module_of(plugin.name)
+        places[plugin.name] = str(getattr(module, "__file__", "") or "")
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if any(_within(frame.filename, path) for path in places.values() if path):
+            return f"{frame.filename}:{frame.lineno}"
+    return None
+
+
+def _within(file: str, path: str) -> bool:
+    """Whether a file is that of a plug-in, or lies in the folder of one that is a package."""
+    if Path(path).name != "__init__.py":
+        return file == path
+    return Path(path).parent in Path(file).parents
+
+
 def _place(error: BaseException, path: str) -> tuple[str, int | None]:
     """File and line of the plug-in at which it failed: the last in its file, or in its folder, if it is a package."""
     frames = traceback.extract_tb(error.__traceback__)
-    folder = Path(path).parent if Path(path).name == "__init__.py" else None
-    inside = [
-        frame
-        for frame in frames
-        if frame.filename == path or (folder is not None and folder in Path(frame.filename).parents)
-    ]
+    inside = [frame for frame in frames if _within(frame.filename, path)]
     return (inside[-1].filename, inside[-1].lineno) if inside else (path, None)
 
 

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from importlib import metadata
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
 
 from nas.errors import NasError
 from nas.plugins import records
@@ -203,11 +202,3 @@ def _version(module: str) -> str:
         return metadata.version(next(iter(metadata.packages_distributions().get(top, [top]))))
     except (metadata.PackageNotFoundError, StopIteration):
         return ""
-
-
-def module_of(name: str) -> ModuleType | None:
-    """The module of a loaded plug-in."""
-    plugin = LOADED.get(name)
-    if plugin is None:
-        return None
-    return sys.modules.get(module_name(name, plugin.digest) if plugin.origin == "file" else name)
