@@ -78,10 +78,14 @@ def _matters(then: Facts, kinds: Collection[str]) -> bool:
 
 
 def _difference(name: str, then: Facts, folder: Path, changed: bool) -> str | None:
+    """What is wrong in a line, if anything is.
+
+    The text of a program that registers something itself is not compared: it has changed where only `resume` was set.
+    """
     now = LOADED.get(name)
     if now is None:
         return f"{name} ({identity(dict(then))}) is not loaded: {_remedy(name, then, folder)}"
-    if changed and now.digest != then.get("sha256"):
+    if changed and then.get("origin") != "program" and now.digest != then.get("sha256"):
         was, is_ = identity(dict(then)), identity(now.facts())
         return f"{name} was {was}, is {is_}: {_remedy(name, then, folder)}"
     return None

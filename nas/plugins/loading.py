@@ -81,7 +81,9 @@ def load_installed() -> None:
                     _module(entry.module, announced=True)
                 except NasError as error:
                     name = distribution.metadata["Name"]
-                    raise NasError(f"{error} The installed package {name!r} announces it.") from None
+                    raise NasError(
+                        f"{error} The installed package {name!r} announces it; repair or uninstall that."
+                    ) from None
     _installed.append(True)
 
 

@@ -89,7 +89,7 @@ def digests(kinds: Collection[str] = WEIGHTS) -> dict[str, str]:
     return {
         name: plugin.digest
         for name, plugin in LOADED.items()
-        if any(what in kinds for what, _ in plugin.claims)
+        if plugin.origin != "program" and any(what in kinds for what, _ in plugin.claims)
     }
 
 

@@ -19,11 +19,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MetricKind:
-    """Unit and natural direction of a metric, and whether it costs an evaluation."""
+    """Unit and natural direction of a metric, whether it costs an evaluation, and whether it is always above 0."""
 
     unit: str
     direction: Direction
     cheap: bool
+    positive: bool = True
 
 
 KINDS: dict[str, MetricKind] = {
@@ -155,7 +156,7 @@ def parse_constraint(text: str) -> Constraint:
         raise NasError(f"constraint {text!r}: {error}") from None
     if kind.unit == "fraction" and not 0 <= bound <= 1:
         raise NasError(f"constraint {text!r}: {name} lies between 0 % and 100 %.")
-    if kind.direction == "min" and operator.startswith("<") and bound <= 0:
+    if kind.positive and kind.direction == "min" and operator.startswith("<") and bound <= 0:
         raise NasError(f"constraint {text!r}: {name} is always above 0, so nothing would be left.")
     return Constraint(name, bound, operator.startswith("<"), text.strip())
 
