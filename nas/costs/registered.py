@@ -89,7 +89,7 @@ def values_of_one(space: Space, arch: Arch) -> dict[str, float]:
     if not METRICS:
         return {}
     slots = [slot for slot in space.lower(arch) if slot.active]
-    found = {}
+    totals = {}
     for name, metric in METRICS.items():
         layers = [
             metric.of_layers(
@@ -98,5 +98,5 @@ def values_of_one(space: Space, arch: Arch) -> dict[str, float]:
             for slot in slots
         ]
         each = [float(layer[0, 0]) for layer in layers]
-        found[name] = sum(each) if metric.combine == "sum" else max(each)
-    return found
+        totals[name] = sum(each) if metric.combine == "sum" else max(each)
+    return totals

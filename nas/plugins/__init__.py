@@ -14,10 +14,11 @@ A name that exists already is refused, whoever has it.
 
 from __future__ import annotations
 
+from nas.plugins.costs import metric
 from nas.plugins.loading import load_plugin, unload
 from nas.plugins.records import LOADED as loaded
 from nas.plugins.records import Plugin
-from nas.plugins.register import block, data, metric, runtime, strategy, teacher
+from nas.plugins.register import block, data, runtime, strategy, teacher
 
 __all__ = [
     "Plugin",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from nas.errors import NasError
-from nas.plugins.loading import load_content, load_plugin
+from nas.plugins.loading import load_content, load_module
 from nas.plugins.records import LOADED, identity, sha256
 
 
@@ -21,17 +21,19 @@ class CarriedPlugin:
     source: str
     digest: str
     content: bytes | None
+    announced: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The same for a process that is spoken to by lines."""
         content = None if self.content is None else base64.b64encode(self.content).decode()
-        return {"name": self.name, "source": self.source, "digest": self.digest, "content": content}
+        plain = {"name": self.name, "source": self.source, "digest": self.digest}
+        return {**plain, "content": content, "announced": self.announced}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Back from `to_json`."""
         content = None if data["content"] is None else base64.b64decode(data["content"])
-        return cls(data["name"], data["source"], data["digest"], content)
+        return cls(data["name"], data["source"], data["digest"], content, data["announced"])
 
     def load(self) -> None:
         """Load it here.
@@ -44,7 +46,7 @@ class CarriedPlugin:
                 raise NasError(f"the plug-in {self.name!r} did not arrive as it was sent.")
             load_content(self.name, self.source, self.content)
             return
-        loaded = load_plugin(self.name)
+        loaded = load_module(self.name, announced=self.announced)
         if loaded.digest != self.digest:
             raise NasError(
                 f"the plug-in {self.name!r} on {socket.gethostname()} is {identity(loaded.facts())}; the driver has "
@@ -66,7 +68,11 @@ def plugins_here() -> tuple[CarriedPlugin, ...]:
             )
     return tuple(
         CarriedPlugin(
-            plugin.name, plugin.source, plugin.digest, plugin.content if plugin.origin == "file" else None
+            plugin.name,
+            plugin.source,
+            plugin.digest,
+            plugin.content if plugin.origin == "file" else None,
+            plugin.origin == "package",
         )
         for plugin in LOADED.values()
         if plugin.origin != "program"

@@ -38,9 +38,9 @@ def register(
         owner = records.OWNERS.get((what, name))
         holder = "nas itself" if owner is None else f"the plug-in {owner.describe()}"
         raise NasError(f"the {what} {name!r} exists already: {holder} has it. Give yours another name.")
-    from nas.plugins.loading import program
+    from nas.plugins.loading import registering
 
-    plugin = records.loading() or program(str(getattr(thing, "__module__", "__main__")))
+    plugin = registering(str(getattr(thing, "__module__", "__main__")))
     add()
     records.claim(plugin, what, name, lambda: (undo(), None)[1])
 

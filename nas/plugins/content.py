@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sys
 from importlib.abc import SourceLoader
-from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from types import ModuleType
 
 from nas.plugins.records import LOADED, SHOWN
@@ -54,18 +51,6 @@ class ContentLoader(SourceLoader):
 def module_name(name: str, digest: str) -> str:
     """Name of the module of a plug-in file: the same in every process, and never that of another module."""
     return f"nas_plugin_{re.sub(r'[^0-9A-Za-z_]', '_', name)}_{digest[:SHOWN]}"
-
-
-def package_digest(spec: ModuleSpec) -> str:
-    """SHA-256 of a module's file; of a package, over names and contents of all its Python files."""
-    assert spec.origin is not None
-    digest, origin = hashlib.sha256(), Path(spec.origin)
-    if spec.submodule_search_locations is None:
-        return hashlib.sha256(origin.read_bytes()).hexdigest() if origin.is_file() else ""
-    for file in sorted(origin.parent.rglob("*.py")):
-        content = file.read_bytes()
-        digest.update(f"{file.relative_to(origin.parent).as_posix()} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
 
 
 def module_of(name: str) -> ModuleType | None:

@@ -6,18 +6,17 @@ Nothing here is ever called with a path or a name that was read from a YAML file
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import metadata
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from nas.errors import NasError
 from nas.plugins import records
-from nas.plugins.content import ContentLoader, module_name, package_digest
+from nas.plugins.content import ContentLoader, module_name
 from nas.plugins.failures import explained
+from nas.plugins.modules import package_digest, spec_of, version_of
 from nas.plugins.records import LOADED, Plugin, sha256
 
 VARIABLE, GROUP = "NAS_PLUGINS", "nas.plugins"
@@ -41,7 +40,7 @@ def load_plugin(source: str | Path) -> Plugin:
     if not text:
         raise NasError("the name of a plug-in is empty; give a Python file or a module.")
     is_path = isinstance(source, Path) or text.endswith(".py") or "/" in text or os.sep in text
-    return _file(Path(text)) if is_path else _module(text)
+    return _file(Path(text)) if is_path else load_module(text)
 
 
 def load_all(typed: Iterable[str | Path], environment: str = "") -> None:
@@ -78,7 +77,7 @@ def load_installed() -> None:
         for entry in distribution.entry_points:
             if entry.group == GROUP:
                 try:
-                    _module(entry.module, announced=True)
+                    load_module(entry.module, announced=True)
                 except NasError as error:
                     name = distribution.metadata["Name"]
                     raise NasError(
@@ -97,10 +96,9 @@ def unload(name: str) -> None:
         raise NasError(f"no plug-in {name!r} is loaded; loaded are: {', '.join(LOADED) or 'none'}.")
     plugin = LOADED[name]
     records.forget(plugin)
-    if plugin.origin == "file":
-        sys.modules.pop(module_name(plugin.name, plugin.digest), None)
-    else:
-        sys.modules.pop(plugin.name, None)
+    own = module_name(plugin.name, plugin.digest) if plugin.origin == "file" else plugin.name
+    for module in [each for each in sys.modules if each == own or each.startswith(f"{own}.")]:
+        del sys.modules[module]
 
 
 def load_content(name: str, path: str, content: bytes) -> Plugin:
@@ -130,10 +128,15 @@ def _file(path: Path) -> Plugin:
     return load_content(path.stem, str(path.resolve()), content)
 
 
-def _module(name: str, *, announced: bool = False) -> Plugin:
-    spec = _spec(name)
+def load_module(name: str, *, announced: bool = False) -> Plugin:
+    """Load a module that can be imported; `announced` by its package, which is installed.
+
+    Raises:
+        NasError: see `load_plugin`.
+    """
+    spec = spec_of(name)
     plugin = Plugin(
-        name, "package" if announced else "module", name, package_digest(spec), version=_version(name)
+        name, "package" if announced else "module", name, package_digest(spec), version=version_of(name)
     )
     known = _known(plugin)
     if known is not None:
@@ -141,25 +144,6 @@ def _module(name: str, *, announced: bool = False) -> Plugin:
     with explained(spec.origin or "", name):
         _registering(plugin, lambda: importlib.import_module(name))
     return plugin
-
-
-def _spec(name: str) -> ModuleSpec:
-    spec: ModuleSpec | None = None
-    if all(part.isidentifier() for part in name.split(".")):
-        with explained("", name):
-            try:
-                spec = importlib.util.find_spec(name)
-            except ModuleNotFoundError as error:
-                if not name.startswith(f"{error.name}."):
-                    raise
-    if spec is not None and spec.origin is not None:
-        return spec
-    file = Path(f"{name}.py")
-    hint = f" There is a file {file}: give --plugin {file}." if file.is_file() else ""
-    raise NasError(
-        f"--plugin {name}: there is no module of that name that can be imported, and a file's name ends "
-        f"in .py.{hint}"
-    )
 
 
 def _known(plugin: Plugin) -> Plugin | None:
@@ -178,8 +162,7 @@ def _known(plugin: Plugin) -> Plugin | None:
     )
 
 
-def _registering(plugin: Plugin, work: object) -> None:
-    assert callable(work)
+def _registering(plugin: Plugin, work: Callable[[], object]) -> None:
     records.begin(plugin)
     kept = False
     try:
@@ -189,18 +172,19 @@ def _registering(plugin: Plugin, work: object) -> None:
         records.end(keep=kept)
 
 
-def program(module: str) -> Plugin:
-    """The part of a program that registers something without being loaded as a plug-in."""
+def registering(module: str) -> Plugin:
+    """Whose it is what is registered now: the plug-in being loaded; else the module that was imported in the usual way,
+    which others can import, too; else the program or notebook itself."""
+    current = records.loading()
+    if current is not None:
+        return current
     if module not in LOADED:
-        at = getattr(sys.modules.get(module), "__file__", None)
-        content = Path(at).read_bytes() if at and Path(at).is_file() else b""
-        LOADED[module] = Plugin(module, "program", "", sha256(content) if content else "")
+        spec = getattr(sys.modules.get(module), "__spec__", None)
+        if spec is not None and spec.origin is not None and module != "__main__":
+            plugin = Plugin(module, "module", module, package_digest(spec), version_of(module))
+        else:
+            at = getattr(sys.modules.get(module), "__file__", None)
+            digest = sha256(Path(at).read_bytes()) if at and Path(at).is_file() else ""
+            plugin = Plugin(module, "program", "", digest)
+        LOADED[module] = plugin
     return LOADED[module]
-
-
-def _version(module: str) -> str:
-    top = module.partition(".")[0]
-    try:
-        return metadata.version(next(iter(metadata.packages_distributions().get(top, [top]))))
-    except (metadata.PackageNotFoundError, StopIteration):
-        return ""

@@ -96,7 +96,7 @@ def _check_seeds(data: DataBundle, other: DataBundle, side: int) -> None:
     demand(
         _same(data.test, other.test, side), "the test images depend on the seed; final numbers would, too."
     )
-    counts = [len(one.train.labels) + len(one.search.labels) for one in (data, other)]
+    counts = [len(part.train.labels) + len(part.search.labels) for part in (data, other)]
     demand(
         counts[0] == counts[1],
         f"training and search images together are {counts[0]} with one seed and {counts[1]} with another.",

@@ -138,7 +138,6 @@ def test_modules_and_the_environment(here: Path, monkeypatch: pytest.MonkeyPatch
     assert facts["origin"] == "module" and facts["provides"] == ["strategy packed"]
     before = facts["sha256"]
     nas.plugins.unload("my_package")
-    sys.modules.pop("my_package.inner")
     write(package, "inner.py", STRATEGY.format(name="packed") + "# another\n")
     assert nas.load_plugin("my_package").digest != before, "a package's digest is over all of its files"
     with pytest.raises(NasError, match=r"^NAS_PLUGINS: .*gone.py"):
@@ -222,18 +221,35 @@ def test_the_option_stands_anywhere_and_its_errors_are_messages(here: Path) -> N
     assert "--plugin FILE|MODULE" in command("space", "size", "--help").stdout.replace("\n", " ")
 
 
-def test_what_a_program_registers_itself_works_here_and_is_not_sent_elsewhere(here: Path) -> None:
-    from nas.plugins.carried import Carried
-    from nas.search.strategies import Strategy
+PROGRAM = """
+import sys
+import nas.plugins
+from nas.plugins.carried import Carried
+{text}
+plugin = nas.plugins.loaded["__main__"]
+print(plugin.origin, plugin.facts()["provides"])
+Carried.of(None)
+"""
 
-    @nas.plugins.strategy("inline")
-    class Inline(Strategy):
-        def propose(self, n: int) -> nas.ArchBatch:
-            return self.fresh(n)
 
-    assert nas.plugins.loaded[__name__].origin == "program"
-    with pytest.raises(NasError, match="strategy inline is registered by the program"):
-        Carried.of(None)
+def test_what_a_program_registers_itself_works_there_and_is_not_sent_elsewhere(here: Path) -> None:
+    program = write(here, "program.py", PROGRAM.format(text=STRATEGY.format(name="inline")))
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.strip() == "program ['strategy inline']", done.stderr
+    assert "strategy inline is registered by the program '__main__' itself" in done.stderr
+
+
+def test_a_module_that_is_imported_in_the_usual_way_is_the_same_plugin(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib
+
+    write(here, "usual_way.py", STRATEGY.format(name="usual"))
+    monkeypatch.syspath_prepend(str(here))
+    importlib.import_module("usual_way")
+    plugin = nas.plugins.loaded["usual_way"]
+    assert plugin.origin == "module" and nas.load_plugin("usual_way") is plugin
+    nas.plugins.unload("usual_way")
 
 
 def test_a_metric_is_summed_or_the_largest_taken_over_layers(here: Path) -> None:

@@ -86,10 +86,10 @@ def test_a_missing_plugin_is_named_with_the_option_that_adds_it(searched: Path) 
     with pytest.raises(NasError, match=rf"my_blocks .* is not loaded: add --plugin {searched}"):
         space_of(study, "mine.yaml")
     searched.unlink()
-    with pytest.raises(NasError, match=r"add --plugin nas-runs/s/plugins/my_blocks\.py") as told:
+    with pytest.raises(NasError, match=r"add --plugin nas-runs/s/plugins/my_blocks\.py") as refused:
         reproduce(Storage(), study, Silent(), space_file="mine.yaml")
     assert not nas.plugins.loaded, "the copy must not be loaded by itself"
-    nas.load_plugin(str(told.value).split("--plugin ")[1].split()[0])
+    nas.load_plugin(str(refused.value).split("--plugin ")[1].split()[0])
     assert reproduce(Storage(), study, Silent(), space_file="mine.yaml").same
 
 
