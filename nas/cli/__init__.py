@@ -28,7 +28,6 @@ from nas.cli import (
 )
 from nas.cli.plugins import PluginOption, explain, load_given, plugins_first
 from nas.errors import NasError
-from nas.plugins.failures import culprit
 
 app = typer.Typer(
     name="nas",
@@ -115,6 +114,8 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
+        from nas.plugins.failures import culprit
+
         place = culprit(error)
         whose = "internal error" if place is None else f"{place}: error in a plug-in"
         typer.echo(f"{whose}: {type(error).__name__}: {error}. Run with --debug for the traceback.", err=True)

@@ -44,7 +44,7 @@ class LayerMetric:
             values = np.broadcast_to(values, (length,))
         except Exception as error:
             raise NasError(
-                f"the metric {self.name!r} fails for layers of {unit.kind!r}: {type(error).__name__}: {error}. Its "
+                f"the metric {self.name!r} fails for layers of {unit.kind!r}: {type(error).__name__}: {error}{_where(error)}. Its "
                 f"sizes are arrays of shape ({length},) here; they are {', '.join(sizes)}."
             ) from None
         if not np.isfinite(values).all():
@@ -52,6 +52,13 @@ class LayerMetric:
                 f"the metric {self.name!r} gives a value that is no number for a layer of {unit.kind!r}."
             )
         return values[:, None]
+
+
+def _where(error: Exception) -> str:
+    from nas.plugins.failures import culprit
+
+    place = culprit(error)
+    return f" ({place})" if place else ""
 
 
 METRICS: dict[str, LayerMetric] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -162,8 +163,6 @@ def distribution(folder: Path, text: str) -> None:
 def command(
     *arguments: str, path: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    import os
-
     root = str(Path(nas.__file__).parents[1])
     paths = os.pathsep.join([*([str(path)] if path else []), root])
     return subprocess.run(
@@ -186,6 +185,20 @@ def test_an_installed_package_is_loaded_by_itself_and_one_that_fails_is_named(he
     done = command("space", "size", "elasticvit", path=site)
     assert done.returncode == 0 and "loaded" in done.stderr
     assert "loaded" not in command("space", "size", "--help", path=site).stderr
+    text = (
+        "import nas.plugins, nas.plugins.loading\n"
+        "nas.plugins.loading.load_installed()\n"
+        "print(nas.plugins.loaded['announced_plugin'].facts())"
+    )
+    paths = os.pathsep.join([str(site), str(Path(nas.__file__).parents[1])])
+    facts = subprocess.run(
+        [sys.executable, "-c", text],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "'origin': 'package'" in facts.stdout and "'version': '1.2'" in facts.stdout
     write(site, "announced_plugin.py", "raise ValueError('no luck')\n")
     done = command("space", "size", "elasticvit", path=site)
     assert done.returncode == 1 and "ValueError: no luck" in done.stderr and "'announced'" in done.stderr
@@ -276,5 +289,18 @@ def test_a_metric_that_fails_says_for_which_layers(here: Path) -> None:
     text = METRIC.format(name="energy", combine="sum").replace("return 2 *", "return sizes['nothing'] *")
     nas.load_plugin(write(here, "sums.py", text))
     space = nas.load_space("elasticvit")
-    with pytest.raises(NasError, match=r"the metric 'energy' fails for layers of '\w+': KeyError: 'nothing'"):
+    with pytest.raises(
+        NasError, match=r"the metric 'energy' fails for layers of '\w+': KeyError: 'nothing' \(.*sums\.py:7\)"
+    ):
         CheapMetrics(space).values(space.sample(2, seed=0))
+
+
+def test_options_of_a_strategy_need_no_types(here: Path) -> None:
+    own = "    def __init__(self, space, directions, *, seed=0, cheap=None, share=0.5, count: 'Gone' = 1):\n"
+    own += "        super().__init__(space, directions, seed=seed, cheap=cheap)\n        self.given = share, count\n"
+    text = STRATEGY.format(name="mine").replace("    def propose", own + "    def propose")
+    nas.load_plugin(write(here, "mine.py", text))
+    made = nas.strategy("mine", nas.load_space("nasbench201"), ["max"], share=0.25, count="x")
+    assert made.given == (0.25, "x")
+    with pytest.raises(NasError, match="unknown option 'shar'"):
+        nas.strategy("mine", nas.load_space("nasbench201"), ["max"], shar=0.25)
