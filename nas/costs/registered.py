@@ -43,9 +43,10 @@ class LayerMetric:
             values = np.asarray(self.function(unit, sizes), dtype=np.float64)
             values = np.broadcast_to(values, (length,))
         except Exception as error:
+            what = f"{type(error).__name__}: {error}{_where(error)}"
             raise NasError(
-                f"the metric {self.name!r} fails for layers of {unit.kind!r}: {type(error).__name__}: {error}{_where(error)}. Its "
-                f"sizes are arrays of shape ({length},) here; they are {', '.join(sizes)}."
+                f"the metric {self.name!r} fails for layers of {unit.kind!r}: {what}. Its sizes "
+                f"are arrays of shape ({length},) here; they are {', '.join(sizes)}."
             ) from None
         if not np.isfinite(values).all():
             raise NasError(
