@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nas.errors import ConfigError, NasError
     from nas.latency.device import Device, load_device
     from nas.pipeline.run import run
+    from nas.plugins.loading import load_plugin
     from nas.search.strategies import Strategy, strategy
     from nas.space import Arch, ArchBatch, Space, load_space
     from nas.study import Study, load_study
@@ -32,6 +33,7 @@ _PLACES = {
     "cost": "nas.costs.counts",
     "features": "nas.supernet.dense",
     "load_device": "nas.latency.device",
+    "load_plugin": "nas.plugins.loading",
     "load_space": "nas.space",
     "load_study": "nas.study",
     "run": "nas.pipeline.run",
@@ -53,6 +55,7 @@ __all__ = [
     "cost",
     "features",
     "load_device",
+    "load_plugin",
     "load_space",
     "load_study",
     "run",

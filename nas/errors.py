@@ -56,3 +56,8 @@ def unknown(what: str, word: str, known: Iterable[str]) -> str:
     if len(names) > MANY:
         listing = f"{len(names)}, among them {', '.join(_nearest(word, names))}"
     return f"unknown {what} {word!r}.{suggestion(word, names)} Known: {listing}."
+
+
+def unprovided(what: str, word: str, known: Iterable[str]) -> str:
+    """The same for what plug-ins can add: a file that names it never loads the code for it."""
+    return f"{unknown(what, word, known)} If a plug-in provides it, add --plugin FILE (or MODULE)."

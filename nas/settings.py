@@ -99,7 +99,8 @@ class TrainSettings(_Strict):
             data are written characters (`digits`, or classes of one character each) or classes that mirroring
             swaps (`left`, `right`).
         mix: mixup and cutmix strength (each), 0 for none.
-        teachers: importable names of functions that return a `torch.nn.Module`.
+        teachers: networks to distil from: `PREFIX:REST` of a plug-in's teacher, or `MODULE:FUNCTION` of a module that
+            is given as a plug-in. No setting has a module imported.
         conflict_every: steps between measurements of gradient conflict, 0 for none.
     """
 

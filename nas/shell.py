@@ -5,18 +5,25 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from nas.plugins.records import options
+
 
 def command_line(command: Sequence[str], names: Sequence[str], storage: str | None) -> str:
     """A command of this program, quoted.
 
     Args:
-        command: its words and options.
+        command: its words and options, `nas` first; the plug-ins that are loaded are named behind it.
         names: what it is about; set apart by `--` where one could be read as an option.
         storage: URL to name; None where the default is meant.
     """
-    options = ["--storage", storage] if storage is not None else []
+    where = ["--storage", storage] if storage is not None else []
     apart = ["--"] if any(name.startswith("-") for name in names) else []
-    return shlex.join([*command, *options, *apart, *names])
+    return shlex.join([*with_plugins(command), *where, *apart, *names])
+
+
+def with_plugins(command: Sequence[str]) -> list[str]:
+    """A command's words, `nas` first, with the plug-ins that are loaded now."""
+    return [*command[:1], *options(), *command[1:]]
 
 
 def resumed(arguments: Sequence[str], dropped: Sequence[str] = ()) -> str:

@@ -98,6 +98,8 @@ def _first_problem(document: Document, model: type[BaseModel], error: Validation
         known = _fields_at(model, key[:-1])
         hint = suggestion(str(key[-1]), known)
         allowed = f" Allowed here: {', '.join(sorted(known))}." if known else ""
+        if str(key[-1]) in ("plugin", "plugins"):
+            hint = " A file never loads code; name the plug-in in the command: --plugin FILE."
         return document.error(key, f"unknown key {key[-1]!r}.{hint}{allowed}")
     if problem["type"] == "missing":
         parent, name = problem["loc"][:-1], problem["loc"][-1]

@@ -47,6 +47,23 @@ BLOCKS: dict[str, Block] = {
 }
 
 
+def register(new: type[Unit] | Block) -> None:
+    """Add a unit as a block of its own, or a block and those of its units that are not known yet."""
+    for unit in new.units if isinstance(new, Block) else (new,):
+        UNITS.setdefault(unit.kind, unit)
+    block = new if isinstance(new, Block) else block_of(new.kind, new)
+    BLOCKS[block.name] = block
+
+
+def unregister(name: str) -> None:
+    """Take a block away that `register` added, with its units that no other block has."""
+    units = BLOCKS.pop(name).units
+    used = {unit for block in BLOCKS.values() for unit in block.units}
+    for unit in units:
+        if unit not in used and UNITS.get(unit.kind) is unit:
+            del UNITS[unit.kind]
+
+
 def converters(given: Layout, wanted: Layout, block: str) -> tuple[type[Unit], ...]:
     """What leads from one layout to another.
 

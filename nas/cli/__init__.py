@@ -27,6 +27,7 @@ from nas.cli import (
     study,
     sweep,
 )
+from nas.cli.plugins import PluginOption, explain, load_given, plugins_first
 from nas.errors import NasError
 
 app = typer.Typer(
@@ -73,8 +74,13 @@ def _global(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    plugin: PluginOption = None,
 ) -> None:
     """Neural architecture search for vision models on your device."""
+    load_given(plugin or ())
+
+
+explain(app)
 
 
 def with_objectives(arguments: list[str]) -> list[str]:
@@ -92,8 +98,9 @@ def with_objectives(arguments: list[str]) -> list[str]:
 def main() -> None:
     """Entry point of the `nas` command."""
     debug = "--debug" in sys.argv
-    sys.argv = [sys.argv[0], *with_objectives([a for a in sys.argv[1:] if a != "--debug"])]
     try:
+        given = plugins_first([a for a in sys.argv[1:] if a != "--debug"])
+        sys.argv = [sys.argv[0], *with_objectives(given)]
         app()
     except NasError as error:
         if debug:
@@ -109,7 +116,9 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        typer.echo(
-            f"internal error: {type(error).__name__}: {error}. Run with --debug for the traceback.", err=True
-        )
+        from nas.plugins.failures import culprit
+
+        place = culprit(error)
+        whose = "internal error" if place is None else f"{place}: error in a plug-in"
+        typer.echo(f"{whose}: {type(error).__name__}: {error}. Run with --debug for the traceback.", err=True)
         sys.exit(2)

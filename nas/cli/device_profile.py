@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-
-class RuntimeName(StrEnum):
-    """Runtimes that units can be exported to."""
-
-    onnxruntime = "onnxruntime"
-    executorch = "executorch"
-    torch = "torch"
 
 
 def profile(
@@ -26,7 +17,9 @@ def profile(
     space: Annotated[
         str, typer.Option(help="Space whose units are timed: name or file.", metavar="NAME|FILE")
     ] = "elasticvit",
-    runtime: Annotated[RuntimeName, typer.Option(help="What runs them.")] = RuntimeName.onnxruntime,
+    runtime: Annotated[
+        str, typer.Option(help="What runs them: onnxruntime, executorch, torch, or a plug-in's.")
+    ] = "onnxruntime",
     threads: Annotated[int, typer.Option(help="Threads of the runtime.", min=1)] = 1,
     budget: Annotated[
         str | None, typer.Option(help="Time for all of it, e.g. 90s, 10m, 1h.", metavar="TIME")
@@ -82,7 +75,7 @@ def profile(
     request = Request(
         target=target,
         space=space,
-        runtime=runtime.value,
+        runtime=runtime,
         threads=threads,
         limits=limits,
         via=via,

@@ -64,6 +64,7 @@ def _content() -> list[str]:
     from nas import content
     from nas.errors import NasError
     from nas.latency.device import load_device
+    from nas.plugins import loaded
     from nas.space import load_space
 
     problems = []
@@ -77,6 +78,8 @@ def _content() -> list[str]:
             load_device(name)
         except NasError as error:
             problems.append(str(error))
+    plugins = ", ".join(plugin.describe() for plugin in loaded.values())
+    typer.echo(f"  plug-ins: {plugins or 'none'}")
     typer.echo(f"  spaces: {', '.join(content.names('spaces')) or 'none'}")
     typer.echo(f"  devices: {', '.join(content.names('devices')) or 'none'}")
     return problems

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nas.cli.front import front
-from nas.shell import resumed
+from nas.shell import resumed, with_plugins
 
 if TYPE_CHECKING:
     from nas.study import Study
@@ -176,7 +176,7 @@ def _next_steps(space: str, study: Study, storage: str | None) -> None:
     from nas import content
 
     where = f" --storage {shlex.quote(storage)}" if storage else ""
-    name = shlex.quote(study.name)
+    name, program = shlex.quote(study.name), shlex.join(with_plugins(["nas"]))
     steps = [(f"nas front {name} -f json{where}", "the front as data")]
     steps += [
         (f"nas show {name}/{number}{where}", "one architecture") for number in study.front()["number"][:1]
@@ -186,7 +186,7 @@ def _next_steps(space: str, study: Study, storage: str | None) -> None:
     others = [device for device in content.names("devices") if device not in config["devices"]]
     if config["accuracy"] == "supernet" and config["devices"] and others:
         owner = shlex.quote(config["supernet"] or study.name)
-        again = f"nas run {shlex.quote(space)} --supernet {owner} --device {others[0]}{where}"
+        again = f"{program} run {shlex.quote(space)} --supernet {owner} --device {others[0]}{where}"
         steps.append((again, "another device, without training"))
     typer.echo("Next:", err=True)
     for command, why in steps:

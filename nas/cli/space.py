@@ -136,8 +136,9 @@ def _archs(space: Space, archs: dict[str, Arch], devices: list[str] | None, form
         return
     from rich.table import Table
 
-    names = list(next(iter(rows.values()), {}))
-    table = Table(title, *[f"{name} ({_unit(name)})" for name in names])
+    first = next(iter(rows.values()), {})
+    names = list(first)
+    table = Table(title, *[f"{name} ({_unit(metric)})" for name, metric in first.items()])
     for name, metrics in rows.items():
         table.add_row(name, *[_shown(metrics[key]) for key in names])
     _print(table)
@@ -149,8 +150,8 @@ def _metrics(space: Space, arch: Arch, devices: tuple[Device, ...]) -> dict[str,
     return CheapMetrics(space, devices).metrics(arch)[0]
 
 
-def _unit(name: str) -> str:
-    return {"macs": "M", "params": "M", "memory": "MiB", "train_params": "M"}.get(name, "ms")
+def _unit(metric: Metric) -> str:
+    return {"MACs": "M", "params": "M", "bytes": "MiB"}.get(metric.unit, metric.unit)
 
 
 def _shown(metric: Metric) -> str:

@@ -98,6 +98,7 @@ def _details(storage: Storage, study: StudyRow) -> dict[str, Any]:
 
 
 def _lines(study: StudyRow, told: dict[str, Any]) -> list[tuple[str, str]]:
+    from nas.plugins.compare import identities
     from nas.report.units import exact
 
     point = study.reference_point or {}
@@ -118,6 +119,7 @@ def _lines(study: StudyRow, told: dict[str, Any]) -> list[tuple[str, str]]:
         ("hypervolume", f"{volume} from ({', '.join(corner)})" if volume else ""),
         ("presets", ", ".join(told["presets"])),
         *((key, _plain(value)) for key, value in study.facts.items() if key in _FACTS),
+        *((f"plug-in {name}", known) for name, known in identities(study.facts).items()),
         *((f"warning {index + 1}", one) for index, one in enumerate(study.facts.get("warnings") or [])),
         *((f"file {one['kind']}", one["path"]) for one in told["artefacts"]),
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nas.cli.output import StorageOption
+from nas.shell import with_plugins
 
 if TYPE_CHECKING:
     from nas.report.overlay import Overlay
@@ -53,7 +54,7 @@ def _again(file: Path, address: str, concurrent: int | None, storage: str | None
     """The command that goes on, without the storage's password."""
     from sqlalchemy import make_url
 
-    words = ["nas", "sweep", str(file)]
+    words = with_plugins(["nas", "sweep", str(file)])
     words += ["--address", address] if address != "local" else []
     words += ["--concurrent", str(concurrent)] if concurrent else []
     words += ["--storage", make_url(storage).render_as_string(hide_password=True)] if storage else []

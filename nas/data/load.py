@@ -9,8 +9,6 @@ from nas.data.bundle import DataBundle
 from nas.data.images import remembered
 from nas.errors import NasError, suggestion
 
-KINDS = ("digits", "shapes", "imagefolder", "hf")
-
 
 def load_data(spec: str, *, side: int, search_share: float, seed: int) -> DataBundle:
     """Load a data set.
@@ -26,12 +24,13 @@ def load_data(spec: str, *, side: int, search_share: float, seed: int) -> DataBu
         NasError: unknown data, missing files or packages, too few images.
     """
     kind, _, rest = spec.partition(":")
-    if kind not in KINDS:
+    if kind not in LOADERS:
+        known = [_FORMS.get(name, name) for name in LOADERS]
         raise NasError(
-            f"unknown data {spec!r}.{suggestion(kind, KINDS)} Known: digits, shapes[:OPTIONS], imagefolder:PATH, "
-            "hf:NAME."
+            f"unknown data {spec!r}.{suggestion(kind, LOADERS)} Known: {', '.join(known)}. If a plug-in provides "
+            "it, add --plugin FILE (or MODULE)."
         )
-    data = _LOADERS[kind](rest, side, search_share, seed)
+    data = LOADERS[kind](rest, side, search_share, seed)
     # The search reads its split again for every candidate, and the final numbers theirs for every front member.
     return replace(data, search=remembered(data.search, side), test=remembered(data.test, side))
 
@@ -62,9 +61,10 @@ def _hub(rest: str, side: int, search_share: float, seed: int) -> DataBundle:
     return load_hub(rest, search_share, seed)
 
 
-_LOADERS: dict[str, Callable[[str, int, float, int], DataBundle]] = {
+LOADERS: dict[str, Callable[[str, int, float, int], DataBundle]] = {
     "digits": _digits,
     "shapes": _shapes,
     "imagefolder": _folder,
     "hf": _hub,
 }
+_FORMS = {"shapes": "shapes[:OPTIONS]", "imagefolder": "imagefolder:PATH", "hf": "hf:NAME"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nas import __version__
 from nas.export.quantize import CALIBRATION
 from nas.metrics import Metric
+from nas.plugins.records import identity, used
 from nas.report.units import described, title
 
 if TYPE_CHECKING:
@@ -84,13 +85,25 @@ A network of space `{source.plan.space.name}` (hash {source.plan.space.hash}), s
 * **Resolution**: trained and exported at {scale:g} times the deployment resolution of the space. MACs, parameters,
   memory and latency below refer to the deployment resolution and the deployment input's classes.
 * **Made with**: {packages}.
-
+{_plugins()}
 | metric | value | what it refers to |
 |---|---|---|
 {chr(10).join(numbers)}
 
 Decisions: {decisions}.
 """
+
+
+def _plugins() -> str:
+    """Code of somebody's own that the network or its training came from: without it, it cannot be built again."""
+    named = [
+        f"`{name}` ({identity(facts)}: {', '.join(facts['provides'])})" for name, facts in used().items()
+    ]
+    return (
+        f"* **Plug-ins**: {'; '.join(named)}. To build the network again in nas, load the same.\n"
+        if named
+        else ""
+    )
 
 
 def _pixels(source: Source) -> str:

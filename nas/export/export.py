@@ -20,6 +20,7 @@ from nas.export.quantize import CALIBRATION
 from nas.export.source import FromImages, Source
 from nas.files import write_atomically
 from nas.metrics import Metric
+from nas.plugins.records import used
 from nas.supernet.deploy import deployed
 
 TOLERANCE = 1e-3
@@ -155,10 +156,20 @@ def _write(
     weights = folder / f"{source.arch.id}.safetensors"
     usage = folder / f"run_{form.name.replace('-', '_')}{int8.replace('-', '_')}.py"
     state: dict[str, Any] = {name: value.contiguous() for name, value in source.network.state_dict().items()}
-    write_atomically(weights, save(state))
+    meta = _meta()
+    write_atomically(weights, save(state, metadata=meta or None))
     write_atomically(usage, form.usage(model.name, source.side))
     write_atomically(folder / "arch.json", json.dumps(dict(source.arch.values), indent=1))
     card = folder / f"README-{form.name}{int8}.md"
     write_atomically(card, card_text(source, form, metrics, check, model.name, usage.name))
-    write_atomically(model, data)
+    write_atomically(model, form.annotated(data, meta) if meta else data)
     return Exported(model, weights, card, usage, check)
+
+
+def _meta() -> dict[str, str]:
+    """Meta data of the files: the plug-ins the network came from, without paths of this machine."""
+    plugins = {
+        name: {key: value for key, value in facts.items() if key != "source"}
+        for name, facts in used().items()
+    }
+    return {"nas_plugins": json.dumps(plugins)} if plugins else {}

@@ -9,7 +9,7 @@ import io
 import logging
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -74,6 +74,11 @@ class ExportFormat(ABC):
         raise NasError(f"--quantize int8 is there for onnx and executorch, not for {cls.name}.")
 
     @classmethod
+    def annotated(cls, data: bytes, meta: Mapping[str, str]) -> bytes:
+        """The file with meta data, where the format has room for any."""
+        return data
+
+    @classmethod
     def check_installed(cls) -> None:
         """Refuse where a package is missing.
 
@@ -108,6 +113,15 @@ class Onnx(ExportFormat):
             )  # fmt: skip
         assert program is not None
         return bytes(program.model_proto.SerializeToString())
+
+    @classmethod
+    def annotated(cls, data: bytes, meta: Mapping[str, str]) -> bytes:
+        import onnx
+
+        model = onnx.load_model_from_string(data)
+        for key, value in meta.items():
+            model.metadata_props.add(key=key, value=value)
+        return bytes(model.SerializeToString())
 
     @classmethod
     def int8(cls, network: nn.Module, example: Tensor, images: Tensor) -> bytes:

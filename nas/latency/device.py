@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from nas import content
 from nas.blocks.registry import UNITS
-from nas.errors import NasError, unknown
+from nas.errors import NasError, unprovided
 from nas.files import write_atomically
 from nas.latency.metric_array import MetricArray
 from nas.latency.network import network_latency
@@ -81,7 +81,7 @@ class DeviceFile(_Part):
     def _free_kinds_exist(cls, free: dict[str, str]) -> dict[str, str]:
         for kind, reason in free.items():
             if kind not in UNITS:
-                raise ValueError(unknown("kind of unit", kind, UNITS))
+                raise ValueError(unprovided("kind of unit", kind, UNITS))
             if not reason.strip():
                 raise ValueError(f"say why {kind!r} costs no time of its own.")
         return free

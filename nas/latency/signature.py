@@ -14,7 +14,7 @@ import numpy as np
 
 from nas.blocks.per_head import join_words, split_words
 from nas.blocks.registry import UNITS
-from nas.errors import NasError, unknown
+from nas.errors import NasError, unknown, unprovided
 from nas.latency.rows import IntArray, unique_rows
 
 
@@ -25,7 +25,7 @@ def unit_keys(kind: str) -> tuple[str, ...]:
         NasError: no block has units of this kind.
     """
     if kind not in UNITS:
-        raise NasError(unknown("kind of unit", kind, UNITS))
+        raise NasError(unprovided("kind of unit", kind, UNITS))
     return UNITS[kind].keys
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from nas.errors import NasError
 from nas.pipeline.data import fingerprints
+from nas.plugins.records import all_facts
 from nas.settings import WHY, RunSettings, differences, make_settings
 from nas.space.space import Space
 from nas.store.resume import differences as differing
@@ -29,7 +30,7 @@ _OF_SAMPLERS = {"performance": "sampler.banks.", "relaxed": "relaxed."}
 
 
 def run_facts(settings: RunSettings, space: Space, source: str, command: Sequence[str]) -> dict[str, Any]:
-    """Seed, versions, git revision, machine, command, the space's file and its own distribution of values.
+    """Seed, versions, git revision, plug-ins, machine, command, the space's file and its own distribution of values.
 
     Args:
         source: name or file the space was read from.
@@ -41,6 +42,7 @@ def run_facts(settings: RunSettings, space: Space, source: str, command: Sequenc
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "machine": f"{platform.system()} {platform.machine()}",
         "git": git_revision(),
+        "plugins": all_facts(),
         "command": " ".join(command) if command else " ".join(sys.argv),
         "space_file": str(file.resolve()) if file.is_file() else None,
         "space_distribution": distribution(space),

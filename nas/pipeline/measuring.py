@@ -14,6 +14,7 @@ from nas.latency.table import Entry
 from nas.metrics import Metric, holds
 from nas.pipeline.plan import RunPlan
 from nas.pipeline.progress import Reporter
+from nas.shell import with_plugins
 from nas.space.space import Space
 from nas.store import Storage, StudyRow, TrialRow
 
@@ -151,7 +152,7 @@ def _command(plan: RunPlan, source: str, reach: Reach, device: Device, storage: 
         "--storage": "" if plan.storage is None else storage.url,
     }
     given = [f"{option} {shlex.quote(value)}" for option, value in options.items() if value]
-    return " ".join(["nas measure", *given])
+    return " ".join([shlex.join(with_plugins(["nas", "measure"])), *given])
 
 
 def _named(device: Device) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.costs.counts import cost
+from nas.costs.registered import METRICS, values_of, values_of_one
 from nas.latency.device import Device
 from nas.latency.metric_array import MetricArray
 from nas.metrics import Metric
@@ -52,6 +53,7 @@ class CheapMetrics:
             found.update(
                 {name: values.astype(np.float64) for name, values in cost(self.space, batch).items()}
             )
+            found.update(values_of(self.space, batch))
         if self.latency_table is not None:
             found["latency"] = self.latency_table.values(batch)
         for name, device in zip(self.latency_names, self.devices):
@@ -66,6 +68,7 @@ class CheapMetrics:
             for name, values in cost(self.space, archs).items():
                 for row, value in zip(rows, values):
                     row[name] = Metric(float(value), UNITS[name], "counted")
+            self._registered(archs, rows)
         if self.latency_table is not None and isinstance(archs, ArchBatch):
             for row, value in zip(rows, self.latency_table.values(archs)):
                 row["latency"] = Metric(float(value), "ms", "table", detail=self.latency_table.detail)
@@ -74,6 +77,14 @@ class CheapMetrics:
             for index, row in enumerate(rows):
                 row[name] = latency.metric(index)
         return rows
+
+    def _registered(self, archs: ArchBatch | Arch, rows: list[dict[str, Metric]]) -> None:
+        """Add what plug-ins count."""
+        every = values_of_one(self.space, archs) if isinstance(archs, Arch) else values_of(self.space, archs)
+        for name, values in every.items():
+            of = METRICS[name]
+            for row, value in zip(rows, np.atleast_1d(values)):
+                row[name] = Metric(float(value), of.unit, of.provenance)
 
 
 def cheap_function(

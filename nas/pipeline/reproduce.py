@@ -13,10 +13,12 @@ from nas.pipeline.plan import RunPlan, make_plan
 from nas.pipeline.progress import Reporter
 from nas.pipeline.run import execute
 from nas.pipeline.study_space import space_of
+from nas.plugins.compare import differing as differing_plugins
+from nas.plugins.compare import identities
 from nas.settings import RunSettings
 from nas.store import Storage, StudyRow, TrialRow, check_resumable
 
-_FACTS = ("versions", "threads", "machine", "workers", "git", "data", "init", "devices")
+_FACTS = ("versions", "threads", "machine", "workers", "git", "plugins", "data", "init", "devices")
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,10 @@ def reproduce(
     """
     if study.state != "finished":
         raise NasError(f"study {study.name!r} is {study.state}; only a finished one can be compared.")
-    plan, source = plan_of(study, storage.address, name or f"{study.name}-reproduced", space_file)
+    again = name or f"{study.name}-reproduced"
+    plan, source = plan_of(study, storage.address, again, space_file, changed_plugins=True)
+    for line in differing_plugins(study.facts):
+        reporter.warn(f"a plug-in has changed, {line}")
     if plan.name == study.name:
         raise NasError(
             f"a study is not compared with itself: give the new one another name than {plan.name!r}."
@@ -83,9 +88,15 @@ def reproduce(
     return compared(storage, study, storage.study(plan.name))
 
 
-def plan_of(study: StudyRow, url: str, name: str, space_file: str | None = None) -> tuple[RunPlan, str]:
-    """The plan of a stored study under another name, and the name or file of its space."""
-    space, source = space_of(study, space_file)
+def plan_of(
+    study: StudyRow, url: str, name: str, space_file: str | None = None, *, changed_plugins: bool = False
+) -> tuple[RunPlan, str]:
+    """The plan of a stored study under another name, and the name or file of its space.
+
+    Args:
+        changed_plugins: whether its plug-ins may have changed.
+    """
+    space, source = space_of(study, space_file, searches=True, changed_plugins=changed_plugins)
     config = study.config
     settings = RunSettings.model_validate(
         {**config["settings"], "objectives": config["objectives"], "constraints": config["constraints"]}
@@ -164,6 +175,7 @@ def _metrics(then: Mapping[str, Metric], now: Mapping[str, Metric]) -> str:
 
 def _differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     found: list[tuple[str, Any, Any]] = []
+    then, now = ({**facts, "plugins": identities(facts)} for facts in (then, now))
     for fact in _FACTS:
         a, b = then.get(fact), now.get(fact)
         if isinstance(a, Mapping) and isinstance(b, Mapping):

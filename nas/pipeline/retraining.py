@@ -21,7 +21,9 @@ from nas.pipeline.progress import Interrupt, Reporter
 from nas.pipeline.retrained import Retrained, RetrainFolder, folder_of
 from nas.pipeline.study_plan import plan_of, retraining_settings
 from nas.pipeline.study_space import space_of
-from nas.pipeline.training import compute_device, load, set_threads, teachers
+from nas.pipeline.teachers import teachers
+from nas.pipeline.training import compute_device, load, set_threads
+from nas.plugins.records import digests
 from nas.space.batch import Arch
 from nas.store import RETRAINING, SeriesPoint, Storage, StudyRow
 from nas.supernet.checkpoint import Checkpointer
@@ -79,7 +81,7 @@ class RetrainJob(Job):
             SingleSampler(self.arch),
             seed=settings.seed,
             folder=Checkpointer(self.folder),
-            teachers=teachers(settings.train),
+            teachers=teachers(settings.train.teachers),
             device=compute_device(),
             group=group,
         )
@@ -154,6 +156,7 @@ class RetrainJob(Job):
             "data": data.name,
             **fingerprints(data),
             "classes": data.classes,
+            "plugins": digests(),
             "settings": settings.model_dump(exclude={"search", "objectives", "constraints", "recipe"}),
         }
 

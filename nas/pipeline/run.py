@@ -29,6 +29,8 @@ from nas.pipeline.progress import Interrupt, Reporter, Silent
 from nas.pipeline.searching import CHECKPOINT, End, Search
 from nas.pipeline.supernet_card import trained_on
 from nas.pipeline.training import Interrupted, TrainedSupernet, check_card, obtain, set_threads
+from nas.plugins.compare import check_loaded, keep_copies
+from nas.plugins.loading import load_all
 from nas.settings import make_settings
 from nas.space.load import load_space
 from nas.space.space import Space
@@ -73,6 +75,7 @@ def run(
     reporter: Reporter | None = None,
     workers: Workers | None = None,
     measured: Reach | None = None,
+    plugins: Sequence[str | Path] = (),
 ) -> Study:
     """Search a space: train (or take) a supernet, search, re-evaluate the front, store, report.
 
@@ -93,6 +96,7 @@ def run(
         reporter: told what happens; silent by default.
         workers: Ray workers that evaluate candidates; None evaluates them here, one at a time.
         measured: time the front on its device at the end, which is reached this way; None: do not.
+        plugins: files or modules with blocks, strategies, … of your own, loaded first; see `nas.plugins`.
 
     Returns:
         The finished study.
@@ -101,6 +105,7 @@ def run(
         NasError: what was wrong and what would be right.
         KeyboardInterrupt: stopped by the user; says what is saved, once there is a study.
     """
+    load_all(plugins)
     plan, source = planned(
         space,
         device=device,
@@ -270,6 +275,7 @@ def _open(
     known = {study.name: study for study in store.studies()}
     if plan.name in known and resume:
         _check_files(plan, known[plan.name])
+        check_loaded(plan.name, known[plan.name].facts, plan.folder, "cannot be continued")
         check_resumable(known[plan.name], space_hash=plan.space.hash, config=plan.config())
         if data is not None:
             check_same_data(known[plan.name], data)
@@ -284,7 +290,7 @@ def _open(
     facts = run_facts(plan.settings, plan.space, source, command)
     if plan.init is not None:
         facts["init"] = plan.init.facts()
-    return store.create_study(
+    study = store.create_study(
         plan.name,
         space=plan.space.name,
         space_hash=plan.space.hash,
@@ -293,6 +299,8 @@ def _open(
         constraints=[{"text": c.text, "metric": c.metric, "bound": c.bound} for c in plan.constraints],
         facts=facts if data is None else {**facts, "data": data_facts(data)},
     )
+    keep_copies(plan.folder)
+    return study
 
 
 def _check_files(plan: RunPlan, study: StudyRow) -> None:

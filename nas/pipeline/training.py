@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,9 @@ from nas.pipeline.job import Job, Outcome, train_here
 from nas.pipeline.plan import RunPlan, study_folder
 from nas.pipeline.progress import Interrupt, Reporter
 from nas.pipeline.supernet_card import CARD, read_card
+from nas.pipeline.teachers import teachers
+from nas.plugins.compare import KEPT
+from nas.plugins.records import SHOWN, digests
 from nas.settings import RunSettings, TrainSettings
 from nas.space.space import Space
 from nas.store import SeriesPoint, Storage
@@ -126,7 +129,7 @@ class SupernetJob(Job):
             sampler,
             seed=settings.seed,
             folder=Checkpointer(self.folder),
-            teachers=teachers(settings.train),
+            teachers=teachers(settings.train.teachers),
             device=compute_device(),
             group=group,
             latency=_expected_latency(plan, sampler),
@@ -212,32 +215,6 @@ def make_sampler(space: Space, settings: TrainSettings, seed: int, steps_per_epo
     )
 
 
-def teachers(settings: TrainSettings) -> list[torch.nn.Module]:
-    """Teacher networks by importable name, `module:function`.
-
-    Raises:
-        NasError: a name that cannot be imported, or that gives no `torch.nn.Module`.
-    """
-    import importlib
-
-    found = []
-    for name in settings.teachers:
-        module, _, function = name.partition(":")
-        try:
-            teacher: Callable[[], Any] = getattr(importlib.import_module(module), function)
-            network = teacher()
-        except (ImportError, AttributeError, ValueError) as error:
-            raise NasError(
-                f"train.teachers: {name!r} cannot be used: {error}. Write module:function."
-            ) from None
-        if not isinstance(network, torch.nn.Module):
-            raise NasError(
-                f"train.teachers: {name!r} gives a {type(network).__name__}, not a torch.nn.Module."
-            )
-        found.append(network)
-    return found
-
-
 def compute_device() -> torch.device:
     """The GPU if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -260,6 +237,7 @@ def _card(plan: RunPlan, data: RunData, trainer: Trainer[Supernet], sampler: Sub
         "skipped": trainer.guard.skipped,
         "sampler": {**sampler.facts(), **relaxed_facts(trainer.supernet)},
         "warnings": trainer.warnings,
+        "plugins": digests(),
     }
 
 
@@ -302,6 +280,7 @@ def check_card(plan: RunPlan, folder: Path, data: RunData) -> dict[str, Any]:
             raise NasError(
                 f"{folder}: its supernet was trained with {key} {card[key]!r}, this run has {value!r}."
             )
+    _check_plugins(folder, card)
     changed = changed_fingerprint(data, card)
     if changed is not None:
         what = {"content": "names and lengths", "digest": "contents"}[changed]
@@ -311,6 +290,17 @@ def check_card(plan: RunPlan, folder: Path, data: RunData) -> dict[str, Any]:
             "they were, or train anew under another --study-name."
         )
     return card
+
+
+def _check_plugins(folder: Path, card: Mapping[str, Any]) -> None:
+    """A block that computes something else has no use for weights that were trained for the one it was."""
+    now = digests()
+    for name, then in card.get("plugins", {}).items():
+        if now.get(name, then) != then:
+            raise NasError(
+                f"{folder}: its supernet was trained with the plug-in {name} of sha256 {then[:SHOWN]}, this is "
+                f"{now[name][:SHOWN]}. As it was, it lies in {folder / KEPT}; or train anew under another --study-name."
+            )
 
 
 def load(plan: RunPlan, folder: Path, data: RunData) -> TrainedSupernet:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.metrics import Metric
+from nas.plugins.compare import identities
 from nas.report.candidates import Candidate, of_front
 from nas.report.snapshot import FINAL, LATER, MEASURED, Snapshot
 from nas.report.units import Scale, duration, interval, number, percent, scale_for, title
@@ -189,6 +190,7 @@ def facts_list(snapshot: Snapshot) -> str:
         ("Machine", _value(facts.get("machine"))),
         ("Wall time", _times(facts.get("wall_s"))),
         ("Versions", _value(facts.get("versions"))),
+        ("Plug-ins", _value(identities(facts))),
         ("Git revision", f"<code>{escaped(facts['git'])}</code>" if facts.get("git") else ""),
     ]
     items = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows if value)

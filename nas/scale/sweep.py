@@ -12,6 +12,8 @@ from typing import Any
 from nas.errors import NasError
 from nas.pipeline.plan import study_folder
 from nas.pipeline.progress import Reporter
+from nas.plugins.carried import Carried
+from nas.plugins.compare import check_loaded
 from nas.scale.cluster import LOCAL, Origin, alive, connected
 from nas.scale.homes import homes
 from nas.scale.sweep_file import Member, SweepFile, members
@@ -136,6 +138,8 @@ def _check_same(file: SweepFile, every: list[Member], known: Mapping[str, StudyR
                 f"study {member.name!r} is in {file.name!r}'s storage already, run with other arguments than the "
                 "file has now. Give the sweep another name, or another --storage."
             )
+        if study is not None:
+            check_loaded(study.name, study.facts, study_folder(study.name), "of the sweep cannot be taken")
 
 
 def _check_reach(ray: Any, store: Storage, file: SweepFile, address: str) -> None:
@@ -175,6 +179,7 @@ def _tune(
         "url": store.address,
         "origin": Origin.here(),
         "threads": max(int(file.resources.cpu), 1),
+        "plugins": Carried.of(None),
         "members": {member.name: (member.arguments, member.digest) for member in todo},
     }
     tuner = tune.Tuner(
@@ -216,6 +221,7 @@ def _study(config: dict[str, Any], work: dict[str, Any]) -> dict[str, Any]:
     from nas.pipeline.run import run
 
     work["origin"].enter()
+    work["plugins"].open()
     name = config["name"]
     given, digest = work["members"][name]
     arguments = dict(given)

@@ -20,6 +20,7 @@ from nas.errors import NasError
 from nas.pipeline.data import RunData, fingerprints
 from nas.pipeline.job import UP_TO_CHECKPOINT, Interrupted, Job, Keep, Outcome
 from nas.pipeline.progress import Interrupt, Reporter
+from nas.plugins.carried import Carried
 from nas.scale.cluster import Origin, alive, connected
 from nas.scale.images import check_images
 from nas.scale.workers import READY_S, Workers
@@ -209,7 +210,7 @@ def _fit(job: Job, images: Mapping[str, str], workers: Workers, mailbox: Any, fa
         trainer = TorchTrainer(
             _process,
             train_loop_config={
-                "job": job.portable(),
+                "job": Carried.of(job.portable()),
                 "images": images,
                 "checkpoints": ray.put(Checkpointer(job.folder).files()),
                 "mailbox": mailbox,
@@ -254,7 +255,7 @@ def _process(config: dict[str, Any]) -> None:
     from nas.supernet.parallel import Group
 
     config["origin"].enter()
-    job, context = config["job"], train.get_context()
+    job, context = config["job"].open(), train.get_context()
     group = Group(context.get_world_rank(), context.get_world_size())
     line = _Line(config["mailbox"], group.leads)
     line.tell("started", group.size)

@@ -21,6 +21,7 @@ from nas.metrics import Metric
 from nas.pipeline.plan import RunPlan
 from nas.pipeline.pool import Evaluated
 from nas.pipeline.progress import Reporter
+from nas.plugins.carried import Carried
 from nas.scale.cluster import Origin, alive, connected
 from nas.scale.images import check_images
 from nas.space.batch import Arch
@@ -54,7 +55,9 @@ class Workers:
 class _Worker:
     """Lives in a process of its own; rebuilds the evaluator from plain parts."""
 
-    def __init__(self, plan: RunPlan, card: dict[str, Any], weights: dict[str, Any], origin: Origin) -> None:
+    def __init__(
+        self, carried: Carried, card: dict[str, Any], weights: dict[str, Any], origin: Origin
+    ) -> None:
         import torch
 
         from nas.pipeline.evaluating import supernet_evaluator
@@ -63,6 +66,7 @@ class _Worker:
         from nas.supernet.supernet import Supernet
 
         origin.enter()
+        plan: RunPlan = carried.open()
         set_threads(plan.settings)
         data = load_run_data(plan)
         check_images(data, card)
@@ -96,7 +100,7 @@ class RayPool:
         self._ray, self._workers, self._reporter = ray, workers, reporter
         weights = {name: tensor.cpu().numpy() for name, tensor in trained.supernet.state_dict().items()}
         self._parts = (
-            ray.put(plan.bare()),
+            ray.put(Carried.of(plan.bare())),
             ray.put(trained.card),
             ray.put(weights),
             Origin.here(),

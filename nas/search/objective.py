@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.errors import NasError, unknown
+from nas.errors import NasError, unprovided
 from nas.metrics import Direction
 from nas.quantity import parse_quantity
 
@@ -19,11 +19,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MetricKind:
-    """Unit and natural direction of a metric, and whether it costs an evaluation."""
+    """Unit and natural direction of a metric, whether it costs an evaluation, and whether it is always above 0."""
 
     unit: str
     direction: Direction
     cheap: bool
+    positive: bool = True
 
 
 KINDS: dict[str, MetricKind] = {
@@ -46,7 +47,7 @@ def kind_of(name: str) -> MetricKind:
     """
     base = name.split("@")[0]
     if base not in KINDS or ("@" in name and base != "latency"):
-        raise NasError(unknown("metric", name, [*KINDS, "latency@DEVICE"]))
+        raise NasError(unprovided("metric", name, [*KINDS, "latency@DEVICE"]))
     return KINDS[base]
 
 
@@ -156,7 +157,7 @@ def parse_constraint(text: str) -> Constraint:
         raise NasError(f"constraint {text!r}: {error}") from None
     if kind.unit == "fraction" and not 0 <= bound <= 1:
         raise NasError(f"constraint {text!r}: {name} lies between 0 % and 100 %.")
-    if kind.direction == "min" and operator.startswith("<") and bound <= 0:
+    if kind.positive and kind.direction == "min" and operator.startswith("<") and bound <= 0:
         raise NasError(f"constraint {text!r}: {name} is always above 0, so nothing would be left.")
     return Constraint(name, bound, operator.startswith("<"), text.strip())
 

@@ -9,7 +9,7 @@ from typing import Any
 from nas.blocks.base import Block, Field
 from nas.blocks.per_head import HIGHEST, MOST_HEADS
 from nas.blocks.registry import BLOCKS
-from nas.errors import unknown
+from nas.errors import unknown, unprovided
 from nas.space.decision import Decision
 from nas.space.effect import Effects, Users, readers_of
 from nas.space.expression import Expression, ExpressionError, parse
@@ -246,7 +246,7 @@ class Parser:
 
     def _block(self, key: Key, name: Any) -> Block:
         if name not in BLOCKS:
-            raise self.document.error(key, unknown("block", str(name), BLOCKS))
+            raise self.document.error(key, unprovided("block", str(name), BLOCKS))
         return BLOCKS[name]
 
     def _block_choice(

@@ -19,6 +19,7 @@ from sqlalchemy import URL, Engine
 import nas
 from nas.errors import ConfigError, NasError
 from nas.pipeline.progress import Silent
+from nas.plugins.carried import Carried
 from nas.report.overlay import overlay
 from nas.report.overlay_figure import draw_overlay
 from nas.scale.cluster import Origin
@@ -183,6 +184,7 @@ def test_a_stopped_study_goes_on_with_other_resources(
     monkeypatch.chdir(tmp_path)
     [member, *_] = members(load_sweep(write(tmp_path)))
     work: dict[str, Any] = {"url": "sqlite:///nas.db", "origin": Origin("", ""), "threads": 1}
+    work["plugins"] = Carried.of(None)
     work["members"] = {member.name: (member.arguments, member.digest)}
     assert _study({"name": member.name}, work)["failed"] is None
     storage = Storage(work["url"])

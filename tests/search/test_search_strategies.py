@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -13,8 +13,9 @@ import pytest
 from nas.errors import NasError
 from nas.pipeline.table import read_table
 from nas.search.pareto import hypervolume, non_dominated
-from nas.search.strategies import STRATEGIES, Strategy, strategy
-from nas.space import ArchBatch, Space, concatenate, load_space
+from nas.search.strategies import STRATEGIES, strategy
+from nas.space import ArchBatch, Space, load_space
+from nas.testing.strategies import DIRECTIONS, PROPERTIES, small_space
 
 NAMES = (
     *(name for name in STRATEGIES if name != "slimming"),
@@ -25,104 +26,16 @@ SMALL = {"nsga2": {"population": 12}, "nsga2:elasticvit": {"first": 16, "kept": 
 SMALL["generative"] = {"utility": "objective"}
 SMALL["predictor"] = {"first": 12, "generations": 3, "population": 16}
 SMALL |= {name: {"first": 8, "vectors": 3} for name in NAMES if name.startswith("nevergrad:")}
-DIRECTIONS = ("max", "min")
-
-
-def _space(folder: Path) -> Space:
-    path = folder / "s.yaml"
-    path.write_text(
-        "version: 1\nname: s\ndecisions: {a: [1, 2, 3, 4], b: [1, 2, 3, 4], c: [x, y, z], d: [1, 2]}\nrules: [a <= b]\n"
-    )
-    return load_space(path)
-
-
-def _values(batch: ArchBatch) -> np.ndarray:
-    codes = batch.codes.astype(float)
-    return np.stack(
-        [codes[:, 0] + codes[:, 2] * codes[:, 3], codes[:, 1] + 2 * codes[:, 3] - codes[:, 2]], axis=1
-    )
-
-
-def _cheap(batch: ArchBatch) -> tuple[np.ndarray, np.ndarray]:
-    """The second objective is cheap and must not exceed 2."""
-    values = _values(batch)
-    return np.stack([np.full(len(batch), np.nan), values[:, 1]], axis=1), np.maximum(values[:, 1] - 2, 0)
-
-
-def _make(name: str, space: Space, **more: object) -> Strategy:
-    return strategy(name, space, DIRECTIONS, seed=0, **SMALL[name], **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_arch_twice_until_the_space_is_exhausted(name: str, tmp_path: Path) -> None:
-    space = _space(tmp_path)
-    search, seen = _make(name, space), []
-    while len(batch := search.ask(13)):
-        assert space.valid(batch).all()
-        seen += batch.ids
-        search.tell(batch, _values(batch))
-        assert len(seen) <= 60
-    assert len(seen) == len(set(seen)) == space.size()[0] == 60
-    assert len(search.ask(3)) == 0
+@pytest.mark.parametrize("holds", PROPERTIES, ids=lambda holds: holds.__name__)
+def test_a_strategy_conforms(name: str, holds: Callable[..., None]) -> None:
+    holds(name, SMALL[name])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_ask_twice_tell_in_any_order_and_in_part(name: str, tmp_path: Path) -> None:
-    search = _make(name, _space(tmp_path))
-    asked = [search.ask(8) for _ in range(3)]
-    assert len({i for batch in asked for i in batch.ids}) == 24
-    search.tell(asked[2][4:], _values(asked[2][4:]))
-    search.tell(asked[0], _values(asked[0]))
-    stranger = search.space.sample(1, seed=99)
-    search.tell(stranger, [[np.nan, np.nan]])
-    batch = search.ask(8)
-    assert not set(batch.ids) & {*asked[0].ids, *asked[1].ids, *asked[2].ids, *stranger.ids}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_restored_strategy_goes_on_identically(name: str, tmp_path: Path) -> None:
-    space = _space(tmp_path)
-    first, second = _make(name, space, cheap=_cheap), _make(name, space, cheap=_cheap)
-    for _ in range(2):
-        batch = first.ask(9)
-        first.tell(batch, _values(batch), _cheap(batch)[1])
-    second.restore(json.loads(json.dumps(first.state())))
-    for _ in range(2):
-        a, b = first.ask(6), second.ask(6)
-        assert a.ids == b.ids
-        first.tell(a, _values(a), _cheap(a)[1])
-        second.tell(b, _values(b), _cheap(b)[1])
-    assert first.state() == second.state()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_cheap_constraints_are_kept_where_they_can_be(name: str, tmp_path: Path) -> None:
-    space = _space(tmp_path)
-    search = _make(name, space, cheap=_cheap)
-    feasible = int((_cheap(_everything(space))[1] == 0).sum())
-    asked = []
-    for _ in range(3):
-        batch = search.ask(6)
-        asked.append(batch)
-        search.tell(batch, _values(batch), _cheap(batch)[1])
-    together = concatenate(asked)
-    share = float((_cheap(together)[1] == 0).mean())
-    assert feasible >= 18 and share > 0.9
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_failed_evaluations_are_survived(name: str, tmp_path: Path) -> None:
-    search = _make(name, _space(tmp_path))
-    for _ in range(3):
-        batch = search.ask(9)
-        values = _values(batch)
-        values[::3] = np.nan
-        search.tell(batch, values)
-    assert len(search.ask(5)) == 5
-
-
-def test_errors(tmp_path: Path) -> None:
-    space = _space(tmp_path)
+def test_errors() -> None:
+    space = small_space()
     with pytest.raises(NasError, match="mean 'nsga2'"):
         strategy("nsga", space, DIRECTIONS)
     with pytest.raises(NasError, match="mean 'TwoPointsDE'"):

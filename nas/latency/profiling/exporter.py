@@ -1,7 +1,7 @@
 """The exporter: a process that writes model files; several export at once, and each pays for its imports once.
 
-Reads one JSON object per line: `{"path": …, "signature": …}` for a unit, `{"path": …, "space": …, "arch": {…}}` for a
-network. Started as `python -m nas.latency.profiling.exporter RUNTIME`.
+Reads one JSON object per line: `{"plugin": {…}}` for a plug-in to load first, `{"path": …, "signature": …}` for a unit,
+`{"path": …, "space": …, "arch": {…}}` for a network. Started as `python -m nas.latency.profiling.exporter RUNTIME`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ from typing import Any
 
 from nas.files import write_atomically
 from nas.latency.profiling.runtimes.base import runtime_of
+from nas.plugins.carried import CarriedPlugin
 from nas.space.batch import Arch
 from nas.space.load import load_space
 from nas.space.space import Space
 
 
 def export(runtime: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Write the model file that a request asks for; its input's shape is the answer."""
+    """Write the model file that a request asks for; its input's shape is the answer. Or load a plug-in."""
     import torch
 
+    if "plugin" in request:
+        CarriedPlugin.from_json(request["plugin"]).load()
+        return {}
     from nas.latency.profiling.modules import network_model, unit_model
 
     torch.set_num_threads(1)

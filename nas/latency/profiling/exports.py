@@ -17,6 +17,8 @@ from typing import Any
 from nas.errors import NasError
 from nas.latency.profiling.lines import AnswerError, LineProcess, ProcessEnded
 from nas.latency.profiling.runtimes.base import Runtime
+from nas.plugins.carried import plugins_here
+from nas.plugins.records import LOADED
 
 EXPORT_SECONDS = 900.0
 _SOURCES = (
@@ -106,7 +108,8 @@ class Exports:
 
     def path(self, wanted: Wanted) -> Path:
         """Where the model file is or would be."""
-        text = f"{sources_digest()} {_torch_version()} {sorted(wanted.request.items())!r}"
+        own = "".join(plugin.digest for plugin in LOADED.values())
+        text = f"{sources_digest()}{own} {_torch_version()} {sorted(wanted.request.items())!r}"
         digest = hashlib.sha256(text.encode()).hexdigest()[:24]
         return self._folder / f"{digest}{self._runtime.suffix}"
 
@@ -142,7 +145,14 @@ class Exports:
     def _start(self) -> LineProcess:
         command = [sys.executable, "-m", __name__.rpartition(".")[0] + ".exporter", self._runtime.name]
         what = f"the exporter for {self._runtime.name}"
-        return LineProcess(command, what, {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"})
+        process = LineProcess(command, what, {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"})
+        try:
+            for plugin in plugins_here():
+                process.ask({"plugin": plugin.to_json()}, EXPORT_SECONDS)
+        except NasError:
+            process.close()
+            raise
+        return process
 
 
 def discard(exported: Exported) -> None:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, get_type_hints
 
-from nas.errors import NasError, unknown
+from nas.errors import NasError, unknown, unprovided
 from nas.metrics import Direction
 from nas.search.strategies.base import Cheap, Strategy
 from nas.search.strategies.elasticvit import ElasticViTEvolution
@@ -69,14 +69,22 @@ def _typed(kind: type[Strategy], options: Mapping[str, Any]) -> dict[str, Any]:
     """
     from pydantic import TypeAdapter, ValidationError
 
-    wanted, found = get_type_hints(kind.__init__), {}
+    wanted, found = _hints(kind), {}
     for name, value in options.items():
         try:
-            found[name] = TypeAdapter(wanted[name]).validate_python(value)
+            found[name] = TypeAdapter(wanted.get(name, Any)).validate_python(value)
         except ValidationError as error:
             told = error.errors()[0]["msg"]
             raise NasError(f"search.options.{name} is {value!r}: {told[0].lower()}{told[1:]}.") from None
     return found
+
+
+def _hints(kind: type[Strategy]) -> dict[str, Any]:
+    """Types of a strategy's options; those of a plug-in may be left out, or name what only a type checker imports."""
+    try:
+        return get_type_hints(kind.__init__)
+    except NameError:
+        return {}
 
 
 def _kind(name: str) -> tuple[type[Strategy], dict[str, Any]]:
@@ -86,7 +94,7 @@ def _kind(name: str) -> tuple[type[Strategy], dict[str, Any]]:
 
         return NevergradSearch, {"optimizer": name.removeprefix(NEVERGRAD)}
     if name not in STRATEGIES:
-        raise NasError(unknown("strategy", name, [*STRATEGIES, f"{NEVERGRAD}OPTIMIZER"]))
+        raise NasError(unprovided("strategy", name, [*STRATEGIES, f"{NEVERGRAD}OPTIMIZER"]))
     return STRATEGIES[name], {}
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import textwrap
 from abc import ABC, abstractmethod
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, ClassVar
 
-from nas.errors import NasError, unknown
+from nas.errors import NasError, unprovided
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-RUNTIMES = ("onnxruntime", "executorch", "torch")
 
 
 class Runtime(ABC):
@@ -24,12 +24,17 @@ class Runtime(ABC):
         suffix: of its model files.
         requires: packages that exporting needs, beside torch.
         binary: its own benchmark program, for devices without Python; empty if it has none.
+        runner: class that runs its files on the device, beside `nas.latency.profiling.timer` and by means of what
+            stands in that file: made with a number of threads, it has the runtime's `version` and a method
+            `load(data, shape) -> Loaded`. Its source text is sent, so it imports what it needs inside its methods.
+            None: the timer has it.
     """
 
     name: ClassVar[str]
     suffix: ClassVar[str]
     requires: ClassVar[tuple[str, ...]]
     binary: ClassVar[str] = ""
+    runner: ClassVar[type | None] = None
 
     @classmethod
     def version(cls) -> str:
@@ -66,6 +71,28 @@ def runtime_of(name: str) -> type[Runtime]:
         NasError: there is none of that name.
     """
     if name not in RUNTIMES:
-        raise NasError(unknown("runtime", name, RUNTIMES))
-    found: type[Runtime] = import_module(f"nas.latency.profiling.runtimes.{name}_runtime").RUNTIME
-    return found
+        raise NasError(unprovided("runtime", name, RUNTIMES))
+    registered = RUNTIMES[name]
+    if registered is not None:
+        return registered
+    built_in: type[Runtime] = import_module(f"nas.latency.profiling.runtimes.{name}_runtime").RUNTIME
+    return built_in
+
+
+def runner_source(name: str) -> dict[str, str]:
+    """What the timer must be sent to run a runtime's files: name and source text of a class; nothing if it has it.
+
+    Raises:
+        NasError: the text of the class cannot be read.
+    """
+    runner = runtime_of(name).runner
+    if runner is None:
+        return {}
+    try:
+        return {"runner": runner.__name__, "source": textwrap.dedent(inspect.getsource(runner))}
+    except (OSError, TypeError) as error:
+        raise NasError(f"runtime {name!r}: the text of its runner cannot be read: {error}.") from None
+
+
+RUNTIMES: dict[str, type[Runtime] | None] = {"onnxruntime": None, "executorch": None, "torch": None}
+"""By name; None: in a module of its own here, imported when it is used."""

@@ -10,6 +10,7 @@ from typing import Any
 from nas.latency.profiling import timer
 from nas.latency.profiling.exports import Exported
 from nas.latency.profiling.lines import LineProcess
+from nas.latency.profiling.runtimes.base import runner_source
 from nas.latency.profiling.targets.base import Burst, Facts, Target
 
 _HOW = "units timed with their weights out of the nearest caches, as in a network"
@@ -23,7 +24,8 @@ class TimerTarget(Target):
         self._process, self._runtime, self._threads = process, runtime, threads
 
     def facts(self) -> Facts:
-        hello = {"op": "hello", "runtime": self._runtime, "threads": self._threads}
+        runner = runner_source(self._runtime)
+        hello = {"op": "hello", "runtime": self._runtime, "threads": self._threads, **runner}
         answer = self._process.ask(hello, HELLO_SECONDS)
         processors = ", ".join(map(str, answer["processors"]))
         pinned = f"pinned to processor {processors}" if processors else "not pinned to processors"
