@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from nas.arith import Num
 from nas.blocks.base import Unit
-from nas.costs.plan import Column, CostPlan, Floats
+from nas.costs.columns import Column, Floats
+from nas.costs.plan import CostPlan
 from nas.errors import NasError
 from nas.metrics import Direction, Provenance
 from nas.space.batch import Arch, ArchBatch

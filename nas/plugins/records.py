@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any, Literal
 
 SHOWN = 12
@@ -120,6 +121,11 @@ def end(*, keep: bool) -> None:
 
 def claim(plugin: Plugin, what: str, name: str, undo: Callable[[], None]) -> None:
     """Note that a plug-in has registered a name; `undo` takes it back."""
+    from nas import cache
+
+    cache.salt(
+        plugin.digest or token_hex(16)
+    )  # of code without a file nobody can say that it is still the same
     plugin.claims.append((what, name))
     OWNERS[what, name] = plugin
     _UNDO[what, name] = undo
