@@ -128,9 +128,9 @@ def _case(unit: type[Unit], s: Sizes, form: Form, rows: NDArray[np.intp] | None)
     inputs = [Shaped(inp.shape, INPUT, ops) for inp in interfaces]
     try:
         out = unit.forward(inputs if unit.joins else inputs[0], s, ops)
+        ops.finish(out)
     except NasError as error:
         raise NasError(f"block {unit.kind!r}: {error}") from None
-    ops.finish(out)
     return Case(rows, ops.weights, ops.kernels, sum(inp.elements for inp in interfaces), out.shape)
 
 

@@ -7,6 +7,7 @@ batch's statistics and how fast the running ones follow. A layer binds it to its
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any, Self
 
@@ -180,7 +181,8 @@ class Ops(Operations):
         return list(x.chunk(parts, 1))
 
     def full_precision(self, function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-        with torch.autocast(tensors[0].device.type, enabled=False):
+        device = tensors[0].device.type
+        with nullcontext() if device == "meta" else torch.autocast(device, enabled=False):
             wide = [t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in tensors]
             return function(*wide).to(tensors[0].dtype)
 
