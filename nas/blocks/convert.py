@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nas.blocks.base import Unit
+from nas.blocks.base import Unit, refuse
 from nas.blocks.layouts import MAP, TOKENS, Interface
 from nas.blocks.operations import Operations
 from nas.blocks.sizes import Sizes
@@ -38,6 +38,7 @@ class ToMap(Unit):
 
     @classmethod
     def out(cls, inp: Interface, s: Sizes) -> Interface:
+        refuse(inp.extra("prefix") != 0, "tokens before those of the map have no place on it")
         return inp.with_(layout=MAP)
 
     @classmethod

@@ -108,14 +108,14 @@ def _plugins() -> str:
 
 def _pixels(source: Source) -> str:
     """The size of the input, and how images were brought to it."""
-    side, first, spec = source.side, source.data.side, source.plan.settings.data.spec
+    (h, w), first, spec = source.size, source.data.side, source.plan.settings.data.spec
     crop = (
         "upright, the middle square, 7/8 of an image's shorter side, "
         if spec.startswith(("imagefolder", "hf"))
         else ""
     )
-    steps = "" if first == side else f" to {first} × {first} and once more"
-    return f"{side} × {side} pixels ({crop}resized bicubically{steps})"
+    steps = "" if first == h == w else f" to {first} × {first} and once more"
+    return f"{h} × {w} pixels ({crop}resized bicubically{steps})"
 
 
 def _compared(form: type[ExportFormat], check: Check | None) -> str:

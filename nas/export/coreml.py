@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.export.formats import ExportFormat
+from nas.export.formats import ExportFormat, Size
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,7 +46,7 @@ class CoreMl(ExportFormat):
             return _zipped(Path(folder))
 
     @classmethod
-    def usage(cls, file: str, side: int) -> str:
+    def usage(cls, file: str, size: Size) -> str:
         return f"""import zipfile
 
 import coremltools
@@ -54,7 +54,7 @@ import numpy as np
 
 zipfile.ZipFile("{file}").extractall()
 model = coremltools.models.MLModel("{PACKAGE}")  # on a Mac
-images = np.random.rand(1, 3, {side}, {side}).astype(np.float32)  # 0..1, resized to {side} x {side}; one at a time
+images = np.random.rand(1, 3, {size[0]}, {size[1]}).astype(np.float32)  # 0..1, resized to {size[0]} x {size[1]}
 scores = model.predict({{"images": images}})["scores"]
 print(scores.argmax(axis=1))
 """

@@ -51,7 +51,7 @@ class Source:
         network: batch norms recalibrated as for the study's final numbers, at eval.
         told: where its weights come from.
         recipe: how they were trained; `teachers`: the networks they learnt from beside the labels.
-        side: of its input, in pixels.
+        size: of its input, in pixels.
     """
 
     arch: Arch
@@ -63,21 +63,21 @@ class Source:
     teachers: tuple[str, ...] = ()
 
     @property
-    def side(self) -> int:
-        """Side of the input in pixels."""
-        return self.network.resolution
+    def size(self) -> tuple[int, int]:
+        """Height and width of the input in pixels."""
+        return self.network.input.h, self.network.input.w
 
     def training_images(self, limit: int) -> Tensor:
-        """`limit` training images `(limit, C, side, side)` in 0..1, drawn by the arch's id."""
+        """`limit` training images `(limit, C, h, w)` in 0..1, drawn by the arch's id."""
         seed = (int(self.arch.id, 16) + self.plan.settings.seed) % 2**63
         batches = self.data.calibration(seed, -(-limit // CALIBRATED), CALIBRATED)
-        images = torch.cat([to_resolution(images, self.side) for images in batches])[:limit]
+        images = torch.cat([to_resolution(images, self.size) for images in batches])[:limit]
         return (images * STD + MEAN).clamp(0, 1)
 
     def test_images(self, limit: int = 0) -> tuple[Tensor, Tensor]:
-        """Test images `(n, C, side, side)` in 0..1 and their labels `(n,)`; the first `limit` evenly spread."""
+        """Test images `(n, C, h, w)` in 0..1 and their labels `(n,)`; the first `limit` evenly spread."""
         batches = list(self.data.evaluation("test", self.plan.settings.evaluate.batch, limit))
-        images = torch.cat([to_resolution(images, self.side) for images, _ in batches])
+        images = torch.cat([to_resolution(images, self.size) for images, _ in batches])
         return images * STD + MEAN, torch.cat([labels for _, labels in batches])
 
 

@@ -80,4 +80,6 @@ def evaluate_weights(
     seen = ((as_theirs(x.to(device), initial.mean, initial.std), y.to(device)) for x, y in batches)
     with torch.no_grad():
         evaluation = classify(network, seen)
-    return EvaluatedWeights(initial, rows, evaluation, f"{loaded.name} test split, {network.resolution} px")
+    return EvaluatedWeights(
+        initial, rows, evaluation, f"{loaded.name} test split, {network.input.h} × {network.input.w} px"
+    )

@@ -112,7 +112,8 @@ def load_network_data(plan: RunPlan, arch: Arch) -> LoadedData:
     from nas.supernet.network import layers_of
 
     layers = layers_of(plan.space.lower(arch, scale=plan.settings.train.resolution_scale))
-    return replace(load_run_data(plan), side=layers[0].sizes["h"])
+    first = layers[0].inputs[0]
+    return replace(load_run_data(plan), side=max(first.h, first.w))
 
 
 def _largest_side(plan: RunPlan) -> int:
@@ -121,4 +122,4 @@ def _largest_side(plan: RunPlan) -> int:
 
     sizes = possible_sizes(plan.space, None, plan.settings.train.resolution_scale)
     first = next(iter(sizes.values()))[1]
-    return int(first["h"].max())
+    return int(max(first["h"].max(), first["w"].max()))

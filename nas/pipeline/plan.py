@@ -12,6 +12,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.blocks.layouts import VECTOR
 from nas.errors import NasError, unknown
 from nas.latency.device import Device, load_device
 from nas.pipeline.metrics import CheapMetrics, cheap_function
@@ -159,6 +160,8 @@ def make_plan(
     )
     _check_name(plan)
     _check_metrics(plan)
+    if plan.wants_accuracy and accuracy_table is None:
+        check_classifier(space)
     _check_relaxed(plan)
     chosen, directions = settings.search, [objective.direction for objective in plan.objectives]
     probe = strategy(chosen.strategy, space, directions, budget=chosen.n_trials, **chosen.options)
@@ -175,6 +178,27 @@ def _beginning_with(plan: RunPlan, init: str) -> RunPlan:
     if plan.accuracy_table is not None or not plan.wants_accuracy:
         raise NasError("--init: this run trains no supernet that could begin with these weights.")
     return replace(plan, init=initial_of_supernet(plan.space, init))
+
+
+def check_classifier(space: Space) -> None:
+    """Training and evaluating need networks that answer with class scores.
+
+    Raises:
+        NasError: the space names several outputs, or ends in something else.
+    """
+    outputs = space.blueprint.outputs if space.blueprint else ()
+    if len(outputs) > 1:
+        raise NasError(
+            f"space {space.name!r} has the outputs {', '.join(outputs)}; a classifier has one. Such networks can be "
+            "costed, built and timed, not trained: name one of them, 'outputs: [NAME]', or none."
+        )
+    slots = space.lower(space.sample(1, seed=0)[0])
+    last = next((slot for slot in slots for name in slot.keeps if name in outputs), slots[-1])
+    if last.out.layout != VECTOR:
+        raise NasError(
+            f"space {space.name!r} answers with {last.out.layout.words} (stage {last.stage!r}), not with class scores; "
+            "let it end in a stage of a head, such as 'dual_map_head' or 'pooled_head'."
+        )
 
 
 def check_feasible(plan: RunPlan) -> None:

@@ -129,7 +129,8 @@ class RetrainJob(Job):
         """What is about to be trained, a line each."""
         settings = self.plan.settings.train
         scale = settings.resolution_scale
-        side = layers_of(self.plan.space.lower(self.arch, scale=scale))[0].sizes["h"]
+        first = layers_of(self.plan.space.lower(self.arch, scale=scale))[0].inputs[0]
+        size = f"{first.h} px" if first.h == first.w else f"{first.h} × {first.w} px"
         origin = "new weights" if self.start == "scratch" else f"weights of study {self.plan.supernet!r}"
         if self.given is not None:
             origin = f"weights of {self.given.name}"
@@ -137,7 +138,7 @@ class RetrainJob(Job):
         return [
             f"retraining {self.arch.id} of {whose}, {origin}, {self.steps(data):,} steps",
             f"data {data.name}: {data.count('train'):,} training and {data.count('test'):,} test images, "
-            f"{data.classes} classes; images of {side} px, {scale:g} times the deployment resolution"
+            f"{data.classes} classes; images of {size}, {scale:g} times the deployment resolution"
             + ("" if scale == 1 else " (train.resolution_scale=1 for all of it)"),
         ]
 

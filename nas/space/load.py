@@ -278,6 +278,7 @@ def _check_lowering(document: Document, space: Space, blueprint: Blueprint) -> N
             slots = space.lower(arch)
         except NasError as error:
             raise document.error(["stages"], f"architecture {arch.values} cannot be built: {error}") from None
+        _check_inputs(document, slots)
         widths = space.widths_of(arch)
         by_stage: dict[str, list[Slot]] = {}
         for slot in slots:
@@ -292,6 +293,20 @@ def _check_lowering(document: Document, space: Space, blueprint: Blueprint) -> N
                     ["stages", stage.name, "width"],
                     f"block {bad.kind!r} keeps the width of its input ({bad.sizes['channels']}), so the stage cannot "
                     f"have width {width}; give it a 'downsample'.",
+                )
+
+
+def _check_inputs(document: Document, slots: Sequence[Slot]) -> None:
+    """What a layer is handed has the shape that its sizes say: a block that knows no tokens before the map's, say,
+    cannot take any."""
+    for slot in slots:
+        for given, taken in zip(slot.inputs, slot.unit.inputs(slot.sizes), strict=True):
+            if slot.active and given.shape != taken.shape:
+                extras = ", ".join(f"{name} {value}" for name, value in given.extras.items())
+                raise document.error(
+                    ["stages", slot.stage],
+                    f"block {slot.kind!r} is handed {given.layout.words} of shape {given.shape}"
+                    f"{f' ({extras})' if extras else ''}, but by its sizes it takes {taken.shape}.",
                 )
 
 

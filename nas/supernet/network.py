@@ -117,7 +117,9 @@ class Walk:
         return Walk(self.x, dict(self.kept))
 
     def answer(self, outputs: Sequence[str]) -> Any:
-        """What the network hands back: the current tensor, or the named streams."""
+        """What the network hands back: the current tensor, the named stream, or several by name."""
+        if len(outputs) == 1:
+            return self.kept[outputs[0]]
         return {name: self.kept[name] for name in outputs} if outputs else self.x
 
 
@@ -132,7 +134,7 @@ class Network(nn.Module):
     """The network of one arch.
 
     Input `(B, channels, H, W)` images, resized to the arch's resolution where they differ; output class
-    scores `(B, classes)`, or a dictionary of the streams that its space names as outputs.
+    scores `(B, classes)`, or a dictionary of the streams where its space names several as outputs.
     """
 
     def __init__(

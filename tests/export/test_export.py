@@ -167,7 +167,7 @@ def test_int8_for_xnnpack_keeps_the_answers_and_is_8_bits(
     _check_int8(small, source)
     assert "torchao " in small.card.read_text()
     plain = executorch_once.export(
-        FromImages(deployed(source.network)).eval(), torch.zeros(1, 3, source.side, source.side)
+        FromImages(deployed(source.network)).eval(), torch.zeros(1, 3, *source.size)
     )
     matrices = [tensor for tensor in deployed(source.network).parameters() if tensor.dim() > 1]
     saved = len(plain) - small.model.stat().st_size
@@ -200,7 +200,7 @@ def test_a_core_ml_package_is_whole_and_says_that_it_was_not_run(source: Source,
     spec = coremltools.models.MLModel(str(tmp_path / "model.mlpackage"), skip_model_load=True).get_spec()
     (images,), (scores,) = spec.description.input, spec.description.output
     assert (images.name, scores.name) == ("images", "scores")
-    assert list(images.type.multiArrayType.shape) == [1, 3, source.side, source.side]
+    assert list(images.type.multiArrayType.shape) == [1, 3, *source.size]
     stored = (tmp_path / "model.mlpackage" / "Data" / "com.apple.CoreML" / "weights" / "weight.bin").stat()
     parameters = sum(tensor.numel() for tensor in deployed(source.network).parameters())
     assert stored.st_size > parameters  # bytes; weights are stored with 16 bits

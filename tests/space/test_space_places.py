@@ -12,7 +12,7 @@ import torch
 from nas.arith import Num
 from nas.blocks.base import Field, Member, Unit, block_of
 from nas.blocks.efficientformer_v2 import ConvFFN
-from nas.blocks.layouts import Interface
+from nas.blocks.layouts import TOKENS, Interface
 from nas.blocks.operations import Operations
 from nas.blocks.per_head import at, join_words, pack, split_words, unpack
 from nas.blocks.registry import register, unregister
@@ -62,11 +62,11 @@ def _blocks() -> Iterator[None]:
     unregister(HeadConvs.kind)
 
 
-def written(folder: Path, body: str, first: str = "width: [8, 16]") -> Space:
+def written(folder: Path, body: str, first: str = "width: [8, 16]", head: str = "dual_map_head") -> Space:
     path = folder / "s.yaml"
     path.write_text(
         "version: 1\nname: s\ninput: {resolution: 8, classes: 4}\nstages:\n"
-        f"  stem: {{block: conv_stem, stride: 2, {first}}}\n  A: {body}\n  head: {{block: dual_map_head}}\n"
+        f"  stem: {{block: conv_stem, stride: 2, {first}}}\n  A: {body}\n  head: {{block: {head}}}\n"
     )
     return load_space(path)
 
@@ -207,3 +207,34 @@ def test_a_body_behind_a_downsample_needs_no_width_that_it_ignores(tmp_path: Pat
     slots = [s for s in space.lower(space.encode([values])[0]) if s.kind == "conv_ffn"]
     assert [s.sizes["channels"] for s in slots] == [12, 12] and slots[0].inputs[0].channels == 12
     assert isinstance(slots[0].inputs[0], Interface)
+
+
+class ClassToken(Unit):
+    """A learned token before those of the map, as a ViT's classifier reads."""
+
+    kind = "test_class_token"
+    takes = TOKENS
+    keys = ("h", "w", "channels")
+
+    @classmethod
+    def out(cls, inp: Interface, s: Sizes) -> Interface:
+        return inp.with_(extras={"prefix": 1})
+
+    @classmethod
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        return x  # refused before it runs
+
+
+def test_a_block_that_knows_no_tokens_before_the_maps_is_not_handed_any(tmp_path: Path) -> None:
+    register(ClassToken)
+    try:
+        with pytest.raises(
+            ConfigError, match=r"block 'ffn' is handed tokens of shape \(17, 8\) \(prefix 1\)"
+        ):
+            written(
+                tmp_path, "{block: test_class_token}\n  B: {block: ffn, mlp_ratio: [1, 2]}", head="dual_head"
+            )
+        with pytest.raises(ConfigError, match="tokens before those of the map have no place on it"):
+            written(tmp_path, "{block: test_class_token}\n  B: {block: conv_ffn, expansion: [1, 2]}")
+    finally:
+        unregister(ClassToken.kind)
