@@ -229,7 +229,7 @@ def test_a_block_that_knows_no_tokens_before_the_maps_is_not_handed_any(tmp_path
     register(ClassToken)
     try:
         with pytest.raises(
-            ConfigError, match=r"block 'ffn' is handed tokens of shape \(17, 8\) \(prefix 1\)"
+            ConfigError, match=r"block 'ffn' is handed tokens of shape \(17, 16\) \(prefix 1\)"
         ):
             written(
                 tmp_path, "{block: test_class_token}\n  B: {block: ffn, mlp_ratio: [1, 2]}", head="dual_head"
