@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from nas.blocks.counting import macs, params
+from nas.blocks.layouts import VECTOR
 from nas.errors import NasError
 from nas.latency.device import Device
 from nas.latency.network import network_latency
-from nas.latency.signature import words
 from nas.metrics import PROVENANCES, Metric
 from nas.space.batch import Arch
 from nas.space.lowering import Slot
@@ -124,10 +124,11 @@ def _block(
     name = stage if alone else f"{stage} {int(inner.rpartition('.')[2]) + 1}"
     if "." in inner:
         name = f"{stage} ↓"
-    last = slots[-1].sizes
-    stride = int(last.get("stride", 1))
-    side = (-(-int(last["h"]) // stride), -(-int(last["w"]) // stride))
-    channels = int(last["cout" if "cout" in last else "channels"])
+    streams = [stream for slot in slots for stream in slot.reads]
+    name += f" ← {', '.join(streams)}" if streams else ""
+    last = slots[-1]
+    shown = last.out if last.out.layout != VECTOR else last.inputs[0]  # of a classifier what it reads
+    side, channels = (int(shown.h), int(shown.w)), int(shown.channels)
     return Block(stage, name, channels, side, tuple(_unit(slot, devices) for slot in slots))
 
 
@@ -138,14 +139,9 @@ def _unit(slot: Slot, devices: Sequence[Device]) -> Unit:
         times.append(device.unit_times(slot.kind, sizes))
     return Unit(
         slot.kind,
-        {key: _word(slot.kind, key, int(value)) for key, value in slot.sizes.items()},
+        {key: size_word(slot.kind, key, int(value)) for key, value in slot.sizes.items()},
         int(macs(slot.unit, slot.sizes)),
         int(params(slot.unit, slot.sizes)),
         tuple(float(time.ms[0]) for time in times),
         tuple(PROVENANCES[int(time.provenance[0])] for time in times),
     )
-
-
-def _word(kind: str, key: str, value: int) -> str:
-    names = words(kind, key)
-    return names[value] if names else str(value)

@@ -62,7 +62,7 @@ def signature_rows(kind: str, sizes: Mapping[str, object]) -> tuple[IntArray, In
 def format_signature(kind: str, row: Sequence[int] | IntArray) -> str:
     """The signature of one row of sizes."""
     keys = unit_keys(kind)
-    parts = [f"{key}={_word(kind, key, int(value))}" for key, value in zip(keys, row, strict=True)]
+    parts = [f"{key}={size_word(kind, key, int(value))}" for key, value in zip(keys, row, strict=True)]
     return " ".join([kind, *parts])
 
 
@@ -90,7 +90,8 @@ def by_head(kind: str, key: str) -> bool:
     return bool(field and field.heads)
 
 
-def _word(kind: str, key: str, value: int) -> str:
+def size_word(kind: str, key: str, value: int) -> str:
+    """How a signature writes one size: a name, values per head, or the number."""
     known = words(kind, key)
     if by_head(kind, key):
         return join_words(value, UNITS[kind].fields[key].words)

@@ -75,6 +75,10 @@ def shared_channels(supernet: Supernet, largest: Arch) -> list[Channels]:
     groups: list[Channels] = []
     stream: Channels | None = None
     for slot, sizes in _slots(supernet, largest):
+        if slot.reads:
+            raise NasError(
+                f"stage {slot.stage!r} reads kept streams; which channels belong together is known of chains alone."
+            )
         own = dict(supernet.layers[slot.name.replace(".", "_")].state_dict(keep_vars=True))
         behind = stream
         if "cout" in sizes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -50,3 +53,11 @@ def test_a_table_of_offsets_counted_on_the_meta_device_still_runs_on_the_cpu() -
     with torch.device("meta"):
         Elastic(unit, row)(torch.zeros(1, 143, 2), sizes, Ops())
     assert Elastic(unit, row, torch.Generator())(torch.zeros(1, 143, 2), sizes, Ops()).isfinite().all()
+
+
+def test_counting_and_lowering_import_no_torch() -> None:
+    program = (
+        "import sys, nas; from nas.costs import cost; space = nas.load_space('efficientformer_v2');"
+        "cost(space, space.sample(3, seed=0)), cost(space, space.presets['S0']); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
