@@ -14,6 +14,7 @@ from nas.blocks.layouts import VECTOR
 from nas.errors import NasError
 from nas.latency.device import Device
 from nas.latency.network import network_latency
+from nas.latency.signature import size_word
 from nas.metrics import PROVENANCES, Metric
 from nas.space.batch import Arch
 from nas.space.lowering import Slot
