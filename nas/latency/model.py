@@ -137,10 +137,7 @@ def free_sizes(kind: str, rows: IntArray) -> list[str]:
     return [
         key
         for key, values in sizes.items()
-        if key not in never
-        and not words(kind, key)
-        and not by_head(kind, key)
-        and len(np.unique(values)) > 1
+        if key not in never and not words(kind, key) and not by_head(kind, key) and len(np.unique(values)) > 1
     ]
 
 

@@ -107,7 +107,9 @@ def test_terms_are_the_kernels_that_a_deployed_unit_executes(
 def test_units_of_a_batch_have_the_terms_they_have_alone() -> None:
     """Also where they take other branches: a wider shortcut, no squeeze-excite, no expansion."""
     sizes = {"h": 8, "w": 8, "cin": 16, "kernel": 3, "stride": [1, 2, 1, 2], "act": 4}
-    rows = rows_of("mbconv", {**sizes, "cout": [16, 16, 24, 24], "expansion": [1, 4, 4, 1], "se": [0, 1, 0, 1]})
+    rows = rows_of(
+        "mbconv", {**sizes, "cout": [16, 16, 24, 24], "expansion": [1, 4, 4, 1], "se": [0, 1, 0, 1]}
+    )
     together = kernel_terms("mbconv", rows)
     for index in range(len(rows)):
         alone = kernel_terms("mbconv", rows[[index]])

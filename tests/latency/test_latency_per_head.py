@@ -70,7 +70,14 @@ def _rows() -> IntArray:
             for heads in (1, 2, 3):
                 for last in (3, 5):
                     kernel, way = pack([first, last], heads), pack([0, 1], heads)
-                    sizes = {"h": side, "w": side, "channels": 24, "heads": heads, "kernel": kernel, "way": way}
+                    sizes = {
+                        "h": side,
+                        "w": side,
+                        "channels": 24,
+                        "heads": heads,
+                        "kernel": kernel,
+                        "way": way,
+                    }
                     rows.append(rows_of("mixed", sizes)[0])
     return np.unique(np.array(rows), axis=0)
 
@@ -103,7 +110,9 @@ def test_parse_undoes_format(values: list[tuple[int, int]]) -> None:
     assert heads or text.endswith("kernel=none way=none")
 
 
-@pytest.mark.parametrize("wrong", ["", "5.", "5..3", "5.-3", "5.+3", "5.15", "5.5,3", "٣", ".".join(["3"] * 16)])
+@pytest.mark.parametrize(
+    "wrong", ["", "5.", "5..3", "5.-3", "5.+3", "5.15", "5.5,3", "٣", ".".join(["3"] * 16)]
+)
 def test_what_is_no_list_of_values(wrong: str) -> None:
     with pytest.raises(NasError, match=r"is no list of values per head, such as 5\.5\.3"):
         parse_signature(MIXED.replace("5.5.3", wrong))
