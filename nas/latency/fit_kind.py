@@ -50,8 +50,8 @@ def fit_kind(
         trees: how they are grown.
     """
     fold = fold_of(len(rows), folds, seed)
-    chosen = _constrained(kind, rows, ms, fold, trees)
-    predicted, edges, trees = chosen.predicted, chosen.edges, chosen.trees
+    predicted, trees, tried = _constrained(kind, rows, ms, fold, trees)
+    edges = leave_edges_out(kind, rows, ms, trees)
     model = fit_unit_model(kind, rows, ms, trees)
     interval, held, sizes = interval_of(ms, predicted), inside(ms, predicted, fold), sizes_of(kind, rows)
     outside = outside_of(interval, *edges)
@@ -70,7 +70,7 @@ def fit_kind(
         outside_interval=outside,
         gaps=gaps_of(kind, rows, ms, fold, outside, trees),
         monotone=list(trees.monotone),
-        monotone_errors=dict(chosen.tried),
+        monotone_errors=dict(tried),
         file=f"{kind}.ubj.gz",
         sha256=hashlib.sha256(pack(model.booster)).hexdigest(),
     )
@@ -79,47 +79,24 @@ def fit_kind(
     return FittedKind(model, report, HeldOut(rows, ms, predicted, sigma, held))
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """Which constraints were kept, and what the trees under them predict for units left out.
-
-    Attributes:
-        trees: how trees are grown, constraints included.
-        predicted: held-out ms, shape `(n,)`.
-        edges: true and predicted ms outside the fitted range.
-        tried: mean held-out error with each size constrained alone.
-    """
-
-    trees: TreeOptions
-    predicted: FloatArray
-    edges: tuple[FloatArray, FloatArray]
-    tried: Mapping[str, float]
-
-
-def _constrained(kind: str, rows: IntArray, ms: FloatArray, fold: IntArray, trees: TreeOptions) -> _Chosen:
-    """The constraints that raise neither the held-out error nor the one outside the fitted range."""
+def _constrained(
+    kind: str, rows: IntArray, ms: FloatArray, fold: IntArray, trees: TreeOptions
+) -> tuple[FloatArray, TreeOptions, Mapping[str, float]]:
+    """Held-out predictions with the constraints that raise no held-out error, those, and all that were tried."""
 
     def predict(monotone: tuple[str, ...]) -> tuple[float, FloatArray]:
         predicted = cross_validate(kind, rows, ms, fold, replace(trees, monotone=monotone))
         return Errors.of(ms, predicted).mean, predicted
 
     free, predicted = predict(())
-    edges = leave_edges_out(kind, rows, ms, trees)
     sizes = free_sizes(kind, rows) if len(rows) >= _LEAST_MONOTONE else []
     tried = {size: predict((size,))[0] for size in sizes}
     kept = sorted((size for size in sizes if tried[size] <= free), key=lambda size: tried[size])
-    for monotone in dict.fromkeys((tuple(kept), tuple(kept[:1]))):
+    for monotone in (tuple(kept), tuple(kept[:1])):
         error, constrained = predict(monotone) if monotone else (np.inf, predicted)
         if error <= free:
-            options = replace(trees, monotone=monotone)
-            beyond = leave_edges_out(kind, rows, ms, options)
-            if _mean_error(beyond) <= _mean_error(edges):
-                return _Chosen(options, constrained, beyond, tried)
-    return _Chosen(trees, predicted, edges, tried)
-
-
-def _mean_error(edges: tuple[FloatArray, FloatArray]) -> float:
-    return Errors.of(*edges).mean if len(edges[0]) else 0.0
+            return constrained, replace(trees, monotone=monotone), tried
+    return predicted, trees, tried
 
 
 def _probe(model: UnitModel, rows: IntArray) -> Probe:
