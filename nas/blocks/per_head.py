@@ -49,7 +49,13 @@ def split_words(text: str, words: Sequence[str] = ()) -> int:
         ValueError: something is neither a known word nor a number from 0 to 14.
     """
     parts = [] if text == "none" else text.split(".")
-    values: list[Any] = [words.index(part) if words else int(part) for part in parts]
+    values: list[Any] = [words.index(part) if words else _digits(part) for part in parts]
     if len(values) > MOST_HEADS or any(not 0 <= value <= HIGHEST for value in values):
         raise ValueError(text)
     return int(pack(values, len(values))) if values else 0
+
+
+def _digits(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return int(text)

@@ -1,7 +1,7 @@
 """The kernel model of a device: a unit's time as the sum of its kernels' times.
 
 `ms = Σ_op (rate of its multiply-accumulates + rate of the elements it writes + a time per launch) + rate of the
-weights read`, all rates ≥ 0, fitted to the relative error of the timed units, every kind of unit weighing the same.
+weights read`, all rates > 0, fitted to the relative error of the timed units, every kind of unit weighing the same.
 It times any unit of any block, roughly: which is what is left where neither table nor trees know the unit. A kernel
 the device never ran takes the slowest comparable rate, never zero.
 """
@@ -24,11 +24,13 @@ from nas.latency.times import CODES, FloatArray, UnitTimes
 Units = Mapping[str, tuple[IntArray, FloatArray]]
 
 WEIGHTS = "weights.read"
-_HEAVY = ("conv", "matmul", "depthwise")
+_HEAVY = ("conv", "matmul", "depthwise", "norm")  # a norm that is left once deployed goes over tokens twice
 # Weight of "as fast as its class" beside one kind of unit, from leaving kinds of four phones out.
-_PRIOR = 1e-3
+_PRIOR = 7e-4
 # Least rate of a class, as a share of the rate at which it alone would take all the time.
 _FLOOR = 0.02
+# Least rate of a kernel, as a share of that of its class: none is free.
+_LEAST = 0.01
 # What half an interval is at least, while fewer kinds could be left out.
 _DOUBT, _FEW_KINDS = float(np.log(2)), 3
 
@@ -117,15 +119,15 @@ def leave_units_out(units: Units, kinds: Collection[str]) -> dict[str, FloatArra
         units: sizes `(n, k)` and ms `(n,)` by kind of unit; at least two units.
         kinds: of which units are left out.
     """
-    found = {}
+    times = dict[str, FloatArray]()
     for kind in kinds:
         rows, ms = units[kind]
-        found[kind] = np.empty(len(ms))
+        times[kind] = np.empty(len(ms))
         for index in range(len(ms)):
             rest = {**units, kind: (np.delete(rows, index, axis=0), np.delete(ms, index))}
             rates = _rates({name: part for name, part in rest.items() if len(part[1])})
-            found[kind][index] = KernelModel(rates, 0.0).ms(kind, rows[[index]])[0]
-    return found
+            times[kind][index] = KernelModel(rates, 0.0).ms(kind, rows[[index]])[0]
+    return times
 
 
 def _coverage(ratios: Mapping[str, FloatArray]) -> float | None:
@@ -155,7 +157,7 @@ def _log_half(ratios: Mapping[str, FloatArray]) -> float:
 
 def _rates(units: Units) -> dict[str, float]:
     terms = {kind: kernel_terms(kind, rows) for kind, (rows, _) in units.items()}
-    names = sorted({name for found in terms.values() for name in found})
+    names = sorted({name for amounts in terms.values() for name in amounts})
     blocks, weights = [], []
     for kind, (_, ms) in units.items():
         columns = [terms[kind].get(name, np.zeros(len(ms))) for name in names]
@@ -163,16 +165,17 @@ def _rates(units: Units) -> dict[str, float]:
         weights.append(np.full(len(ms), len(ms) ** -0.5))
     relative, weight = np.concatenate(blocks), np.concatenate(weights)
     classes = sorted({_class(name) for name in names})
-    belongs = np.array([[_class(name) == one for one in classes] for name in names], dtype=np.float64)
+    belongs = np.array([[_class(name) == each for each in classes] for name in names], dtype=np.float64)
     pooled = relative @ belongs
     alone = np.array([np.median(1 / column[column > 0]) for column in pooled.T])
     shared = np.maximum(_least_squares(pooled, weight), _FLOOR * alone)
-    rates = _least_squares(relative, weight, belongs @ shared)
+    usual = belongs @ shared
+    rates = np.maximum(_least_squares(relative, weight, usual), _LEAST * usual)
     return {name: float(rate) for name, rate in zip(names, rates)}
 
 
 def _least_squares(relative: FloatArray, weight: FloatArray, prior: FloatArray | None = None) -> FloatArray:
-    """Rates ≥ 0 for which `relative @ rates` is nearest to 1, drawn to `prior` where there is one."""
+    """Rates ≥ 0 for which `relative @ rates` is nearest to 1, drawn to `prior` where there is any."""
     from scipy.optimize import nnls
 
     scale = relative.max(axis=0)

@@ -15,7 +15,7 @@ import numpy as np
 
 from nas.latency.features import Amounts, shape_features, work_terms
 from nas.latency.rows import IntArray
-from nas.latency.signature import sizes_of, words
+from nas.latency.signature import by_head, sizes_of, words
 from nas.latency.times import FloatArray
 
 _FLOOR_MS = 1e-6
@@ -129,15 +129,15 @@ def fit_unit_model(kind: str, rows: IntArray, ms: FloatArray, options: TreeOptio
 def free_sizes(kind: str, rows: IntArray) -> list[str]:
     """Sizes that a unit's work can only grow with, and that vary among `rows`, shape `(n, k)`.
 
-    `h` stands for both sides of the map. Not among them: activations and norms; the stride; and the widths of
-    a block whose shortcut is free where they are equal.
+    `h` stands for both sides of the map. Not among them: activations and norms; values per head; the stride;
+    and the widths of a block whose shortcut is free where they are equal.
     """
     sizes = sizes_of(kind, rows)
     never = {"w", "stride", *(("cin", "cout") if "cout" in sizes else ())}
     return [
         key
         for key, values in sizes.items()
-        if key not in never and not words(kind, key) and len(np.unique(values)) > 1
+        if key not in never and not words(kind, key) and not by_head(kind, key) and len(np.unique(values)) > 1
     ]
 
 

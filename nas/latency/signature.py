@@ -94,12 +94,20 @@ def size_word(kind: str, key: str, value: int) -> str:
     """How a signature writes one size: a name, values per head, or the number."""
     known = words(kind, key)
     if by_head(kind, key):
-        return join_words(value, UNITS[kind].fields[key].words)
+        return _words_by_head(kind, key, value)
     if not known:
         return str(value)
     if not 0 <= value < len(known):
         raise NasError(f"{kind}: {key} is at position {value}, but the known ones are {', '.join(known)}.")
     return known[value]
+
+
+def _words_by_head(kind: str, key: str, code: int) -> str:
+    known = UNITS[kind].fields[key].words
+    try:
+        return join_words(code, known)
+    except IndexError:
+        raise NasError(f"{kind}: {key} has a value per head that is none of {', '.join(known)}.") from None
 
 
 def _value(kind: str, key: str, word: str) -> int:
@@ -108,7 +116,8 @@ def _value(kind: str, key: str, word: str) -> int:
         try:
             return split_words(word, UNITS[kind].fields[key].words)
         except ValueError:
-            raise NasError(f"{key}={word!r} is no list of values per head, such as 5.5.3.") from None
+            example = ".".join(UNITS[kind].fields[key].words[:2]) or "5.5.3"
+            raise NasError(f"{key}={word!r} is no list of values per head, such as {example}.") from None
     if known:
         if word not in known:
             raise NasError(unknown(key, word, known))

@@ -38,8 +38,8 @@ MODELS = {
 HEAVY = ("conv", "matmul", "depthwise")
 LIMIT = 0.25
 LEAST = 0.01  # of the rate at which a class alone would take all the time
-FORMS = ("one rate", "work and launches", "classes")
-SHIPPED = ("Xcode 14", "classes")
+FORMS = ("one rate", "work and launches", "depth-wise apart", "classes")
+SHIPPED = ("Xcode 14", "depth-wise apart")
 
 
 def main() -> None:
@@ -127,6 +127,8 @@ def _class(term: str, form: str) -> str:
         return what
     if what in ("macs", "read"):
         return "depthwise" if op == "depthwise" else what
+    if form == "depth-wise apart":
+        return what
     return f"{'heavy' if op in HEAVY else 'light'}.{what}"
 
 

@@ -123,3 +123,5 @@ def _randomise(layer: Elastic, generator: torch.Generator) -> None:
                 parameter.normal_(0.0, 0.1, generator=generator)
             elif parameter.dim() == 1:
                 parameter.uniform_(0.5, 1.5, generator=generator)
+            elif not parameter.any():
+                parameter.normal_(0.0, parameter[0].numel() ** -0.5, generator=generator)

@@ -13,11 +13,16 @@ import pytest
 import torch
 from profiling_samples import UNITS, tiny_space
 
+from nas.blocks.counting import describe
+from nas.blocks.registry import UNITS as UNITS_BY_KIND
 from nas.errors import NasError
 from nas.latency.profiling import timer
 from nas.latency.profiling.modules import Model, network_model, unit_model
 from nas.latency.profiling.runtimes.base import RUNTIMES, runtime_of
+from nas.latency.profiling.use import space_use
+from nas.latency.signature import format_signature, sizes_of
 from nas.space import load_space
+from nas.space.space import Space
 
 NEEDS = {"onnxruntime": ("onnxruntime", "onnx"), "executorch": ("executorch",), "torch": ()}
 
@@ -59,6 +64,62 @@ def test_an_exported_unit_computes_what_the_module_does(runtime: str, unit: str)
         expected = model.module(model.example).numpy()
     assert got.shape == expected.shape
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+SPACES = ["elasticvit", "efficientformer", "efficientformer_v2", "turbovit", "skip", "neck"]
+
+
+def _smallest_units(space: Space) -> list[str]:
+    """The unit with the least input of each kind in a space's networks."""
+    units = []
+    for kind, use in space_use(space, draws=50).items():
+        inputs = describe(UNITS_BY_KIND[kind], sizes_of(kind, use.rows)).elements_in
+        units.append(format_signature(kind, use.rows[np.argmin(inputs)]))
+    return units
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_kind_of_unit_of_a_space_is_exported(name: str) -> None:
+    own = Path(__file__).parents[2] / "space" / "spaces" / f"{name}.yaml"
+    units = _smallest_units(load_space(own if own.exists() else name))
+    assert len(units) >= 4
+    for unit in units:
+        model = unit_model(unit)
+        got = _output("onnxruntime", _exported("onnxruntime", model), model.example)
+        with torch.no_grad():
+            expected = model.module(model.example).numpy()
+        assert got.shape == expected.shape, unit
+        difference = np.abs(got - expected).max() / np.abs(expected).max()
+        assert difference < 1e-4, unit
+
+
+def test_nothing_that_is_timed_starts_at_zero() -> None:
+    """A projection of zeros would hide from comparisons what comes before it."""
+    unit = "unit_ffn h=4 w=4 channels=8 hidden=16 act=gelu norm=layer_norm"
+    assert all(parameter.any() for parameter in unit_model(unit).module.parameters())
+
+
+def test_several_inputs_come_as_one_row() -> None:
+    unit = "join h=4 w=6 cin=4 h1=2 w1=3 cin1=6 h2=1 w2=2 cin2=2 h3=0 w3=0 cin3=0 cout=5 act=relu"
+    model = unit_model(unit)
+    assert model.example.shape == (1, 4 * 4 * 6 + 6 * 2 * 3 + 2 * 1 * 2)
+    first, *others = torch.split(model.example, [96, 36, 4], dim=1)
+    maps = [first.reshape(1, 4, 4, 6), others[0].reshape(1, 6, 2, 3), others[1].reshape(1, 2, 1, 2)]
+    weights = dict(model.module.named_parameters())
+    ends = ("project", "project1", "project2")
+    with torch.no_grad():
+        projected = [
+            torch.nn.functional.conv2d(
+                x, weights[f"layer.{end}_weight"].reshape(5, -1, 1, 1), weights[f"layer.{end}_bias"]
+            )
+            for x, end in zip(maps, ends)
+        ]
+        resized = [
+            torch.nn.functional.interpolate(y, (4, 6), mode="bilinear", align_corners=False)
+            for y in projected
+        ]
+        expected = torch.relu(resized[0] + resized[1] + resized[2])
+        torch.testing.assert_close(model.module(model.example), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "torch"])
