@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nas import cache
 from nas.costs import grouping
 from nas.costs.columns import Column, Columns, Floats
-from nas.costs.tables import Group, Tabulation, packed, present, unpacked
+from nas.costs.tables import Group, Tabulation, filled_width, packed, present, unpacked
 from nas.space.batch import ArchBatch
 from nas.space.space import Space
 from nas.space.symbolic import Layers, symbolic
@@ -76,14 +76,17 @@ class CostPlan:
 
     def _gather(self, codes: NDArray[np.int16], span: slice, sums: Floats, maxima: Floats) -> None:
         columns = np.ascontiguousarray(codes[span].T, dtype=np.int32)
+        first, end = sums.shape[1], sums.shape[1] + maxima.shape[1]
+        total = np.zeros((columns.shape[1], filled_width(end)))
+        taken, largest = np.empty_like(total), maxima[span]
         for group in self._groups:
             index = np.zeros(columns.shape[1], dtype=np.int32)
             for decision, stride in zip(group.deps, group.strides):
                 index += columns[decision] * stride
-            if sums.shape[1]:
-                sums[span] += group.sums.take(index, axis=0)
-            if maxima.shape[1]:
-                np.maximum(maxima[span], group.maxima.take(index, axis=0), out=maxima[span])
+            group.rows.take(index, axis=0, out=taken, mode="clip")
+            np.add(total, taken, out=total)  # of maxima too: whole rows are added faster than parts of them
+            np.maximum(largest, taken[:, first:end], out=largest)
+        sums[span] = total[:, :first]
 
     def _compute(self, batch: ArchBatch, span: slice, sums: Floats, maxima: Floats) -> None:
         """Add the slots that are not tabulated, for a part of a batch."""

@@ -26,6 +26,7 @@ from nas.pipeline.lock import LOCK, only_run
 from nas.pipeline.plan import RunPlan, check_feasible, make_plan, study_folder
 from nas.pipeline.pool import LocalPool, Pool
 from nas.pipeline.progress import Interrupt, Reporter, Silent
+from nas.pipeline.same_numbers import check_same_numbers
 from nas.pipeline.searching import CHECKPOINT, End, Search
 from nas.pipeline.supernet_card import trained_on
 from nas.pipeline.training import Interrupted, TrainedSupernet, check_card, obtain, set_threads
@@ -279,6 +280,7 @@ def _open(
         check_resumable(known[plan.name], space_hash=plan.space.hash, config=plan.config())
         if data is not None:
             check_same_data(known[plan.name], data)
+        check_same_numbers(plan.metrics, store, known[plan.name])
         store.set_state(known[plan.name].id, "running")
         return known[plan.name]
     if resume:
