@@ -21,7 +21,7 @@ class Layout:
     Attributes:
         name: unique.
         words: what it is called in messages.
-        dims: shape without the batch, from an interface.
+        dims: shape without the batch, from an interface; a function with a name, so that networks can be pickled.
         keys: extras of the interface that describe it, e.g. the span of unrolled tokens.
         remedy: what brings a map into it, where no converter does by itself.
     """
@@ -83,13 +83,25 @@ class Interface:
         return replace(self, extras=extras, **sizes)
 
 
-MAP = Layout("map", "a map", lambda i: (i.channels, i.h, i.w))
-TOKENS = Layout("tokens", "tokens", lambda i: (i.h * i.w + i.extra("prefix"), i.channels), ("prefix",))
+def _map(i: Interface) -> tuple[Num, ...]:
+    return i.channels, i.h, i.w
+
+
+def _tokens(i: Interface) -> tuple[Num, ...]:
+    return i.h * i.w + i.extra("prefix"), i.channels
+
+
+def _unrolled(i: Interface) -> tuple[Num, ...]:
+    return i.h * i.w, i.channels
+
+
+def _vector(i: Interface) -> tuple[Num, ...]:
+    return (i.channels,)
+
+
+MAP = Layout("map", "a map", _map)
+TOKENS = Layout("tokens", "tokens", _tokens, ("prefix",))
 UNROLLED = Layout(
-    "unrolled",
-    "unrolled tokens",
-    lambda i: (i.h * i.w, i.channels),
-    ("span", "units"),
-    "put a stage of block 'unroll' before it",
+    "unrolled", "unrolled tokens", _unrolled, ("span", "units"), "put a stage of block 'unroll' before it"
 )
-VECTOR = Layout("vector", "class scores", lambda i: (i.channels,))
+VECTOR = Layout("vector", "class scores", _vector)

@@ -34,7 +34,7 @@ class Plain(Strategy):
 """
 METRIC = """
 import nas.plugins
-from nas.blocks.base import macs
+from nas.blocks.counting import macs
 
 @nas.plugins.metric("{name}", unit="mJ", combine="{combine}")
 def cost(unit, sizes):

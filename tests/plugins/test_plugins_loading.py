@@ -69,7 +69,7 @@ def test_changed_content_is_refused_until_the_old_is_unloaded(here: Path) -> Non
         ("import nas.plugins\n@nas.plugins.block\nclass B: ...", "derives nas.blocks.base.Unit"),
         (
             "import nas.plugins\nfrom nas.blocks.base import Unit\n@nas.plugins.block\nclass B(Unit): kind = 'b'",
-            "B does not define .*plan",
+            "B does not define .*forward",
         ),
     ],
 )
