@@ -71,6 +71,7 @@ def problems(tensors: Mapping[str, Tensor], wanted: Sequence[Entry], table: Tabl
 
 
 def _fits(shape: Shape, entry: Entry, table: Table) -> bool:
+    shape = _without_ones(shape, len(entry.shape))
     if not table.supernet:
         return shape == entry.shape
     return len(shape) == len(entry.shape) and all(a >= b for a, b in zip(shape, entry.shape))
@@ -105,7 +106,15 @@ def translated(file: WeightFile, wanted: Sequence[Entry], table: Table, network:
     )
 
 
+def _without_ones(shape: Shape, dims: int) -> Shape:
+    """A shape without ones at its end that are more than `dims` dimensions: `(C, 1, 1)` is a scale `(C,)`."""
+    while len(shape) > dims and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
 def _parts(tensor: Tensor, entry: Entry) -> list[Tensor]:
+    tensor = tensor.reshape(_without_ones(tuple(tensor.shape), len(entry.shape)))
     if tuple(tensor.shape) != entry.shape:
         tensor = (entry.form.cut or leading)(tensor, entry.shapes, entry.shape)
     return entry.form.split(tensor, entry.shapes)
