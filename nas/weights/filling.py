@@ -89,11 +89,11 @@ def summary(rows: Sequence[Row]) -> str:
 
 def reasons(rows: Sequence[Row]) -> list[str]:
     """Why weights were left, each reason once with its first weight."""
-    found: dict[str, list[Row]] = {}
+    by_reason: dict[str, list[Row]] = {}
     for row in rows:
         if row.fate == "left":
-            found.setdefault(row.why, []).append(row)
-    return [f"{_named(left)}: {why}" for why, left in found.items()]
+            by_reason.setdefault(row.why, []).append(row)
+    return [f"{_named(left)}: {why}" for why, left in by_reason.items()]
 
 
 def _named(rows: Sequence[Row]) -> str:

@@ -39,13 +39,13 @@ class Given:
 
 def renamed(file: WeightFile, table: Table) -> dict[str, Tensor]:
     """The file's tensors under the names that the table's rules are written in, without what it ignores."""
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for name, tensor in file.tensors.items():
         for pattern, replacement in table.renamed.items():
             name = re.sub(pattern, replacement, name)
         if not table.ignores(name):
-            found[name] = tensor
-    return found
+            tensors[name] = tensor
+    return tensors
 
 
 def classes_of(tensors: Mapping[str, Tensor], table: Table) -> int | None:
@@ -56,18 +56,18 @@ def classes_of(tensors: Mapping[str, Tensor], table: Table) -> int | None:
 
 def problems(tensors: Mapping[str, Tensor], wanted: Sequence[Entry], table: Table) -> list[str]:
     """What keeps tensors from being a network's: missing, of another shape, or not of it; a line each."""
-    found = []
+    lines = []
     for entry in wanted:
         tensor = tensors.get(entry.theirs)
         if tensor is None:
-            found.append(f"there is no {entry.theirs!r} {_shape(entry.shape)} in it")
+            lines.append(f"there is no {entry.theirs!r} {_shape(entry.shape)} in it")
         elif not _fits(tuple(tensor.shape), entry, table):
-            found.append(f"{entry.theirs!r} is {_shape(tensor.shape)} where {_shape(entry.shape)} is needed")
+            lines.append(f"{entry.theirs!r} is {_shape(tensor.shape)} where {_shape(entry.shape)} is needed")
     names = {entry.theirs for entry in wanted}
     if not table.supernet:
         left = [name for name in tensors if name not in names]
-        found += [f"{name!r} {_shape(tensors[name].shape)} belongs to no layer of it" for name in left]
-    return found
+        lines += [f"{name!r} {_shape(tensors[name].shape)} belongs to no layer of it" for name in left]
+    return lines
 
 
 def _fits(shape: Shape, entry: Entry, table: Table) -> bool:

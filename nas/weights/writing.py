@@ -43,15 +43,15 @@ def timm_state(network: Network, space: str) -> dict[str, Tensor]:
     layers = shapes_of(network)
     table = table_of(space, [layer.name for layer in layers if layer.shapes])
     ours = weights_of(network)
-    found: dict[str, Tensor] = {}
+    state: dict[str, Tensor] = {}
     for entry in entries(table, layers):
         parts = [ours[entry.layer][name].detach().cpu() for name in entry.ours]
-        found[entry.theirs] = entry.form.join(parts).clone().contiguous()
+        state[entry.theirs] = entry.form.join(parts).clone().contiguous()
         if entry.theirs.endswith(".running_mean"):  # a counter, which nothing here reads or needs
-            found[entry.theirs.removesuffix("mean").removesuffix("running_") + "num_batches_tracked"] = (
+            state[entry.theirs.removesuffix("mean").removesuffix("running_") + "num_batches_tracked"] = (
                 torch.zeros((), dtype=torch.int64)
             )
-    return {**found, **_indices(table, layers)}
+    return {**state, **_indices(table, layers)}
 
 
 def _indices(table: Table, layers: list[LayerShapes]) -> dict[str, Tensor]:
@@ -60,7 +60,7 @@ def _indices(table: Table, layers: list[LayerShapes]) -> dict[str, Tensor]:
 
     if not table.indices:
         return {}
-    found = {}
+    positions_by_name = {}
     for entry in entries(table, layers):
         for name, index in table.indices.items():
             if entry.theirs.endswith(name):
@@ -68,8 +68,8 @@ def _indices(table: Table, layers: list[LayerShapes]) -> dict[str, Tensor]:
 
                 _, h, w = entry.shapes[0]
                 positions = distance_index(h, w, 1, torch.device("cpu")).reshape(h * w, h * w)
-                found[entry.theirs.removesuffix(name) + index] = positions.clone()
-    return found
+                positions_by_name[entry.theirs.removesuffix(name) + index] = positions.clone()
+    return positions_by_name
 
 
 def write_timm(network: Network, space: str, arch: Mapping[str, object], file: Path) -> Written:

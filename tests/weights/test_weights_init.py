@@ -179,10 +179,10 @@ def test_a_run_begins_with_them_and_is_reproduced_from_them() -> None:
 
 def test_a_preset_is_evaluated_and_retrained_from_a_file() -> None:
     options = [part for item in SMALL if not item.startswith("search") for part in ("--set", item)]
-    told = CliRunner().invoke(app, ["evaluate", f"{SPACE}:S0", "--init", "s0.safetensors", "--limit", "8",
+    answer = CliRunner().invoke(app, ["evaluate", f"{SPACE}:S0", "--init", "s0.safetensors", "--limit", "8",
                                     "--set", "threads=1", "-f", "json", "-q"])  # fmt: skip
-    assert told.exit_code == 0, told.output
-    assert {row["fate"] for row in json.loads(told.stdout)["weights"]} == {"taken"}
+    assert answer.exit_code == 0, answer.output
+    assert {row["fate"] for row in json.loads(answer.stdout)["weights"]} == {"taken"}
     done = CliRunner().invoke(app, ["retrain", f"{SPACE}:S0", "--init", "s0.safetensors", "-q", *options])
     assert done.exit_code == 0, done.output
     assert "retrained from s0.safetensors" in done.stdout
