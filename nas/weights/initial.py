@@ -101,7 +101,7 @@ def initial_of_network(space: Space, arch: Arch, text: str, name: str = "") -> I
     table = _table(space, arch)
     check_needs(space, arch, table)
     file = read_weights(text)
-    whose = reference(space, arch, classes_of(renamed(file, table), table))
+    whose = reference(space, arch, classes_of(renamed(file, table), table), file.metadata)
     try:
         given = translated(file, entries(table, shapes_of(whose)), table, f"{space.name}:{called}")
     except NasError as error:
@@ -136,7 +136,7 @@ def initial_of_supernet(space: Space, text: str) -> Initial:
         )
     arch = known_arch or space.presets[name]
     check_needs(space, arch, table)
-    whose = reference(space, arch, classes_of(renamed(file, table), table))
+    whose = reference(space, arch, classes_of(renamed(file, table), table), file.metadata)
     given = translated(file, entries(table, shapes_of(whose)), table, f"{space.name}:{name}")
     return _initial(given, text, file, table, name)
 

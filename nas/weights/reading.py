@@ -29,12 +29,14 @@ class Given:
         theirs: name in the file, by layer and name.
         classifier: layer and name of those that fit one number of classes alone.
         centred: layer and name of those that are shared by their centre.
+        resized: layer and name of those that are interpolated for a map of another size.
     """
 
     state: State
     theirs: Mapping[tuple[str, str], str]
     classifier: frozenset[tuple[str, str]]
     centred: frozenset[tuple[str, str]]
+    resized: frozenset[tuple[str, str]] = frozenset()
 
 
 def renamed(file: WeightFile, table: Table) -> dict[str, Tensor]:
@@ -103,6 +105,7 @@ def translated(file: WeightFile, wanted: Sequence[Entry], table: Table, network:
         {(entry.layer, name): entry.theirs for entry in wanted for name in entry.ours},
         frozenset((entry.layer, name) for entry in wanted for name in entry.ours if entry.classifier),
         frozenset((entry.layer, name) for entry in wanted for name in entry.ours if _centred(entry)),
+        frozenset((entry.layer, name) for entry in wanted for name in entry.ours if entry.form.resized),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from nas.errors import NasError
@@ -17,11 +18,21 @@ if TYPE_CHECKING:
     from nas.weights.files import WeightFile
 
 
-def reference(space: Space, arch: Arch, classes: int | None) -> Network:
-    """The network at its deployment resolution, without memory."""
+INPUT_KEY = "nas.input"
+"""In a file's metadata: height and width in pixels of the images its network was trained on."""
+
+
+def reference(
+    space: Space, arch: Arch, classes: int | None, metadata: Mapping[str, str] | None = None
+) -> Network:
+    """The network without memory, at the resolution that a file's metadata tell, else at that of its deployment."""
     from nas.supernet.network import build
 
-    return build(space, arch, num_classes=classes, seed=None)
+    deployed = build(space, arch, num_classes=classes, seed=None)
+    size = (metadata or {}).get(INPUT_KEY)
+    if size is None:
+        return deployed
+    return build(space, arch, num_classes=classes, seed=None, scale=json.loads(size)[0] / deployed.input.h)
 
 
 def check_needs(space: Space, arch: Arch, table: Table) -> None:
@@ -57,7 +68,9 @@ def preset_in(space: Space, file: WeightFile, table: Table) -> str | None:
     tensors = renamed(file, table)
     classes = classes_of(tensors, table)
     for name, arch in space.presets.items():
-        if not problems(tensors, entries(table, shapes_of(reference(space, arch, classes))), table):
+        if not problems(
+            tensors, entries(table, shapes_of(reference(space, arch, classes, file.metadata))), table
+        ):
             return name
     return None
 
@@ -67,7 +80,9 @@ def nearest(space: Space, file: WeightFile, table: Table) -> tuple[str, str]:
     tensors = renamed(file, table)
     classes = classes_of(tensors, table)
     wrong = {
-        name: problems(tensors, entries(table, shapes_of(reference(space, arch, classes))), table)
+        name: problems(
+            tensors, entries(table, shapes_of(reference(space, arch, classes, file.metadata))), table
+        )
         for name, arch in space.presets.items()
     }
     if not wrong:

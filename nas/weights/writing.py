@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nas.files import write_atomically
 from nas.weights.names import LayerShapes, entries, shapes_of
 from nas.weights.normalisation import MEAN_KEY, STD_KEY
+from nas.weights.recognising import INPUT_KEY
 from nas.weights.table import Table, table_of
 from nas.weights.timm_models import TimmModel, timm_model
 
@@ -93,6 +94,7 @@ def write_timm(network: Network, space: str, arch: Mapping[str, object], file: P
         "nas.arch": json.dumps(dict(arch)),
         MEAN_KEY: json.dumps([MEAN] * CHANNELS),
         STD_KEY: json.dumps([STD] * CHANNELS),
+        INPUT_KEY: json.dumps([network.input.h, network.input.w]),
         "timm.model": model.function,
         "timm.arguments": json.dumps(model.arguments),
     }
