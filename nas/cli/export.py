@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nas.cli.output import SpaceFileOption, StorageOption, TrialArgument
+from nas.cli.output import SpaceFileOption, StorageOption
 
 if TYPE_CHECKING:
     from nas.cli.lookup import Found
     from nas.export.source import Source, Weights
+    from nas.metrics import Metric
 
 
 class Origin(StrEnum):
@@ -35,7 +36,14 @@ class Bits(StrEnum):
 
 
 def export(
-    trial: TrialArgument,
+    trial: Annotated[
+        str,
+        typer.Argument(
+            help="An arch id, the beginning of one, STUDY/NUMBER, STUDY/PRESET, or SPACE:PRESET retrained without a "
+            "study.",
+            metavar="TRIAL",
+        ),
+    ],
     form: Annotated[str, typer.Option("--format", help="onnx, torch-export, executorch or coreml.")] = "onnx",
     weights: Annotated[
         Origin, typer.Option(help="The supernet's, or those of nas retrain.")
@@ -54,27 +62,21 @@ def export(
     storage: StorageOption = None,
 ) -> None:
     """Export a trial's network, checked in the format's own runtime."""
-    from nas.cli.lookup import find
-    from nas.cli.output import trial_metrics
     from nas.errors import NasError
     from nas.export.card import quantised
     from nas.export.export import export as run_export
     from nas.export.formats import format_of
-    from nas.export.source import default_folder, source_of
+    from nas.export.source import default_folder
 
     if names is not None and (quantize is not None or form != "onnx"):
         raise NasError("--names writes weights alone; it goes with neither --format nor --quantize.")
     chosen = format_of(form)
     origin: Weights = "retrained" if weights is Origin.retrained else "inherited"
-    place = _with_weights(find(storage, trial), trial, origin)
-    known = place.trial or place.preset
-    assert known is not None
-    source = source_of(place.study, dict(known.arch), space, origin)
+    source, metrics = _of_preset(trial, origin) or _of_trial(trial, origin, space, storage)
+    folder = output or default_folder(source.plan.name, source.arch.id, origin)
     if names is not None:
-        _write_names(source, output or default_folder(place.study.name, source.arch.id, origin))
+        _write_names(source, folder)
         return
-    metrics = trial_metrics(place.trial) if place.trial else dict(known.metrics)
-    folder = output or default_folder(place.study.name, source.arch.id, origin)
     done = run_export(source, chosen, folder, metrics, quantize=quantize is not None)
     typer.echo(f"{done.model}  ({done.model.stat().st_size / 2**20:.1f} MiB)")
     if done.check is None:
@@ -84,6 +86,38 @@ def export(
     if done.check is not None and done.check.before is not None:
         typer.echo(f"int8: {quantised(done.check)}, on these {done.check.images} images")
     typer.echo(f"model card: {done.card}; how to run it: {done.usage}")
+
+
+def _of_preset(text: str, origin: Weights) -> tuple[Source, dict[str, Metric]] | None:
+    """The retrained network of SPACE:PRESET and its accuracy; None: the text names no preset."""
+    from nas.errors import NasError
+    from nas.export.source import source_of_preset
+    from nas.pipeline.presets import find_preset, is_preset
+
+    if not is_preset(text):
+        return None
+    if origin == "inherited":
+        raise NasError(
+            f"{text} belongs to no study, so there is no supernet whose weights it could have: "
+            f"`nas retrain {text}` trains it, --weights retrained exports that."
+        )
+    source, accuracy = source_of_preset(find_preset(text))
+    return source, {"accuracy": accuracy}
+
+
+def _of_trial(
+    trial: str, origin: Weights, space: str | None, storage: str | None
+) -> tuple[Source, dict[str, Metric]]:
+    """The network of a study's trial or preset, and what is known of it."""
+    from nas.cli.lookup import find
+    from nas.cli.output import trial_metrics
+    from nas.export.source import source_of
+
+    place = _with_weights(find(storage, trial), trial, origin)
+    known = place.trial or place.preset
+    assert known is not None
+    source = source_of(place.study, dict(known.arch), space, origin)
+    return source, trial_metrics(place.trial) if place.trial else dict(known.metrics)
 
 
 def _write_names(source: Source, folder: Path) -> None:

@@ -169,8 +169,8 @@ def _trained(
 
 def _print_preset(preset: str, job: RetrainJob, done: Retrained, form: Format) -> None:
     if form is Format.json:
-        told = {"preset": preset, "arch_id": job.arch.id, "retrained": done.accuracy.to_json()}
-        echo_json({**told, "init": done.card.get("init"), "weights": str(done.weights)})
+        answer = {"preset": preset, "arch_id": job.arch.id, "retrained": done.accuracy.to_json()}
+        echo_json({**answer, "init": done.card.get("init"), "weights": str(done.weights)})
         return
     typer.echo(f"accuracy {_shown(done.accuracy)}")
     typer.echo(f"weights  {done.weights}")

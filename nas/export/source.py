@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from nas.data.batches import MEAN, STD
 from nas.errors import NasError
+from nas.metrics import Metric
 from nas.pipeline.data import fingerprints
 from nas.pipeline.load_data import LoadedData, augment_of, load_network_data, load_run_data
 from nas.pipeline.plan import RunPlan, study_folder
+from nas.pipeline.presets import NamedPreset, preset_plan, study_name
 from nas.pipeline.retrained import RetrainFolder, folder_of
 from nas.pipeline.study_plan import plan_of
 from nas.pipeline.study_space import space_of
@@ -97,7 +99,7 @@ def source_of(
     """
     space, _ = space_of(study, space_file)
     arch = space.encode([values])[0]
-    return _retrained(study, arch) if weights == "retrained" else _inherited(study, arch)
+    return _of_study(study, arch) if weights == "retrained" else _inherited(study, arch)
 
 
 def _inherited(study: StudyRow, arch: Arch) -> Source:
@@ -129,21 +131,36 @@ def _inherited(study: StudyRow, arch: Arch) -> Source:
     )
 
 
-def _retrained(study: StudyRow, arch: Arch) -> Source:
+def source_of_preset(preset: NamedPreset) -> tuple[Source, Metric]:
+    """The network of a preset that was retrained without a study, and its accuracy.
+
+    Raises:
+        NasError: it was not, or what it was trained on has changed.
+    """
+    retrained = RetrainFolder(folder_of(study_name(preset), preset.arch.id)).read()
+    plan = preset_plan(preset, RunSettings.model_validate(retrained.card["settings"]))
+    return _retrained(plan, preset.arch), retrained.accuracy
+
+
+def _of_study(study: StudyRow, arch: Arch) -> Source:
+    card = RetrainFolder(folder_of(study.name, arch.id)).read().card
+    return _retrained(plan_of(study, arch.space, RunSettings.model_validate(card["settings"])), arch)
+
+
+def _retrained(plan: RunPlan, arch: Arch) -> Source:
     from safetensors.torch import load_file
 
-    found = RetrainFolder(folder_of(study.name, arch.id)).read()
-    card = found.card
-    plan = plan_of(study, arch.space, RunSettings.model_validate(card["settings"]))
+    retrained = RetrainFolder(folder_of(plan.name, arch.id)).read()
+    card = retrained.card
     set_threads(plan.settings)
     data = load_network_data(plan, arch)
     here = {"space_hash": arch.space.hash, "data": data.name, "classes": data.classes} | fingerprints(data)
     for key, now in here.items():
         if card.get(key, now) != now:  # cards of earlier versions lack some
-            raise NasError(f"{found.weights}: trained with {key} {card[key]!r}, which is {now!r} now.")
+            raise NasError(f"{retrained.weights}: trained with {key} {card[key]!r}, which is {now!r} now.")
     scale = plan.settings.train.resolution_scale
     network = build(arch.space, arch, num_classes=data.classes, seed=None, scale=scale)
-    network.load_state_dict(load_file(found.weights), assign=True)
+    network.load_state_dict(load_file(retrained.weights), assign=True)
     start = f"from the weights of study `{card['supernet']}`" if card["supernet"] else "from scratch"
     if "init" in card:
         start = f"from the weights of `{card['init']['weights']}` (SHA-256 {card['init']['sha256'][:16]})"

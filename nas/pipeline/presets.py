@@ -9,7 +9,7 @@ from nas.content import names
 from nas.errors import NasError, unknown
 from nas.pipeline.metrics import CheapMetrics
 from nas.pipeline.plan import RunPlan
-from nas.settings import make_settings
+from nas.settings import RunSettings, make_settings
 from nas.space.batch import Arch
 from nas.space.load import load_space
 from nas.space.space import Space
@@ -56,6 +56,11 @@ def find_preset(text: str) -> NamedPreset:
     return NamedPreset(space, source, name)
 
 
+def study_name(preset: NamedPreset) -> str:
+    """What the files of a preset's network are filed under, in the place of a study: `SPACE-PRESET`."""
+    return f"{preset.space.name}-{preset.name}"
+
+
 def plan_of_preset(
     preset: NamedPreset, recipe: str, assignments: Sequence[str] = (), data: str | None = None
 ) -> RunPlan:
@@ -71,6 +76,11 @@ def plan_of_preset(
     whole = ["train.resolution_scale=1", "train.conflict_every=0"]
     layers = [preset.space.recipes.get(recipe, {})]
     settings = make_settings(recipe, layers, [*whole, *spec, *assignments])
+    return preset_plan(preset, settings)
+
+
+def preset_plan(preset: NamedPreset, settings: RunSettings) -> RunPlan:
+    """The plan of what is done with a preset's network alone, with these settings."""
     return RunPlan(
         space=preset.space,
         settings=settings,
@@ -79,6 +89,6 @@ def plan_of_preset(
         metrics=CheapMetrics(preset.space),
         accuracy_table=None,
         supernet=None,
-        name=f"{preset.space.name}-{preset.name}",
+        name=study_name(preset),
         storage=None,
     )

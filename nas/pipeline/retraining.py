@@ -152,7 +152,11 @@ class RetrainJob(Job):
             "arch_id": self.arch.id,
             "arch": dict(self.arch.values),
             "start": self.start if self.given is None else self.given.name,
-            **({} if self.given is None else {"init": self.given.facts()}),
+            **(
+                {}
+                if self.given is None
+                else {"init": {**self.given.identity(), "network": self.given.network}}
+            ),
             "supernet": self.plan.supernet if self.start == "inherited" else None,
             "data": data.name,
             **fingerprints(data),

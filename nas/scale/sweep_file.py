@@ -2,7 +2,7 @@
 
 version: 1
 name: samplers
-run: {recipe: embedded, n_trials: 40}
+run: {recipe: embedded, n_trials: 40}    # also data, supernet, init, objectives, constraints, settings, …
 grid:
   space: [elasticvit]
   device: [pixel6, [pixel6, pixel4]]
@@ -50,6 +50,7 @@ class Fixed(_Part):
     accuracy: str = "supernet"
     latency: str | None = None
     supernet: str | None = None
+    init: str | None = None
     settings: dict[str, Any] = {}
 
 
@@ -121,10 +122,11 @@ class Member:
 
     @property
     def digest(self) -> str:
-        """12 hexadecimal digits over the arguments and the contents of the space and tables they name."""
-        digest = hashlib.sha256(json.dumps(self.arguments, sort_keys=True).encode())
-        for name in (self.arguments["space"], self.arguments.get("accuracy"), self.arguments.get("latency")):
-            path = Path(str(name).removeprefix("table:").partition("#")[0])
+        """12 hexadecimal digits over the arguments and the contents of the space, tables and weights they name."""
+        arguments = {key: value for key, value in self.arguments.items() if (key, value) != ("init", None)}
+        digest = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode())
+        for name in map(self.arguments.get, ("space", "accuracy", "latency", "init")):
+            path = Path(str(name).removeprefix("table:").partition("#")[0]).expanduser()
             if path.is_file():
                 digest.update(path.read_bytes())
         return digest.hexdigest()[:12]

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nas.weights.forms import Shape, overlap
+from nas.weights.forms import Shape, overlap, resized
 from nas.weights.reading import Given
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Fate = Literal["taken", "cut", "filled in part", "left", "new"]
+Fate = Literal["taken", "resized", "cut", "filled in part", "left", "new"]
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Row:
     """What became of one weight.
 
     Attributes:
-        fate: `taken` whole; `cut` to what fits; `filled in part`, the rest begins as it would have; `left` in the file;
-            `new`, of which the file has nothing.
+        fate: `taken` whole; `resized` to another map; `cut` to what fits; `filled in part`, the rest begins as it would
+            have; `left` in the file; `new`, of which the file has nothing.
         theirs: its name in the file; empty for `new`.
         ours: layer and name, `S1.0.mb4d.expand_weight`; empty where there is no such place.
         given, here: its shape in our form in the file, and in the network.
@@ -40,7 +40,8 @@ class Row:
 def fill(target: Mapping[str, Mapping[str, Tensor]], given: Given) -> list[Row]:
     """Write weights into a network in place.
 
-    Leading parts are shared, of kernels, offset tables and positions the centre; what the file lacks stays as it is.
+    Leading parts are shared, of kernels and offset tables the centre; positions of a map of another size are
+    interpolated. What the file lacks stays as it is.
 
     Args:
         target: its weights by layer and name.
@@ -71,29 +72,44 @@ def _filled(target: Tensor | None, tensor: Tensor, place: tuple[str, str], given
         why = f"it tells {shape[0]:,} classes apart, here there are {here[0]:,}"
         return Row("left", theirs, ours, shape, here, why)
     centred = place in given.centred
+    other_map = place in given.resized and shape[1:] != here[1:]
+    if other_map:
+        tensor = resized(tensor, *here[1:])
+        shape = tuple(tensor.shape)
     target[overlap(shape, here, centred)] = tensor[overlap(here, shape, centred)].to(target.dtype)
-    if shape == here:
-        return Row("taken", theirs, ours, shape, here)
-    fate: Fate = "filled in part" if any(a < b for a, b in zip(shape, here)) else "cut"
-    return Row(fate, theirs, ours, shape, here)
+    return Row(
+        _fate(shape, here, other_map), theirs, ours, tuple(given.state[place[0]][place[1]].shape), here
+    )
+
+
+def _fate(shape: Shape, here: Shape, other_map: bool) -> Fate:
+    if any(a < b for a, b in zip(shape, here)):
+        return "filled in part"
+    if shape != here:
+        return "cut"
+    return "resized" if other_map else "taken"
 
 
 def summary(rows: Sequence[Row]) -> str:
     """How many weights met which fate, in one line."""
     counts = Counter(row.fate for row in rows)
-    words = {"new": "not in the file, which begin as they would have", "left": "left in the file"}
-    fates: tuple[Fate, ...] = ("taken", "cut", "filled in part", "left", "new")
+    words = {
+        "resized": "resized to another map",
+        "new": "not in the file, which begin as they would have",
+        "left": "left in the file",
+    }
+    fates: tuple[Fate, ...] = ("taken", "resized", "cut", "filled in part", "left", "new")
     parts = [f"{counts[fate]:,} {words.get(fate, fate)}" for fate in fates if counts[fate]]
     return ", ".join(parts)
 
 
 def reasons(rows: Sequence[Row]) -> list[str]:
     """Why weights were left, each reason once with its first weight."""
-    found: dict[str, list[Row]] = {}
+    by_reason: dict[str, list[Row]] = {}
     for row in rows:
         if row.fate == "left":
-            found.setdefault(row.why, []).append(row)
-    return [f"{_named(left)}: {why}" for why, left in found.items()]
+            by_reason.setdefault(row.why, []).append(row)
+    return [f"{_named(left)}: {why}" for why, left in by_reason.items()]
 
 
 def _named(rows: Sequence[Row]) -> str:

@@ -22,12 +22,15 @@ class Form:
         split: theirs as ours, of these shapes; the inverse.
         cut: the part of a larger one of theirs, as a supernet's, that our shapes take.
         centred: whether ours is shared by the centre of its last two dimensions, as offset tables and kernels are.
+        resized: whether a table `(C, h, w)` of another map is interpolated, as absolute positions are; offsets and
+            distances mean the same on every map and are cut.
     """
 
     join: Callable[[Sequence[Tensor]], Tensor]
     split: Callable[[Tensor, Sequence[Shape]], list[Tensor]]
     cut: Callable[[Tensor, Sequence[Shape], Shape], Tensor] | None = None
     centred: bool = False
+    resized: bool = False
 
 
 def overlap(shape: Shape, whole: Shape, centred: bool) -> tuple[slice, ...]:
@@ -45,6 +48,17 @@ def overlap(shape: Shape, whole: Shape, centred: bool) -> tuple[slice, ...]:
 def leading(theirs: Tensor, shapes: Sequence[Shape], wanted: Shape) -> Tensor:
     """The leading part, of kernels the centre."""
     return theirs[overlap(wanted, tuple(theirs.shape), centred=theirs.dim() == 4)]
+
+
+def resized(table: Tensor, h: int, w: int) -> Tensor:
+    """Positions `(C, h', w')` of another map as `(C, h, w)`: bicubic with antialiasing.
+
+    What timm does to absolute positions of vision transformers (`resample_abs_pos_embed`).
+    """
+    import torch.nn.functional as F
+
+    inner = table[None].float() if table.dtype.itemsize < 4 else table[None]
+    return F.interpolate(inner, size=(h, w), mode="bicubic", antialias=True, align_corners=False)[0]
 
 
 def _by_head(theirs: Tensor, shapes: Sequence[Shape]) -> list[Tensor]:
@@ -102,6 +116,7 @@ FORMS: dict[str, Form] = {
         lambda parts: parts[0].flatten(1).T[None],
         lambda theirs, shapes: [theirs[0].T.reshape(shapes[0])],
         centred=True,
+        resized=True,
     ),
     "offsets": Form(
         lambda parts: parts[0].flatten(1).T,

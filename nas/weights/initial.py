@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,8 @@ from nas.errors import NasError
 from nas.weights.filling import Row, fill
 from nas.weights.names import LayerShapes, entries, shapes_of, state
 from nas.weights.normalisation import input_of, with_our_input
-from nas.weights.reading import Given, classes_of, problems, renamed, translated
+from nas.weights.reading import Given, classes_of, renamed, translated
+from nas.weights.recognising import check_needs, named_arch, nearest, preset_in, reference
 from nas.weights.table import Table, table_of
 
 if TYPE_CHECKING:
@@ -99,13 +99,13 @@ def initial_of_network(space: Space, arch: Arch, text: str, name: str = "") -> I
 
     called = name or arch.id
     table = _table(space, arch)
-    _check_needs(space, arch, table)
+    check_needs(space, arch, table)
     file = read_weights(text)
-    reference = _reference(space, arch, classes_of(renamed(file, table), table))
+    whose = reference(space, arch, classes_of(renamed(file, table), table), file.metadata)
     try:
-        given = translated(file, entries(table, shapes_of(reference)), table, f"{space.name}:{called}")
+        given = translated(file, entries(table, shapes_of(whose)), table, f"{space.name}:{called}")
     except NasError as error:
-        other = _preset_in(space, file, table)
+        other = preset_in(space, file, table)
         hint = f" They are those of {space.name}:{other}." if other is not None and other != called else ""
         raise NasError(f"{error}{hint}") from None
     return _initial(given, text, file, table, called)
@@ -124,20 +124,20 @@ def initial_of_supernet(space: Space, text: str) -> Initial:
     file = read_weights(text)
     if table.supernet:
         return _whole(space, any_arch, text, file, table)
-    known_arch = _named_arch(space, file)
-    name = known_arch.id if known_arch is not None else _preset_in(space, file, table)
+    known_arch = named_arch(space, file)
+    name = known_arch.id if known_arch is not None else preset_in(space, file, table)
     if name is None:
         known = ", ".join(list(space.presets)[:LISTED]) + (", …" if len(space.presets) > LISTED else "")
-        nearest, first = _nearest(space, file, table)
+        closest, first = nearest(space, file, table)
         raise NasError(
             f"{file.name}: the weights of none of {space.name}'s presets ({known or 'it has none'})"
-            + (f"; nearest is {nearest}, but {first}" if nearest else "")
+            + (f"; nearest is {closest}, but {first}" if closest else "")
             + ". Write its architecture into the space's file as a preset."
         )
     arch = known_arch or space.presets[name]
-    _check_needs(space, arch, table)
-    reference = _reference(space, arch, classes_of(renamed(file, table), table))
-    given = translated(file, entries(table, shapes_of(reference)), table, f"{space.name}:{name}")
+    check_needs(space, arch, table)
+    whose = reference(space, arch, classes_of(renamed(file, table), table), file.metadata)
+    given = translated(file, entries(table, shapes_of(whose)), table, f"{space.name}:{name}")
     return _initial(given, text, file, table, name)
 
 
@@ -145,7 +145,7 @@ def _whole(space: Space, arch: Arch, text: str, file: WeightFile, table: Table) 
     """A supernet's weights for a whole supernet."""
     from nas.supernet.supernet import Supernet
 
-    _check_needs(space, arch, table)
+    check_needs(space, arch, table)
     supernet = Supernet(space, classes_of(renamed(file, table), table), seed=None)
     layers = [
         LayerShapes(name, {key: tuple(tensor.shape) for key, tensor in weights.items()})
@@ -162,58 +162,5 @@ def _initial(given: Given, text: str, file: WeightFile, table: Table, network: s
 
 
 def _table(space: Space, arch: Arch) -> Table:
-    layers = shapes_of(_reference(space, arch, None))
+    layers = shapes_of(reference(space, arch, None))
     return table_of(space.name, [layer.name for layer in layers if layer.shapes])
-
-
-def _reference(space: Space, arch: Arch, classes: int | None) -> Network:
-    """The network at its deployment resolution, without memory."""
-    from nas.supernet.network import build
-
-    return build(space, arch, num_classes=classes, seed=None)
-
-
-def _check_needs(space: Space, arch: Arch, table: Table) -> None:
-    for layer in _reference(space, arch, None).description:
-        for key, word in table.needs.get(layer.unit.kind, {}).items():
-            words = layer.unit.fields[key].words
-            here = words[layer.sizes[key]]
-            if here != word:
-                raise NasError(
-                    f"{space.name}: layer {layer.name} has '{key}: {here}', but the published weights are of networks "
-                    f"with '{key}: {word}' and mean nothing without. Copy the space's file and write '{key}: {word}' "
-                    f"into the stages of such layers ({layer.name.partition('.')[0]} is one)."
-                )
-
-
-def _named_arch(space: Space, file: WeightFile) -> Arch | None:
-    """The architecture that a file of `nas export --names` says it is of; None where it says nothing of this."""
-    if file.metadata.get("nas.space") != space.name:
-        return None
-    try:
-        return space.encode([json.loads(file.metadata["nas.arch"])])[0]
-    except (KeyError, ValueError, NasError):  # of another version of the space: judged by names and shapes
-        return None
-
-
-def _preset_in(space: Space, file: WeightFile, table: Table) -> str | None:
-    """The preset whose weights a file holds, by names and shapes."""
-    tensors = renamed(file, table)
-    classes = classes_of(tensors, table)
-    for name, arch in space.presets.items():
-        if not problems(tensors, entries(table, shapes_of(_reference(space, arch, classes))), table):
-            return name
-    return None
-
-
-def _nearest(space: Space, file: WeightFile, table: Table) -> tuple[str, str]:
-    tensors = renamed(file, table)
-    classes = classes_of(tensors, table)
-    found = {
-        name: problems(tensors, entries(table, shapes_of(_reference(space, arch, classes))), table)
-        for name, arch in space.presets.items()
-    }
-    if not found:
-        return "", ""
-    name = min(found, key=lambda preset: len(found[preset]))
-    return name, found[name][0]

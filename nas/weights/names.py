@@ -79,27 +79,27 @@ def entries(table: Table, layers: Sequence[LayerShapes]) -> list[Entry]:
     Raises:
         NasError: the network has a layer, or a layer a weight, that theirs have not.
     """
-    found: list[Entry] = []
+    wanted: list[Entry] = []
     for layer, number in _numbered(table, layers):
         if not layer.shapes:
             continue
         rule = table.rule(layer.name)
         if rule is None:
             raise NasError(f"layer {layer.name}: the table of names ({table.source}) knows no such layer.")
-        found += _of_layer(table, layer, rule, _at(rule, layer, number))
-    return found
+        wanted += _of_layer(table, layer, rule, _at(rule, layer, number))
+    return wanted
 
 
 def _numbered(table: Table, layers: Sequence[LayerShapes]) -> list[tuple[LayerShapes, int]]:
     """Layers and their number; those that do not count have that of the one before them."""
-    found, number, stage = [], -1, ""
+    numbered, number, stage = [], -1, ""
     kinds, within = (table.numbered.kinds, table.numbered.within) if table.numbered else ([], "stage")
     for layer in layers:
         if within == "stage" and layer.stage != stage:
             number, stage = -1, layer.stage
         number += layer.kind in kinds
-        found.append((layer, number))
-    return found
+        numbered.append((layer, number))
+    return numbered
 
 
 def _at(rule: LayerRule, layer: LayerShapes, number: int) -> str:
@@ -112,22 +112,22 @@ def _at(rule: LayerRule, layer: LayerShapes, number: int) -> str:
 
 
 def _of_layer(table: Table, layer: LayerShapes, rule: LayerRule, at: str) -> list[Entry]:
-    found: list[Entry] = []
+    wanted: list[Entry] = []
     for key, value in rule.weights.items():
         given = WeightRule(name=value) if isinstance(value, str) else value
         for ours, end in _matching(key, layer):
             theirs = ".".join(part for part in (at, given.name, end) if part)
             shapes = tuple(layer.shapes[name] for name in ours)
             form = FORMS[given.form]
-            found.append(
+            wanted.append(
                 Entry(theirs, _joined(form, shapes), form, layer.name, ours, shapes, table.classifies(theirs))
             )
-    missing = layer.shapes.keys() - {name for entry in found for name in entry.ours}
+    missing = layer.shapes.keys() - {name for entry in wanted for name in entry.ours}
     if missing:
         raise NasError(
             f"layer {layer.name}: the table of names ({table.source}) has no weight {min(missing)!r} there."
         )
-    return found
+    return wanted
 
 
 def _matching(key: str, layer: LayerShapes) -> list[tuple[tuple[str, ...], str]]:

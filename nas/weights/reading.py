@@ -29,23 +29,25 @@ class Given:
         theirs: name in the file, by layer and name.
         classifier: layer and name of those that fit one number of classes alone.
         centred: layer and name of those that are shared by their centre.
+        resized: layer and name of those that are interpolated for a map of another size.
     """
 
     state: State
     theirs: Mapping[tuple[str, str], str]
     classifier: frozenset[tuple[str, str]]
     centred: frozenset[tuple[str, str]]
+    resized: frozenset[tuple[str, str]] = frozenset()
 
 
 def renamed(file: WeightFile, table: Table) -> dict[str, Tensor]:
     """The file's tensors under the names that the table's rules are written in, without what it ignores."""
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for name, tensor in file.tensors.items():
         for pattern, replacement in table.renamed.items():
             name = re.sub(pattern, replacement, name)
         if not table.ignores(name):
-            found[name] = tensor
-    return found
+            tensors[name] = tensor
+    return tensors
 
 
 def classes_of(tensors: Mapping[str, Tensor], table: Table) -> int | None:
@@ -56,21 +58,22 @@ def classes_of(tensors: Mapping[str, Tensor], table: Table) -> int | None:
 
 def problems(tensors: Mapping[str, Tensor], wanted: Sequence[Entry], table: Table) -> list[str]:
     """What keeps tensors from being a network's: missing, of another shape, or not of it; a line each."""
-    found = []
+    lines = []
     for entry in wanted:
         tensor = tensors.get(entry.theirs)
         if tensor is None:
-            found.append(f"there is no {entry.theirs!r} {_shape(entry.shape)} in it")
+            lines.append(f"there is no {entry.theirs!r} {_shape(entry.shape)} in it")
         elif not _fits(tuple(tensor.shape), entry, table):
-            found.append(f"{entry.theirs!r} is {_shape(tensor.shape)} where {_shape(entry.shape)} is needed")
+            lines.append(f"{entry.theirs!r} is {_shape(tensor.shape)} where {_shape(entry.shape)} is needed")
     names = {entry.theirs for entry in wanted}
     if not table.supernet:
         left = [name for name in tensors if name not in names]
-        found += [f"{name!r} {_shape(tensors[name].shape)} belongs to no layer of it" for name in left]
-    return found
+        lines += [f"{name!r} {_shape(tensors[name].shape)} belongs to no layer of it" for name in left]
+    return lines
 
 
 def _fits(shape: Shape, entry: Entry, table: Table) -> bool:
+    shape = _without_ones(shape, len(entry.shape))
     if not table.supernet:
         return shape == entry.shape
     return len(shape) == len(entry.shape) and all(a >= b for a, b in zip(shape, entry.shape))
@@ -102,10 +105,19 @@ def translated(file: WeightFile, wanted: Sequence[Entry], table: Table, network:
         {(entry.layer, name): entry.theirs for entry in wanted for name in entry.ours},
         frozenset((entry.layer, name) for entry in wanted for name in entry.ours if entry.classifier),
         frozenset((entry.layer, name) for entry in wanted for name in entry.ours if _centred(entry)),
+        frozenset((entry.layer, name) for entry in wanted for name in entry.ours if entry.form.resized),
     )
 
 
+def _without_ones(shape: Shape, dims: int) -> Shape:
+    """A shape without ones at its end that are more than `dims` dimensions: `(C, 1, 1)` is a scale `(C,)`."""
+    while len(shape) > dims and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
 def _parts(tensor: Tensor, entry: Entry) -> list[Tensor]:
+    tensor = tensor.reshape(_without_ones(tuple(tensor.shape), len(entry.shape)))
     if tuple(tensor.shape) != entry.shape:
         tensor = (entry.form.cut or leading)(tensor, entry.shapes, entry.shape)
     return entry.form.split(tensor, entry.shapes)

@@ -101,11 +101,11 @@ class Table(_Strict):
 
 def tables() -> dict[str, Path]:
     """Files of all tables by the space they are of; the user's own first."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for folder in folders("spaces"):
         for file in sorted((folder / "weights").glob("*.yaml")):
-            found.setdefault(file.stem, file)
-    return found
+            files.setdefault(file.stem, file)
+    return files
 
 
 def load_table(file: Path) -> Table:

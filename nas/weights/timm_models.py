@@ -55,12 +55,12 @@ def _refuse(condition: bool, why: str) -> None:
 
 def _stages(layers: Sequence[Layer], kinds: Sequence[str]) -> list[list[Layer]]:
     """Layers of these kinds by stage, S1 to S4."""
-    found = [
+    by_stage = [
         [layer for layer in layers if layer.name.startswith(f"S{stage}.") and layer.unit.kind in kinds]
         for stage in range(1, 5)
     ]
-    _refuse(not all(found), "a stage is empty")
-    return found
+    _refuse(not all(by_stage), "a stage is empty")
+    return by_stage
 
 
 def _efficientformer(layers: Sequence[Layer], side: int) -> TimmModel:
@@ -132,5 +132,5 @@ def _scopes(stages: Sequence[Sequence[Layer]]) -> tuple[bool, ...]:
     flags: dict[int, set[bool]] = {}
     for number, (_, layer) in zip(ruled, blocks):
         flags.setdefault(number, set()).add(layer.sizes["windows"] > 1)
-    _refuse(any(len(found) > 1 for found in flags.values()), "a stage attends in both ways")
+    _refuse(any(len(ways) > 1 for ways in flags.values()), "a stage attends in both ways")
     return tuple(flags.get(number, {False}) == {True} for number in range(len(stages)))

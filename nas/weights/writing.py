@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nas.files import write_atomically
 from nas.weights.names import LayerShapes, entries, shapes_of
 from nas.weights.normalisation import MEAN_KEY, STD_KEY
+from nas.weights.recognising import INPUT_KEY
 from nas.weights.table import Table, table_of
 from nas.weights.timm_models import TimmModel, timm_model
 
@@ -43,15 +44,15 @@ def timm_state(network: Network, space: str) -> dict[str, Tensor]:
     layers = shapes_of(network)
     table = table_of(space, [layer.name for layer in layers if layer.shapes])
     ours = weights_of(network)
-    found: dict[str, Tensor] = {}
+    state: dict[str, Tensor] = {}
     for entry in entries(table, layers):
         parts = [ours[entry.layer][name].detach().cpu() for name in entry.ours]
-        found[entry.theirs] = entry.form.join(parts).clone().contiguous()
+        state[entry.theirs] = entry.form.join(parts).clone().contiguous()
         if entry.theirs.endswith(".running_mean"):  # a counter, which nothing here reads or needs
-            found[entry.theirs.removesuffix("mean").removesuffix("running_") + "num_batches_tracked"] = (
+            state[entry.theirs.removesuffix("mean").removesuffix("running_") + "num_batches_tracked"] = (
                 torch.zeros((), dtype=torch.int64)
             )
-    return {**found, **_indices(table, layers)}
+    return {**state, **_indices(table, layers)}
 
 
 def _indices(table: Table, layers: list[LayerShapes]) -> dict[str, Tensor]:
@@ -60,7 +61,7 @@ def _indices(table: Table, layers: list[LayerShapes]) -> dict[str, Tensor]:
 
     if not table.indices:
         return {}
-    found = {}
+    positions_by_name = {}
     for entry in entries(table, layers):
         for name, index in table.indices.items():
             if entry.theirs.endswith(name):
@@ -68,8 +69,8 @@ def _indices(table: Table, layers: list[LayerShapes]) -> dict[str, Tensor]:
 
                 _, h, w = entry.shapes[0]
                 positions = distance_index(h, w, 1, torch.device("cpu")).reshape(h * w, h * w)
-                found[entry.theirs.removesuffix(name) + index] = positions.clone()
-    return found
+                positions_by_name[entry.theirs.removesuffix(name) + index] = positions.clone()
+    return positions_by_name
 
 
 def write_timm(network: Network, space: str, arch: Mapping[str, object], file: Path) -> Written:
@@ -93,6 +94,7 @@ def write_timm(network: Network, space: str, arch: Mapping[str, object], file: P
         "nas.arch": json.dumps(dict(arch)),
         MEAN_KEY: json.dumps([MEAN] * CHANNELS),
         STD_KEY: json.dumps([STD] * CHANNELS),
+        INPUT_KEY: json.dumps([network.input.h, network.input.w]),
         "timm.model": model.function,
         "timm.arguments": json.dumps(model.arguments),
     }
