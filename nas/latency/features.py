@@ -1,6 +1,6 @@
 """What a latency predictor sees of a unit: its sizes, their remainders, and the work of its kernels.
 
-The work is counted from what the block runs once deployed (`nas.blocks.counting`), summed by kind of kernel, so that
+The work is counted from what a unit runs once deployed (`nas.blocks.counting`), summed by kind of kernel, so that
 there is no second description of a block to keep in step. Phones' kernels compute in tiles of 4, 8 or 16 channels or
 pixels; the remainders tell the predictor where the steps are.
 """
