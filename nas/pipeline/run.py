@@ -30,6 +30,7 @@ from nas.pipeline.same_numbers import check_same_numbers
 from nas.pipeline.searching import CHECKPOINT, End, Search
 from nas.pipeline.supernet_card import trained_on
 from nas.pipeline.training import Interrupted, TrainedSupernet, check_card, obtain, set_threads
+from nas.pipeline.verdicts import judge_predictor, sampler_warnings
 from nas.plugins.compare import check_loaded, keep_copies
 from nas.plugins.loading import load_all
 from nas.settings import make_settings
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from nas.pipeline.load_data import LoadedData
     from nas.scale.workers import Workers
 
-TRUSTED_TAU = 0.5
-COLLAPSED = 0.8
 _ASIDE = "old-*"
 
 
@@ -371,7 +370,7 @@ def _work(
         progress = search.run(reporter, interrupt)
     phases["search"] = progress.wall_s
     search.check_found()
-    _judge_predictor(search, store, study, reporter)
+    judge_predictor(search, store, study, reporter)
     begun = time.monotonic()
     finish(plan, evaluator, store, study.id, reporter)
     phases["final"] = time.monotonic() - begun
@@ -435,57 +434,10 @@ def _trained(
         "sampler": trained.card["sampler"],
         "deviations": changed,
         "data": data_facts(data),
-        "warnings": [*trained.card["warnings"], *_sampler_warnings(trained.card["sampler"], reporter)],
+        "warnings": [*trained.card["warnings"], *sampler_warnings(trained.card["sampler"], reporter)],
     }
     store.add_facts(study.id, facts)
     return trained
-
-
-def _sampler_warnings(facts: dict[str, float], reporter: Reporter) -> list[str]:
-    """Whether the method acted: shares of exploited draws and of draws that the preference rule chose."""
-    if "identity" in facts:
-        return _identity_warnings(facts["identity"], reporter)
-    if "exploited" not in facts:
-        return []
-    reporter.say(
-        f"sampler: {facts['exploited']:.0%} of draws exploited, {facts['preferred']:.0%} chosen by preference"
-    )
-    if facts["exploited"] > 0 and facts["preferred"] > 0:
-        return []
-    warning = (
-        "performance-aware sampling did not act: no draw was exploited, or none was chosen by preference."
-    )
-    reporter.warn(f"{warning} Smaller banks or more steps are needed.")
-    return [warning]
-
-
-def _identity_warnings(identity: float, reporter: Reporter) -> list[str]:
-    reporter.say(
-        f"relaxed training: identity has {identity:.0%} of the probability, on average over positions"
-    )
-    if identity < COLLAPSED:
-        return []
-    warning = "the relaxed supernet collapsed to identity: its importances say little."
-    reporter.warn(f"{warning} A longer train.relaxed.warmup or a lower train.relaxed.lr helps.")
-    return [warning]
-
-
-def _judge_predictor(search: Search, store: Storage, study: StudyRow, reporter: Reporter) -> None:
-    tau = search.correlation()
-    n = len(search.progress.pairs)
-    if tau != tau:
-        if search.predicts:
-            reporter.warn(
-                f"the predictor's rank correlation cannot be measured on {n} architectures it had not seen."
-            )
-        return
-    trusted = tau >= TRUSTED_TAU
-    store.add_facts(study.id, {"predictor": {"kendall": tau, "n": n, "trusted": trusted}})
-    reporter.say(f"accuracy predictor: Kendall tau {tau:.2f} on {n} architectures it had not seen")
-    if not trusted:
-        reporter.warn(
-            f"with a rank correlation below {TRUSTED_TAU} the predictor's ranking is not to be trusted."
-        )
 
 
 def _report(plan: RunPlan, store: Storage, reporter: Reporter) -> None:
