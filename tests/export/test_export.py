@@ -33,7 +33,7 @@ from nas.supernet.deploy import deployed
 Form = TypeVar("Form", bound=ExportFormat)
 SPACE = Path(__file__).parents[1] / "pipeline" / "small.yaml"
 SMALL = (
-    "threads=1", "train.steps=6", "train.batch=8", "train.resolution_scale=0.25", "train.checkpoint_every=6",
+    "threads=1", "train.steps=40", "train.batch=8", "train.resolution_scale=0.25", "train.checkpoint_every=40",
     "evaluate.recalibrate=1", "evaluate.final_recalibrate=1", "evaluate.images=32", "search.batch=2",
 )  # fmt: skip
 
