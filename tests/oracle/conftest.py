@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from timm_beside import Timm as Process
 
 TIMM = "timm==1.0.31"
 
@@ -29,3 +31,11 @@ def timm_folder() -> Path:
     for module in ("huggingface_hub", "yaml"):
         pytest.importorskip(module, reason=f"timm needs {module}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def timm(timm_folder: Path) -> Iterator[Process]:
+    """timm in a process of its own."""
+    process = Process(timm_folder)
+    yield process
+    process.close()

@@ -1,7 +1,8 @@
-"""Running timm beside the tests."""
+"""Running timm beside the tests, in one process for all of them."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,30 @@ from pathlib import Path
 SCRIPT = Path(__file__).parent / "timm_model.py"
 
 
-def run_timm(folder: Path, *arguments: str | Path) -> None:
-    """Run the script beside this file in a process of its own."""
-    command = [sys.executable, str(SCRIPT), str(folder), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
+class Timm:
+    """A process that has timm, which the tests' own has not."""
+
+    def __init__(self, folder: Path) -> None:
+        command = [sys.executable, str(SCRIPT), str(folder)]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1)
+
+    def draw(self, model: str, out: Path) -> None:
+        """Write a model's random weights, two images and its answers."""
+        self._ask("draw", model, 1, str(out))
+
+    def load(self, file: Path, out: Path) -> None:
+        """Load a file that was written for timm; write two images and the answers of its model."""
+        self._ask("load", str(file), str(out))
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=60)
+
+    def _ask(self, *words: str | int) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(words) + "\n")
+        answer = self._process.stdout.readline().strip()
+        assert answer == "done", answer

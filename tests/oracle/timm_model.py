@@ -1,13 +1,14 @@
 """Run by the tests in a process of its own, where timm may be: a model with random weights, an input and its output.
 
-    python timm_model.py FOLDER_OF_TIMM MODEL SEED OUT.safetensors
+    python timm_model.py FOLDER_OF_TIMM
+
+reads lines of JSON and answers each by a line, `done` or what went wrong. `["draw", MODEL, SEED, OUT.safetensors]`:
 
 Weights are drawn anew, each of a size that keeps signals alive, so that no bias, scale, statistic or table is at a
 value that hides it (layer scales of 1e-5, tables of zeros). Written are they, `input` and `output`, in float64.
 
-    python timm_model.py FOLDER_OF_TIMM load FILE.safetensors OUT.safetensors
-
-loads a file that `nas export --names timm` wrote into the model that its own call builds, and writes the same.
+`["load", FILE.safetensors, OUT.safetensors]` loads a file that `nas export --names timm` wrote into the model that its
+own call builds, and writes the same.
 """
 
 import importlib.abc
@@ -62,46 +63,57 @@ def drawn(name, tensor, generator):
     return 0.3 * noise
 
 
-def loaded(file, out):
+def load(file, out):
     """Strictly, into the model of the call that the file's metadata tells."""
     import timm
-    import torch
     from safetensors import safe_open
-    from safetensors.torch import save_file
 
     with safe_open(file, framework="pt") as opened:
-        told = opened.metadata()
+        metadata = opened.metadata()
         state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    network = timm.create_model(told["timm.model"], **json.loads(told["timm.arguments"]))
+    arguments = json.loads(metadata["timm.arguments"])
+    network = timm.create_model(metadata["timm.model"], **arguments)
     network.load_state_dict(state, strict=True)
-    network = network.double().eval()
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(2, *network.default_cfg["input_size"], generator=generator, dtype=torch.float64)
-    with torch.no_grad():
-        save_file({"input": images, "output": network(images)}, out)
+    answer(network.double().eval(), json.loads(metadata["nas.input"]), 0, {}, out)
 
 
-def main(folder, model, seed, out):
-    sys.path.insert(0, folder)
-    sys.meta_path.append(Torchvision())
+def draw(model, seed, out):
+    """A model with random weights."""
     import timm
     import torch
-    from safetensors.torch import save_file
 
-    if model == "load":
-        loaded(seed, out)
-        return
     network = timm.create_model(model, pretrained=False).double().eval()
     state = {}
     for name, tensor in network.state_dict().items():
-        generator = torch.Generator().manual_seed(int(seed) + zlib.crc32(name.encode()))
+        generator = torch.Generator().manual_seed(seed + zlib.crc32(name.encode()))
         state[name] = drawn(name, tensor, generator) if tensor.is_floating_point() else tensor
     network.load_state_dict(state)
-    images = torch.randn(2, *network.default_cfg["input_size"], generator=generator, dtype=torch.float64)
+    kept = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    answer(network, network.default_cfg["input_size"][1:], seed, kept, out)
+
+
+def answer(network, size, seed, kept, out):
+    """Write two images, what the network answers, and what else is to be kept."""
+    import torch
+    from safetensors.torch import save_file
+
+    images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     with torch.no_grad():
-        output = network(images)
-    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_file({**state, "input": images, "output": output}, out)
+        save_file({**kept, "input": images, "output": network(images)}, out)
+
+
+def main(folder):
+    sys.path.insert(0, folder)
+    sys.meta_path.append(Torchvision())
+    for line in sys.stdin:
+        what, *arguments = json.loads(line)
+        try:
+            {"draw": draw, "load": load}[what](*arguments)
+            reply = "done"
+        except Exception as error:
+            reply = " ".join(f"{type(error).__name__}: {error}".split())
+        sys.stdout.write(f"{reply}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
