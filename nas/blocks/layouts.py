@@ -53,7 +53,8 @@ class Interface:
 
     def with_(self, extras: Mapping[str, Num] | None = None, **changes: Any) -> Interface:
         """A copy with some parts replaced; `extras` are added to those it has."""
-        return replace(self, extras={**self.extras, **(extras or {})}, **changes)
+        extras = {**self.extras, **extras} if extras else self.extras
+        return replace(self, extras=extras, **changes)
 
     def extra(self, name: str, default: Num = 0) -> Num:
         """One of the extras."""
@@ -71,6 +72,8 @@ class Interface:
 
     def where(self, active: Num, otherwise: Interface) -> Interface:
         """This where `active` holds, else `otherwise`, in this layout."""
+        if active is True:
+            return self
         names = {**self.extras, **otherwise.extras}
         extras = {
             name: where(active, self.extras.get(name, value), otherwise.extras.get(name, value))

@@ -156,7 +156,7 @@ class _Lowering:
             )
         if stage.min_depth > 0 and "last_width" in stage.body.fields:
             # Known without the depth, on which what the last block hands on would be said to depend.
-            inp = inp.with_(channels=self._field(stage.body, "last_width", 0, depth))
+            inp = inp.with_(channels=_field(self.scope.at(0, depth), stage.body, "last_width", 0))
         if stage.keep:
             self._keep(stage, inp)
         return inp
@@ -179,7 +179,8 @@ class _Lowering:
     ) -> Interface:
         stage = part.name.split(".")[0]
         inputs = tuple(self.streams[name] for name in reads) or (inp,)
-        shared = {name: self._field(part, name, position, depth) for name in part.fields}
+        scope = self.scope.at(position, depth)
+        shared = {name: _field(scope, part, name, position) for name in part.fields}
         place = {"stride": stride, "position": position, "last": depth == position + 1}
         fields = {**shared, **place, "classes": self.classes}
         out, chooses = inputs[0], not isinstance(part.block, Const)
@@ -207,17 +208,6 @@ class _Lowering:
             last, new = self.slots[index], self.slots[first]
             self.slots[index] = replace(last, active=last.active & logical_not(new.active))
             self.slots[first] = replace(new, active=new.active & logical_not(last.active))
-
-    def _field(self, part: Part, name: str, position: int, depth: Num) -> Num:
-        source = part.fields[name]
-        spec = next(block.fields[name] for block in part.blocks if name in block.fields)
-        scope = self.scope.at(position, depth)
-        if not spec.heads:
-            value = scope.value(source, part.name, position)
-            return index_of(spec.words, value) if spec.words else value
-        heads = self._field(part, spec.heads, position, depth)
-        values = scope.by_head(source, part.name, position)
-        return pack([index_of(spec.words, v) if spec.words else v for v in values], heads)
 
     def _options(self, part: Part, position: int, depth: Num) -> Iterator[tuple[Block, Num]]:
         blocks = {block.name: block for block in part.blocks}
@@ -279,6 +269,17 @@ class _Lowering:
             Slot(f"{name}.{member.role}", stage, unit, sizes, active, inputs, out, self.form, reads)
         )
         return out
+
+
+def _field(scope: Scope, part: Part, name: str, position: int) -> Num:
+    """A field of the block at `position`, words as their index."""
+    source, spec = part.fields[name], part.specs[name]
+    if not spec.heads:
+        value = scope.value(source, part.name, position)
+        return index_of(spec.words, value) if spec.words else value
+    values = scope.by_head(source, part.name, position)
+    codes = [index_of(spec.words, value) if spec.words else value for value in values]
+    return pack(codes, _field(scope, part, spec.heads, position))
 
 
 def _converter(unit: type[Unit]) -> Member:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from nas.arith import Num
-from nas.blocks.base import Block
+from nas.blocks.base import Block, Field
 from nas.space.expression import Expression
 
 
@@ -76,6 +77,11 @@ class Part:
     block: Const | Each | Chosen | Suffix
     blocks: tuple[Block, ...]
     fields: Mapping[str, Source]
+
+    @cached_property
+    def specs(self) -> dict[str, Field]:
+        """What each of its fields may be."""
+        return {name: spec for block in reversed(self.blocks) for name, spec in block.fields.items()}
 
 
 @dataclass(frozen=True)
