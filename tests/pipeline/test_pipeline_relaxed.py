@@ -13,7 +13,8 @@ import nas
 from nas.errors import NasError
 from nas.pipeline.facts import deviations
 from nas.pipeline.progress import Silent
-from nas.pipeline.run import _sampler_warnings, planned, run
+from nas.pipeline.run import planned, run
+from nas.pipeline.verdicts import sampler_warnings
 from nas.pipeline.training import Interrupted, SupernetJob
 from nas.settings import make_settings
 from nas.supernet.trainer import Trainer
@@ -147,9 +148,9 @@ class Heard(Silent):
 
 def test_a_collapse_to_identity_is_said() -> None:
     heard = Heard()
-    assert _sampler_warnings({"identity": 0.3, "temperature": 0.5}, heard) == []
+    assert sampler_warnings({"identity": 0.3, "temperature": 0.5}, heard) == []
     assert "30%" in heard.said[0] and len(heard.said) == 1
-    (warning,) = _sampler_warnings({"identity": 0.85, "temperature": 0.5}, heard)
+    (warning,) = sampler_warnings({"identity": 0.85, "temperature": 0.5}, heard)
     assert "collapsed to identity" in warning and heard.said[-1].startswith("warning")
 
 
