@@ -14,8 +14,8 @@ from nas.errors import NasError
 from nas.pipeline.facts import deviations
 from nas.pipeline.progress import Silent
 from nas.pipeline.run import planned, run
-from nas.pipeline.verdicts import sampler_warnings
 from nas.pipeline.training import Interrupted, SupernetJob
+from nas.pipeline.verdicts import sampler_warnings
 from nas.settings import make_settings
 from nas.supernet.trainer import Trainer
 
