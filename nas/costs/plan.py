@@ -79,10 +79,12 @@ class CostPlan:
         first, end = sums.shape[1], sums.shape[1] + maxima.shape[1]
         total = np.zeros((columns.shape[1], filled_width(end)))
         taken, largest = np.empty_like(total), maxima[span]
+        index, part = np.empty((2, columns.shape[1]), dtype=np.int32)
         for group in self._groups:
-            index = np.zeros(columns.shape[1], dtype=np.int32)
+            index.fill(0)
             for decision, stride in zip(group.deps, group.strides):
-                index += columns[decision] * stride
+                np.multiply(columns[decision], stride, out=part)
+                np.add(index, part, out=index)
             group.rows.take(index, axis=0, out=taken, mode="clip")
             np.add(total, taken, out=total)  # of maxima too: whole rows are added faster than parts of them
             np.maximum(largest, taken[:, first:end], out=largest)
