@@ -32,6 +32,9 @@ _OF_SAMPLERS = {"performance": "sampler.banks.", "relaxed": "relaxed."}
 def run_facts(settings: RunSettings, space: Space, source: str, command: Sequence[str]) -> dict[str, Any]:
     """Seed, versions, git revision, plug-ins, machine, command, the space's file and its own distribution of values.
 
+    `form` is that of the network whose MACs, parameters and memory are counted; studies of before it was priced as
+    deployed have none.
+
     Args:
         source: name or file the space was read from.
     """
@@ -43,6 +46,7 @@ def run_facts(settings: RunSettings, space: Space, source: str, command: Sequenc
         "machine": f"{platform.system()} {platform.machine()}",
         "git": git_revision(),
         "plugins": all_facts(),
+        "form": "deploy",
         "command": " ".join(command) if command else " ".join(sys.argv),
         "space_file": str(file.resolve()) if file.is_file() else None,
         "space_distribution": distribution(space),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isclose
 
 from nas.errors import NasError
@@ -24,37 +25,58 @@ def check_same_numbers(metrics: CheapMetrics, store: Storage, study: StudyRow) -
     the deployed form), or where a device's table or predictor was made anew.
 
     Raises:
-        NasError: which numbers are others now, and how to go on.
+        NasError: which numbers are others now, why, and how to go on.
     """
     trials = [trial for trial in store.trials(study.id) if trial.state == "complete"][:COMPARED]
     changed = _changed(metrics, trials)
     if changed:
-        listed = "\n  ".join(changed)
+        listed = "\n  ".join(change.line for change in changed)
+        reasons = dict.fromkeys(_reason(change) for change in changed)
         raise NasError(
             f"study {study.name!r} cannot be continued: its architectures have other numbers now than those it "
-            f"stored, and one front cannot hold both:\n  {listed}\n"
-            "Counted costs are those of the deployed form; an earlier nas counted the trained form. The study can "
-            "still be shown, exported and retrained. To search on, begin one that takes its trained weights: "
-            f"--supernet {study.name} --study-name OTHER."
+            f"stored, and one front cannot hold both:\n  {listed}\n{' '.join(reasons)} "
+            "The study can still be shown, exported and retrained. To search on, begin one that takes its trained "
+            f"weights: --supernet {study.name} --study-name OTHER."
         )
 
 
-def _changed(metrics: CheapMetrics, trials: Sequence[TrialRow]) -> list[str]:
-    """The first difference of each metric, in words."""
+@dataclass(frozen=True)
+class _Change:
+    """A metric that is another number now, for the first trial where it is."""
+
+    metric: str
+    trial: int
+    then: Metric
+    now: Metric
+
+    @property
+    def line(self) -> str:
+        return f"{self.metric} of trial {self.trial}: was {self.then.value:,.6g}, is {self.now.value:,.6g}"
+
+
+def _reason(change: _Change) -> str:
+    """Why it may have become another number, a sentence."""
+    if change.now.provenance == "counted":
+        return "Counted costs are those of the deployed form; an earlier nas counted the trained form."
+    if change.now.provenance == "table":
+        return "A table of measured values was made anew."
+    return (
+        f"The table or predictor behind {change.metric} ({change.now.detail or 'its device'}) was made anew."
+    )
+
+
+def _changed(metrics: CheapMetrics, trials: Sequence[TrialRow]) -> list[_Change]:
+    """The first difference of each metric."""
     if not trials:
         return []
     now = metrics.metrics(metrics.space.encode([trial.arch for trial in trials]))
-    changed: dict[str, str] = {}
+    changed: dict[str, _Change] = {}
     for trial, values in zip(trials, now):
-        for name, (then, is_now) in _differing(trial.metrics, values).items():
-            changed.setdefault(name, f"{name} of trial {trial.number}: was {then:,.6g}, is {is_now:,.6g}")
-    return list(changed.values())
-
-
-def _differing(then: Mapping[str, Metric], now: Mapping[str, Metric]) -> dict[str, tuple[float, float]]:
-    """Metrics that both have, with other values."""
-    pairs = {name: (then[name].value, now[name].value) for name in now if name in then}
-    return {name: (a, b) for name, (a, b) in pairs.items() if not _same(a, b)}
+        for name in values.keys() & trial.metrics.keys():
+            change = _Change(name, trial.number, trial.metrics[name], values[name])
+            if not _same(change.then.value, change.now.value):
+                changed.setdefault(name, change)
+    return [changed[name] for name in sorted(changed)]
 
 
 def _same(a: float, b: float) -> bool:

@@ -31,7 +31,7 @@ def sentences(snapshot: Snapshot) -> list[str]:
 def warnings(snapshot: Snapshot) -> list[str]:
     """What keeps the results from being what they look like, as plain text; worst first."""
     noted = [str(warning) for warning in snapshot.facts.get("warnings") or []]
-    found = [*_state(snapshot), *_empty(snapshot), *noted]
+    found = [*_state(snapshot), *_empty(snapshot), *noted, *_form(snapshot)]
     if not _mentions(noted, "predictor"):
         found += _predictor(snapshot)
     if not _mentions(noted, "exploit", "prefer", "sampler"):
@@ -39,6 +39,17 @@ def warnings(snapshot: Snapshot) -> list[str]:
     if snapshot.counts.get("failed"):
         found.append(f"{_count(snapshot.counts['failed'], 'evaluation')} failed and left no result.")
     return list(dict.fromkeys(found))
+
+
+def _form(snapshot: Snapshot) -> list[str]:
+    """Counts of studies that ran before the deployed network was what is priced."""
+    counted = any(metric.provenance == "counted" for row in snapshot.front for metric in row.metrics.values())
+    if not counted or "versions" not in snapshot.facts or "form" in snapshot.facts:
+        return []
+    return [
+        "MACs, parameters and memory of this study are those of the network as it is trained; an earlier nas counted "
+        "them so. They cannot be compared with those of newer studies, which are of the network as it is deployed."
+    ]
 
 
 def dominated_presets(snapshot: Snapshot, front: Sequence[Candidate]) -> tuple[int, int]:

@@ -53,7 +53,8 @@ def test_a_study_of_the_trained_form_is_not_continued(tmp_path: Path) -> None:
     with pytest.raises(NasError, match="cannot be continued") as refused:
         check_same_numbers(METRICS, store, study)
     text = str(refused.value)
-    assert "params of trial 0: was" in text and "--supernet first --study-name OTHER" in text
+    assert "params of trial 0: was" in text and "earlier nas counted the trained form" in text
+    assert "predictor" not in text and "--supernet first --study-name OTHER" in text
 
 
 def test_a_study_of_the_deployed_form_is_continued_though_it_lacks_a_metric(tmp_path: Path) -> None:
@@ -86,6 +87,20 @@ def test_a_run_that_is_resumed_is_checked(tmp_path: Path, monkeypatch: pytest.Mo
     )
     with pytest.raises(NasError, match="params of trial 0"):
         run(resume=True)
+
+
+def test_a_device_that_was_fitted_anew_is_what_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, study = stored(tmp_path, "deploy", trials=0)
+    arch = SPACE.sample(1, seed=0)[0]
+    predicted = {"latency": Metric(3.0, "ms", "predicted", detail="phone")}
+    store.add_trials(study.id, [TrialRecord(arch.id, arch.values, 0, metrics=predicted)])
+    now = [{"latency": Metric(3.5, "ms", "predicted", detail="phone")}]
+    monkeypatch.setattr(CheapMetrics, "metrics", lambda self, archs: now)
+    with pytest.raises(NasError, match="behind latency \\(phone\\) was made anew") as refused:
+        check_same_numbers(METRICS, store, store.study("first"))
+    assert "latency of trial 0: was 3, is 3.5" in str(refused.value) and "form" not in str(refused.value)
 
 
 def test_last_digits_of_a_prediction_do_not_count() -> None:

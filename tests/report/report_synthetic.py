@@ -286,6 +286,7 @@ def run_facts(storage: Storage, study_id: int, recipe: Recipe, seed: int) -> dic
     facts: dict[str, Any] = {
         "seed": seed,
         "threads": 2,
+        "form": "deploy",
         "versions": {"nas": "0.1.0", "torch": "2.13.0", "numpy": "2.3.0"},
         "git": None,
         "command": f"nas run elasticvit --study-name {recipe.name}",

@@ -172,6 +172,14 @@ def test_warnings(facts: dict[str, object], words: str) -> None:
     assert any(words in warning for warning in warnings(found))
 
 
+@pytest.mark.parametrize(("facts", "warned"), [({}, True), ({"form": "deploy"}, False)])
+def test_counts_of_the_trained_form_are_told(facts: dict[str, str], warned: bool) -> None:
+    counted = trial(0, 0.5, 5.0)
+    counted.metrics["macs"] = Metric(1e6, "MACs", "counted")
+    found = snapshot_of([counted], facts={"versions": {}, **facts})
+    assert any("as it is trained" in warning for warning in warnings(found)) == warned
+
+
 def test_no_warning_without_reason(snapshot: Snapshot) -> None:
     assert warnings(snapshot) == []
 
