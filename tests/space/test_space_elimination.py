@@ -11,8 +11,8 @@ import pytest
 from space_samples import written
 from stage_chains import FIRST, HEAD, LAST
 
+from nas.costs.window import terms_of
 from nas.space.elimination import Elimination, Factor
-from nas.supernet.sampling.window import terms_of
 
 
 def _random(seed: int, variables: int) -> tuple[list[int], list[Factor]]:

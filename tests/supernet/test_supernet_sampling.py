@@ -12,13 +12,13 @@ from scipy.stats import chi2
 from supernet_samples import tiny
 
 from nas.costs import cost
+from nas.costs.window import WindowSampler
 from nas.errors import NasError
 from nas.space import Arch, ArchBatch, Space, load_space
 from nas.supernet.sampling.bank import Bank
 from nas.supernet.sampling.complexity import BankSettings, ComplexitySampler, LevelSource, exploitation
 from nas.supernet.sampling.levels import levels_of
 from nas.supernet.sampling.simple import SandwichSampler, UniformSampler, extremes
-from nas.supernet.sampling.window import WindowSampler
 
 ELASTICVIT = load_space("elasticvit")
 LEVELS = levels_of(ELASTICVIT)

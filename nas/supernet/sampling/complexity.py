@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nas.costs.counts import plan_for
+from nas.costs.window import TooWideError, WindowSampler
 from nas.errors import NasError
 from nas.space.batch import Arch, ArchBatch, concatenate
 from nas.space.space import Space
@@ -21,7 +22,6 @@ from nas.supernet.sampling.bank import Bank, Scorer
 from nas.supernet.sampling.base import Subnet, SubnetSampler
 from nas.supernet.sampling.levels import Levels
 from nas.supernet.sampling.simple import bounds
-from nas.supernet.sampling.window import TooWideError, WindowSampler
 
 Policy = Literal["adjacent-step", "adjacent", "random", "cyclic"]
 POLICIES: tuple[Policy, ...] = ("adjacent-step", "adjacent", "random", "cyclic")
