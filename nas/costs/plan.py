@@ -52,11 +52,10 @@ class CostPlan:
         return bool(len(self._direct))
 
     def tables(self, name: str) -> list[tuple[tuple[int, ...], Floats]]:
-        """Addends of a summed column: decisions and a table with one axis for each."""
-        column = self._columns.sums.index(name)
-        sizes = [len(d) for d in self.space.decisions]
+        """What a column is the sum, or the largest, of: decisions and a table with one axis for each."""
+        column, sizes = self._columns.names.index(name), [len(d) for d in self.space.decisions]
         return [
-            (group.deps, group.sums[:, column].reshape([sizes[d] for d in group.deps]))
+            (group.deps, group.rows[:, column].reshape([sizes[d] for d in group.deps]))
             for group in self._groups
         ]
 

@@ -1,7 +1,7 @@
-"""Uniform draws of architectures whose MACs lie in a window, without tables built beforehand.
+"""Uniform draws of architectures whose cost, a sum over layers, lies in a window.
 
-MACs are a sum of a few terms, each over a few decisions that the rules tie into a chain. Dynamic
-programming over discretised MACs counts, for every state of the chain and every partial sum, how many
+The cost (MACs, say) is a sum of a few terms, each over a few decisions that the rules tie into a chain. Dynamic
+programming over the discretised cost counts, for every state of the chain and every partial sum, how many
 architectures lead there; walking back from the window draws uniformly among them. Each term is rounded down
 to whole bins, so the bins that can hold a window's architectures are known exactly; the few draws that fall
 outside the window are drawn again, which keeps the draw uniform. (Plain rejection accepts 0.03 % to 2.7 % on
@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ BINS_PER_WINDOW = 80
 MAX_STATES = 60_000_000
 MAX_ROUNDS = 400
 PICK_CELLS = 2_000_000
+NO_CEILINGS: Mapping[str, float] = MappingProxyType({})
 
 
 class TooWideError(Exception):
@@ -54,13 +56,25 @@ class _Step:
     counts: Counts
 
 
-def terms_of(space: Space, low: Codes, bin_size: float) -> list[Term]:
-    """MACs terms and rules of the part of a space where no decision is below the codes `low`.
+def terms_of(
+    space: Space,
+    low: Codes,
+    bin_size: float,
+    plan: CostPlan | None = None,
+    column: str = "macs",
+    ceilings: Mapping[str, float] = NO_CEILINGS,
+) -> list[Term]:
+    """Terms of a summed cost and rules of the part of a space where no decision is below the codes `low`.
+
+    Args:
+        plan: of the cost; None: the space's plan of counted costs.
+        column: a sum of the plan.
+        ceilings: upper bounds on maxima of the plan, which a network keeps where every layer does.
 
     Raises:
         TooWideError: some layers depend on too many decisions for tables, or rules are `global`.
     """
-    plan = plan_for(space)
+    plan = plan or plan_for(space)
     factors = space.local_factors()
     if factors is None or plan.has_direct:
         raise TooWideError
@@ -68,8 +82,11 @@ def terms_of(space: Space, low: Codes, bin_size: float) -> list[Term]:
     inner = ByRarest([factor.scope for factor in factors])
     # A factor over no decision holds: else the space were empty.
     pending = {i: factor for i, factor in enumerate(factors) if factor.scope}
-    for deps, macs in plan.tables("macs"):
+    bounded = [plan.tables(name) for name in ceilings]
+    for position, (deps, macs) in enumerate(plan.tables(column)):
         allowed = np.ones(macs.shape, dtype=bool)
+        for tables, ceiling in zip(bounded, ceilings.values()):
+            allowed &= tables[position][1] <= ceiling
         for factor in [pending.pop(i) for i in sorted(inner.inside(deps)) if i in pending]:
             shape = [macs.shape[i] if d in factor.scope else 1 for i, d in enumerate(deps)]
             allowed &= factor.table.reshape(shape)
@@ -83,25 +100,37 @@ def terms_of(space: Space, low: Codes, bin_size: float) -> list[Term]:
 
 
 class WindowSampler:
-    """Draws from windows of MACs, within lower bounds.
+    """Draws from windows of a cost, within lower bounds.
 
     Args:
         space: with local rules and a network behind it.
         low: int16 `(n_decisions,)`: smallest code of each decision.
-        highest: largest MACs that will be asked for.
-        window: width of the windows in MACs; decides the size of a bin.
+        highest: largest cost that will be asked for.
+        window: width of the windows; decides the size of a bin.
+        plan, column: the cost, as in `terms_of`; by default MACs.
+        ceilings: upper bounds on maxima of the plan.
 
     Raises:
         TooWideError: the space does not decompose into a narrow chain.
     """
 
-    def __init__(self, space: Space, low: Codes, highest: float, window: float) -> None:
+    def __init__(
+        self,
+        space: Space,
+        low: Codes,
+        highest: float,
+        window: float,
+        *,
+        plan: CostPlan | None = None,
+        column: str = "macs",
+        ceilings: Mapping[str, float] = NO_CEILINGS,
+    ) -> None:
         self.space, self.low = space, low.astype(np.int64)
         self.bin_size = window / BINS_PER_WINDOW
         self.n_bins = int(highest // self.bin_size) + 2
         self.sizes = [len(d) - int(k) for d, k in zip(space.decisions, self.low)]
-        self.plan: CostPlan = plan_for(space)
-        terms = terms_of(space, low, self.bin_size)
+        self.plan, self.column, self.ceilings = plan or plan_for(space), column, ceilings
+        terms = terms_of(space, low, self.bin_size, self.plan, column, ceilings)
         self.slack = sum(1 for term in terms if term.bins.any())
         self._steps: list[_Step] = []
         self._final = self._run(terms)
@@ -169,7 +198,7 @@ class WindowSampler:
         return np.concatenate([distinct, counts[:, None]], axis=1)
 
     def count(self, low: float, high: float) -> float:
-        """Number of architectures whose bins may hold MACs in `[low, high]` (slightly more than in it)."""
+        """Number of architectures whose bins may hold a cost in `[low, high]` (slightly more than in it)."""
         first, last = self._span(low, high)
         return float(self._final[first : last + 1].sum())
 
@@ -178,7 +207,7 @@ class WindowSampler:
         return first, min(int(high // self.bin_size), self.n_bins - 1)
 
     def sample(self, n: int, low: float, high: float, rng: np.random.Generator) -> ArchBatch:
-        """`n` independent draws, uniform over the archs with `low` ≤ MACs ≤ `high`.
+        """`n` independent draws, uniform over the archs with `low` ≤ cost ≤ `high`, below the ceilings.
 
         Raises:
             NasError: no architecture lies in the window.
@@ -186,20 +215,28 @@ class WindowSampler:
         found: list[Codes] = []
         missing = n
         for _ in range(MAX_ROUNDS):
-            codes = self._draw(missing + missing // 4 + 4, low, high, rng)
-            macs = self.plan(ArchBatch(self.space, codes))["macs"]
-            codes = codes[(macs >= low) & (macs <= high)][:missing]
+            codes = self.thinned(missing + missing // 4 + 4, low, high, rng).codes[:missing]
             found.append(codes)
             missing -= len(codes)
             if not missing:
                 return ArchBatch(self.space, np.concatenate(found))
-        raise NasError(_nothing(low, high))
+        raise NasError(_nothing(self.column, low, high))
+
+    def thinned(self, n: int, low: float, high: float, rng: np.random.Generator) -> ArchBatch:
+        """Those of `n` draws that lie in the window and not only in its bins; independent and uniform.
+
+        Raises:
+            NasError: no architecture lies in the bins.
+        """
+        batch = ArchBatch(self.space, self._draw(n, low, high, rng))
+        cost = self.plan(batch)[self.column]
+        return batch[np.flatnonzero((cost >= low) & (cost <= high))]
 
     def _draw(self, n: int, low: float, high: float, rng: np.random.Generator) -> Codes:
         first, last = self._span(low, high)
         weights = self._final[first : last + 1]
         if not weights.sum() > 0:
-            raise NasError(_nothing(low, high))
+            raise NasError(_nothing(self.column, low, high))
         codes = np.zeros((n, len(self.sizes)), dtype=np.int64)
         scoped = {d for step in self._steps for d in step.term.scope}
         for d in range(len(self.sizes)):
@@ -253,8 +290,9 @@ def _flat(indices: list[NDArray[np.int64]], sizes: list[int], shape: tuple[int, 
     return position
 
 
-def _nothing(low: float, high: float) -> str:
+def _nothing(column: str, low: float, high: float) -> str:
+    name = "MACs" if column == "macs" else column
     return (
-        f"no architecture of the space has between {low / 1e6:g}M and {high / 1e6:g}M MACs; "
+        f"no architecture of the space has between {low / 1e6:g}M and {high / 1e6:g}M {name}; "
         "choose other levels or a wider window."
     )

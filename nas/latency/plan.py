@@ -34,8 +34,8 @@ def columns(device: TimedUnits) -> list[Column]:
     return [Column(summed_names(device), "sum", sums), Column(largest_names(device), "max", maxima)]
 
 
-def planned_latency(device: TimedUnits, space: Space, batch: ArchBatch) -> MetricArray:
-    """Latency in ms of each arch, float64 `(n,)`, as `network_latency` would find it.
+def latency_plan(device: TimedUnits, space: Space) -> CostPlan:
+    """The plan behind `planned_latency`, made at first use; its column `latency` is the sum over units, in ms.
 
     Raises:
         NasError: a unit of the space that the device cannot time.
@@ -45,4 +45,13 @@ def planned_latency(device: TimedUnits, space: Space, batch: ArchBatch) -> Metri
         digest = device.digest
         about = None if digest is None else ["latency", digest]
         plans[id(device)] = (device, CostPlan(space, columns(device), about))
-    return latency_of(device, plans[id(device)][1](batch))
+    return plans[id(device)][1]
+
+
+def planned_latency(device: TimedUnits, space: Space, batch: ArchBatch) -> MetricArray:
+    """Latency in ms of each arch, float64 `(n,)`, as `network_latency` would find it.
+
+    Raises:
+        NasError: a unit of the space that the device cannot time.
+    """
+    return latency_of(device, latency_plan(device, space)(batch))

@@ -11,7 +11,7 @@ import numpy as np
 
 from nas.errors import NasError
 from nas.metrics import Metric
-from nas.pipeline.plan import PROBE, RunPlan
+from nas.pipeline.plan import RunPlan
 from nas.pipeline.reproduce import plan_of
 from nas.pipeline.searching import CHECKPOINT
 from nas.search.objective import explain_empty, parse_constraint
@@ -21,6 +21,9 @@ from nas.space.batch import ArchBatch
 from nas.store import Storage, StudyRow
 
 NAME = "generative"
+
+PROBE = 20_000
+"""Samples of a generator by which it is said what they violate."""
 
 
 @dataclass(frozen=True)

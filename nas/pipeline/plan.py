@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -15,17 +16,16 @@ from numpy.typing import NDArray
 from nas.blocks.layouts import VECTOR
 from nas.errors import NasError, unknown
 from nas.latency.device import Device, load_device
+from nas.pipeline.feasible import Region
 from nas.pipeline.metrics import CheapMetrics, cheap_function
 from nas.pipeline.supernet_card import trained_relaxed
 from nas.pipeline.table import MeasuredTable, read_table
 from nas.search.objective import (
     Constraint,
     Objective,
-    explain_empty,
     kind_of,
     parse_constraint,
     parse_objectives,
-    total_violation,
 )
 from nas.search.strategies import strategy
 from nas.search.strategies.base import Outlook
@@ -42,7 +42,6 @@ Floats = NDArray[np.float64]
 RUNS = Path("nas-runs")
 NAME = re.compile(r"[A-Za-z][\w.-]*")
 LONGEST_NAME = 240
-PROBE = 20_000
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,11 @@ class RunPlan:
     def cheap(self) -> Callable[[ArchBatch], tuple[Floats, Floats]]:
         """Cheap objective values and constraint violations of many archs at once."""
         return cheap_function(self.metrics, self.objectives, self.constraints)
+
+    @cached_property
+    def region(self) -> Region:
+        """The architectures that satisfy all cheap constraints."""
+        return Region(self.metrics, self.constraints)
 
     @property
     def wants_accuracy(self) -> bool:
@@ -207,21 +211,7 @@ def check_feasible(plan: RunPlan) -> None:
     Raises:
         NasError: the tightest constraint and the architecture nearest to feasible.
     """
-    cheap = [constraint for constraint in plan.constraints if constraint.cheap]
-    if not cheap:
-        return
-    batch = plan.space.sample(PROBE, seed=plan.settings.seed)
-    batch = ArchBatch(plan.space, np.concatenate([batch.codes, _ends(plan.space).codes]))
-    if plan.metrics.latency_table is not None:
-        batch = batch[np.flatnonzero(~np.isnan(plan.metrics.values(batch)["latency"]))]
-    values = plan.metrics.values(batch)
-    if not (total_violation(cheap, values, len(batch)) == 0).any():
-        raise NasError(explain_empty(cheap, values, batch.ids))
-
-
-def _ends(space: Space) -> ArchBatch:
-    sizes = np.array([[len(d) for d in space.decisions]])
-    return space.repair(space.decode(np.concatenate([np.zeros_like(sizes), sizes - 1])))
+    plan.region.check()
 
 
 def _cost_objectives(space: Space, metrics: CheapMetrics) -> list[str]:

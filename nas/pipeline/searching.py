@@ -98,6 +98,7 @@ class Search:
             budget=settings.search.n_trials,
             **settings.search.options,
         )
+        self.strategy.bind(plan.region.draws)
         self.progress = Progress()
         self._kept = 0
 

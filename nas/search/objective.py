@@ -193,15 +193,17 @@ def explain_empty(
     share = {text: float((violation == 0).mean()) for text, violation in each.items()}
     tightest = min(share, key=lambda text: (share[text], -float(each[text].min())))
     nearest = int(total_violation(constraints, values, n).argmin())
-    reached = ", ".join(
-        f"{c.metric} = {_with_unit(c.metric, values[c.metric][nearest])}" for c in constraints
-    )
+    metrics = dict.fromkeys(c.metric for c in constraints)
+    reached = ", ".join(f"{name} = {with_unit(name, values[name][nearest])}" for name in metrics)
     return (
         f"no feasible architecture among {n:,}: {tightest!r} is the tightest constraint "
         f"({share[tightest]:.1%} satisfy it). The nearest architecture, {describe[nearest]}, has {reached}."
     )
 
 
-def _with_unit(metric: str, value: float) -> str:
+def with_unit(metric: str, value: float) -> str:
+    """A value as people read it: counts in full, shares in percent, the rest to six digits."""
     unit = kind_of(metric).unit
+    if unit in ("MACs", "params", "bytes"):
+        return f"{value:,.0f} {unit}"
     return f"{100 * value:.4g} %" if unit == "fraction" else f"{value:,.6g} {unit}"

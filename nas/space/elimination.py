@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +97,7 @@ class Elimination:
             raise TooCoupledError
         counts: Counts = np.ones(shape, dtype=object)
         for scope, table in touching:
-            counts = counts * _spread(table, scope, axes)
+            counts = counts * spread(table, scope, axes)
         self._steps.append(_Step(variable, given, counts))
         pool.add(given, np.asarray(counts.sum(axis=-1), dtype=object))
 
@@ -153,9 +154,10 @@ class Elimination:
         return codes
 
 
-def _spread(table: Counts, scope: tuple[int, ...], axes: tuple[int, ...]) -> Counts:
+def spread(table: NDArray[Any], scope: tuple[int, ...], axes: tuple[int, ...]) -> NDArray[Any]:
+    """A table over `scope`, ready to be combined with others over `axes`, one axis for each."""
     order = sorted(range(len(scope)), key=lambda i: axes.index(scope[i]))
-    moved = np.asarray(table, dtype=object).transpose(order)
+    moved = table.transpose(order)
     shape = [1] * len(axes)
     for i, source in enumerate(order):
         shape[axes.index(scope[source])] = moved.shape[i]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 Scope = tuple[int, ...]
-Counts = NDArray[np.object_]
+Counts = NDArray[Any]
 
 
 class Pool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nas.errors import NasError
 from nas.metrics import Direction
+from nas.search.feasible import FeasibleDraws
 from nas.space.batch import Arch, ArchBatch, concatenate
 from nas.space.space import Space
 from nas.state import generator_state, restore_generator
@@ -20,7 +21,7 @@ Floats = NDArray[np.float64]
 Cheap = Callable[[ArchBatch], tuple[Floats, Floats]]
 Costs = Callable[[ArchBatch], Mapping[str, Floats]]
 Probe = Callable[[Arch], Mapping[str, float]]
-FIRST_ROUNDS, LAST_ROUNDS, FRESH_ROUNDS = 5, 20, 30
+FIRST_ROUNDS, LAST_ROUNDS = 5, 20
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Strategy(ABC):
         self.space, self.directions = space, tuple(directions)
         self.rng = np.random.default_rng(seed)
         self.cheap = cheap
+        self._draws: FeasibleDraws | None = None
         self._asked = np.zeros(0, dtype=np.uint64)
         self.archs: ArchBatch = ArchBatch(space, np.zeros((0, len(space.decisions)), dtype=np.int16))
         self.values: Floats = np.zeros((0, len(directions)))
@@ -84,14 +86,13 @@ class Strategy(ABC):
     def ask(self, n: int) -> ArchBatch:
         """At most `n` architectures never asked for before; fewer only where none are left to find.
 
-        Proposals come first, then uniform draws; infeasible ones only where no feasible ones were found.
+        Proposals come first, then draws; infeasible ones only where no architecture is known that is feasible.
         """
         found: list[ArchBatch] = []
         missing = n
-        for round_ in range(FRESH_ROUNDS):
-            drawn = FIRST_ROUNDS <= round_ < LAST_ROUNDS
-            batch = self.space.sample(4 * n, rng=self.rng) if drawn else self.propose(missing)
-            if round_ < LAST_ROUNDS:
+        for round_ in range(LAST_ROUNDS):
+            batch = self.fresh(4 * n) if round_ >= FIRST_ROUNDS else self.propose(missing)
+            if self.feasible_known:
                 batch = batch[np.flatnonzero(self.violation(batch) == 0)]
             batch = batch.unique().without(self._asked)[:missing]
             self._asked = np.union1d(self._asked, batch.hashes)
@@ -174,12 +175,29 @@ class Strategy(ABC):
         """Violation of the cheap constraints, `(n,)`; 0 where there are none."""
         return self.cheap(batch)[1] if self.cheap is not None else np.zeros(len(batch))
 
-    def fresh(self, n: int, *, oversample: int = 20) -> ArchBatch:
-        """`n` uniform draws, feasible ones first where constraints can be checked beforehand."""
-        if self.cheap is None:
+    def bind(self, draws: FeasibleDraws) -> None:
+        """Told before the first `ask`: where feasible architectures are drawn from."""
+        self._draws = draws
+
+    @property
+    def feasible_known(self) -> bool:
+        """Whether some architecture satisfies the cheap constraints."""
+        return self.cheap is None or len(self._drawn_from.known) > 0
+
+    @property
+    def _drawn_from(self) -> FeasibleDraws:
+        if self._draws is None:
+            self._draws = FeasibleDraws(self.space, self.violation)
+        return self._draws
+
+    def fresh(self, n: int) -> ArchBatch:
+        """At most `n` random architectures that satisfy the cheap constraints, perhaps some of them twice.
+
+        Uniform over the space where none is known that does.
+        """
+        if self.cheap is None or not self.feasible_known:
             return self.space.sample(n, rng=self.rng)
-        batch = self.space.sample(n * oversample, rng=self.rng)
-        return batch[np.argsort(self.violation(batch) > 0, kind="stable")[:n]]
+        return self._drawn_from.draw(n, self.rng)
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on as if never interrupted, as plain data."""

@@ -62,18 +62,17 @@ class PredictorSearch(Strategy):
 
     def _spread(self, n: int) -> ArchBatch:
         """Feasible draws at evenly spaced quantiles of the first cheap objective's logarithm."""
-        pool = self.space.sample(POOL, rng=self.rng)
+        pool = self.fresh(POOL)
         if self.cheap is None:
             return pool[:n]
         values, violation = self.cheap(pool)
         column = next((j for j in range(values.shape[1]) if not np.isnan(values[:, j]).any()), None)
-        feasible = np.flatnonzero(violation == 0)
-        if column is None or len(feasible) < n:
+        if column is None or len(pool) < n:
             return pool[np.argsort(violation, kind="stable")[:n]]
-        cost = np.log(np.maximum(values[feasible, column], 1e-12))
+        cost = np.log(np.maximum(values[:, column], 1e-12))
         targets = self.rng.uniform(cost.min(), cost.max(), size=n)
         nearest = np.abs(cost[None, :] - targets[:, None]).argmin(axis=1)
-        chosen: NDArray[np.intp] = feasible[np.unique(nearest)]
+        chosen: NDArray[np.intp] = np.unique(nearest)
         return pool[chosen]
 
     def _known(self, batch: ArchBatch) -> tuple[Floats, Floats]:
