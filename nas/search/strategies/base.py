@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nas.errors import NasError
 from nas.metrics import Direction
+from nas.search.strategies.known import KnownArchs
 from nas.space.batch import Arch, ArchBatch, concatenate
 from nas.space.space import Space
 from nas.state import generator_state, restore_generator
@@ -56,6 +57,7 @@ class Strategy(ABC):
             constraint violations `(n,)`, 0 where feasible; called with many candidates at once.
 
     Attributes:
+        pool: the architectures that alone may be asked for; None: all of the space.
         observes: metrics that `tell` must be given beside the objectives.
         series: name under which the study keeps the `course`.
     """
@@ -72,6 +74,7 @@ class Strategy(ABC):
         self.space, self.directions = space, tuple(directions)
         self.rng = np.random.default_rng(seed)
         self.cheap = cheap
+        self.pool: KnownArchs | None = None
         self._asked = np.zeros(0, dtype=np.uint64)
         self.archs: ArchBatch = ArchBatch(space, np.zeros((0, len(space.decisions)), dtype=np.int16))
         self.values: Floats = np.zeros((0, len(directions)))
@@ -80,6 +83,20 @@ class Strategy(ABC):
     @abstractmethod
     def propose(self, n: int) -> ArchBatch:
         """About `n` candidates, best first; `ask` drops those known already."""
+
+    def bind(self, pool: ArchBatch) -> None:
+        """Told before the first `ask` that only these architectures can be evaluated, as a table knows no others."""
+        self.pool = KnownArchs(pool)
+
+    def draw(self, n: int) -> ArchBatch:
+        """Uniform draws: `n` of the space, or at most `n` of those of the pool that were not asked for."""
+        if self.pool is not None:
+            return self.pool.draw(n, self.rng, self._asked)
+        return self.space.sample(n, rng=self.rng)
+
+    def within(self, batch: ArchBatch) -> ArchBatch:
+        """The architectures, or what is nearest to them in the pool and was not asked for, where there is a pool."""
+        return batch if self.pool is None else self.pool.near(batch, self._asked)
 
     def ask(self, n: int) -> ArchBatch:
         """At most `n` architectures never asked for before; fewer only where none are left to find.
@@ -90,7 +107,7 @@ class Strategy(ABC):
         missing = n
         for round_ in range(FRESH_ROUNDS):
             drawn = FIRST_ROUNDS <= round_ < LAST_ROUNDS
-            batch = self.space.sample(4 * n, rng=self.rng) if drawn else self.propose(missing)
+            batch = self.draw(4 * n) if drawn else self._offered(missing)
             if round_ < LAST_ROUNDS:
                 batch = batch[np.flatnonzero(self.violation(batch) == 0)]
             batch = batch.unique().without(self._asked)[:missing]
@@ -100,6 +117,11 @@ class Strategy(ABC):
             if missing <= 0:
                 break
         return concatenate(found)
+
+    def _offered(self, n: int) -> ArchBatch:
+        """Proposals; those of a strategy that knows nothing of the pool are replaced by the nearest of it."""
+        batch = self.propose(n)
+        return batch if self.pool is None or self.pool.holds(batch).all() else self.within(batch)
 
     def tell(
         self,
@@ -177,8 +199,8 @@ class Strategy(ABC):
     def fresh(self, n: int, *, oversample: int = 20) -> ArchBatch:
         """`n` uniform draws, feasible ones first where constraints can be checked beforehand."""
         if self.cheap is None:
-            return self.space.sample(n, rng=self.rng)
-        batch = self.space.sample(n * oversample, rng=self.rng)
+            return self.draw(n)
+        batch = self.draw(n * oversample)
         return batch[np.argsort(self.violation(batch) > 0, kind="stable")[:n]]
 
     def state(self) -> dict[str, Any]:
