@@ -52,13 +52,18 @@ class Bounds:
 class Region:
     """The architectures that keep all constraints which follow from the architecture alone.
 
+    Args:
+        pool: the architectures that alone can be evaluated; None: all of the space.
+
     Attributes:
         constraints: those.
         draws: draws from the region.
     """
 
-    def __init__(self, metrics: CheapMetrics, constraints: Sequence[Constraint]) -> None:
-        self.metrics, self.space = metrics, metrics.space
+    def __init__(
+        self, metrics: CheapMetrics, constraints: Sequence[Constraint], pool: ArchBatch | None = None
+    ) -> None:
+        self.metrics, self.space, self.pool = metrics, metrics.space, pool
         self.constraints = [constraint for constraint in constraints if constraint.cheap]
         self._bounds = self._summed()
         self._ceilings = [
@@ -70,6 +75,8 @@ class Region:
 
     def violation(self, batch: ArchBatch) -> Floats:
         """Violation of the constraints, `(n,)`; infinite where a table does not know an architecture."""
+        if not self.constraints:
+            return np.zeros(len(batch))
         values = self.metrics.values(batch)
         known = np.all([~np.isnan(values[c.metric]) for c in self.constraints], axis=0)
         violations = np.full(len(batch), np.inf)
@@ -77,20 +84,22 @@ class Region:
         violations[known] = total_violation(self.constraints, kept, int(known.sum()))
         return violations
 
+    def inside(self, batch: ArchBatch) -> ArchBatch:
+        """Those of a batch that keep the constraints."""
+        return batch[np.flatnonzero(self.violation(batch) == 0)] if self.constraints else batch
+
     def check(self) -> None:
         """Fail where the region is empty, or nothing in it was found.
 
         Raises:
             NasError: which it is, the tightest constraint and the architecture nearest to feasible.
         """
-        if not self.constraints or len(self.draws.known):
+        known = self.draws.known if self.pool is None else self.inside(self.pool)
+        if not self.constraints or len(known):
             return
+        if self.pool is not None:
+            raise NasError(explain_empty(self.constraints, self.metrics.values(self.pool), self.pool.ids))
         looked = concatenate([self.space.sample(1000, seed=0), self.draws.nearest])
-        looked = looked[np.flatnonzero(np.isfinite(self.violation(looked)))]
-        if not len(looked):
-            raise NasError(
-                "the table knows no architecture of the space that the constraints could be checked on."
-            )
         reason = self._proof() or (
             f"none was found among {self.draws.looked:,}, the last of them sought for the least violation; one may "
             "exist all the same."

@@ -88,15 +88,31 @@ class CheapMetrics:
 
 
 def cheap_function(
-    metrics: CheapMetrics, objectives: Sequence[Objective], constraints: Sequence[Constraint]
+    metrics: CheapMetrics,
+    objectives: Sequence[Objective],
+    constraints: Sequence[Constraint],
+    pool: ArchBatch | None = None,
 ) -> Callable[[ArchBatch], tuple[Floats, Floats]]:
-    """Objective values `(n, m)`, NaN for what needs an evaluation, and violations of the cheap constraints."""
+    """Objective values `(n, m)`, NaN for what needs an evaluation, and violations of the cheap constraints.
+
+    Args:
+        pool: the architectures that alone can be evaluated, where a table knows no others: others are infinitely far
+            from feasible.
+    """
     cheap = [constraint for constraint in constraints if constraint.cheap]
+    members = None if pool is None else np.sort(pool.hashes)
 
     def evaluate(batch: ArchBatch) -> tuple[Floats, Floats]:
         known: dict[str, Any] = metrics.values(batch)
         none = np.full(len(batch), np.nan)
         rows = [known.get(objective.metric, none) for objective in objectives]
-        return np.stack(rows, axis=1), total_violation(cheap, known, len(batch))
+        values = np.stack(rows, axis=1)
+        if members is None:
+            return values, total_violation(cheap, known, len(batch))
+        inside = np.flatnonzero(np.isin(batch.hashes, members))
+        violations = np.full(len(batch), np.inf)
+        there = {name: np.asarray(numbers)[inside] for name, numbers in known.items()}
+        violations[inside] = total_violation(cheap, there, len(inside))
+        return values, violations
 
     return evaluate

@@ -19,7 +19,7 @@ from nas.latency.device import Device, load_device
 from nas.pipeline.feasible import Region
 from nas.pipeline.metrics import CheapMetrics, cheap_function
 from nas.pipeline.supernet_card import trained_relaxed
-from nas.pipeline.table import MeasuredTable, read_table
+from nas.pipeline.table import MeasuredTable, common, read_table
 from nas.search.objective import (
     Constraint,
     Objective,
@@ -79,12 +79,33 @@ class RunPlan:
     @property
     def cheap(self) -> Callable[[ArchBatch], tuple[Floats, Floats]]:
         """Cheap objective values and constraint violations of many archs at once."""
-        return cheap_function(self.metrics, self.objectives, self.constraints)
+        return cheap_function(self.metrics, self.objectives, self.constraints, self.pool)
+
+    @cached_property
+    def pool(self) -> ArchBatch | None:
+        """The architectures that the run's tables know, which alone can be evaluated; None: all of the space."""
+        return common([table for name, table in self.tables if name in self.used_metrics], self.space)
+
+    @property
+    def tables(self) -> list[tuple[str, MeasuredTable]]:
+        """The run's tables of measured architectures, by metric."""
+        both = (("accuracy", self.accuracy_table), ("latency", self.metrics.latency_table))
+        return [(name, table) for name, table in both if table is not None]
+
+    @property
+    def remarks(self) -> list[str]:
+        """How the tables were read, and how much of the space they know, one line each."""
+        lines = [line for _, table in self.tables for line in table.notes]
+        if self.pool is not None:
+            size, exact = self.space.size()
+            of = f"{'' if exact else 'about '}{size:,}"
+            lines.append(f"the tables know {len(self.pool):,} of {of} architectures; only these are searched")
+        return list(dict.fromkeys(lines))
 
     @cached_property
     def region(self) -> Region:
         """The architectures that satisfy all cheap constraints."""
-        return Region(self.metrics, self.constraints)
+        return Region(self.metrics, self.constraints, self.pool)
 
     @property
     def wants_accuracy(self) -> bool:
@@ -164,6 +185,7 @@ def make_plan(
     )
     _check_name(plan)
     _check_metrics(plan)
+    _ = plan.pool  # tables that know no architecture in common are an error
     if plan.wants_accuracy and accuracy_table is None:
         check_classifier(space)
     _check_relaxed(plan)

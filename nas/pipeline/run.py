@@ -330,6 +330,8 @@ def _announce(plan: RunPlan, reporter: Reporter, study: StudyRow) -> None:
     reporter.say(f"space {plan.space.name}: {'' if exact else 'about '}{size:,} architectures")
     for device in plan.metrics.devices:
         reporter.say(f"device {device.describe()}")
+    for remark in plan.remarks:
+        reporter.say(remark)
     goals = ", ".join(str(objective) for objective in plan.objectives)
     bounds = "".join(f", {constraint.text}" for constraint in plan.constraints)
     reporter.say(f"study {study.name}: {goals}{bounds}")

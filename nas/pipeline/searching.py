@@ -98,7 +98,10 @@ class Search:
             budget=settings.search.n_trials,
             **settings.search.options,
         )
-        self.strategy.bind(plan.region.draws)
+        if plan.pool is None:
+            self.strategy.draw_from(plan.region.draws)
+        else:
+            self.strategy.bind(plan.region.inside(plan.pool))
         self.progress = Progress()
         self._kept = 0
 
@@ -257,7 +260,8 @@ class Search:
 
     def _reference(self, values: Any) -> dict[str, float]:
         """Fixed corner of the hypervolume: 0 for accuracy, for costs the largest of 20,000 uniform draws."""
-        drawn = self.cheap(self.plan.space.sample(REFERENCE_DRAWS, seed=0))[0]
+        pool = self.plan.pool
+        drawn = self.cheap(self.plan.space.sample(REFERENCE_DRAWS, seed=0) if pool is None else pool)[0]
         point = {}
         for j, objective in enumerate(self.plan.objectives):
             if not objective.cheap:

@@ -58,7 +58,7 @@ def metric(
         def put() -> None:
             registered.add(made)
             KINDS[name] = MetricKind(unit, direction, cheap=True, positive=False)
-            UNITS.setdefault(unit, {"": 1.0, unit: 1.0})  # so that a constraint may write it: energy<=3mJ
+            UNITS.setdefault(unit, {"": "1", unit: "1"})  # so that a constraint may write it: energy<=3mJ
 
         def take_out() -> None:
             registered.remove(name)

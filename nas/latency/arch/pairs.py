@@ -6,15 +6,19 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.errors import NasError, unknown
+from nas.errors import NasError
 from nas.latency.network_table import COLUMNS as NETWORK_COLUMNS
 from nas.latency.network_table import NetworkTable
 from nas.latency.report import DataFacts
 from nas.latency.times import FloatArray
+from nas.measured.archs import archs_of
+from nas.measured.cells import times_column
+from nas.measured.sheet import Sheet
+from nas.measured.sources import read_source
 from nas.space.batch import ArchBatch
 from nas.space.space import Space
 
@@ -33,12 +37,14 @@ class Pairs:
         ms: their latencies in ms, shape `(n,)`.
         data: where they come from.
         outside: archs that were left out, because they lie outside the space's ranges.
+        notes: how the file was read, one line each: what was left out.
     """
 
     batch: ArchBatch
     ms: FloatArray
     data: DataFacts
     outside: int = 0
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -49,20 +55,21 @@ class Pairs:
 
 
 def pairs_from_csv(space: Space, path: str | Path, *, column: str = LATENCY_COLUMN) -> Pairs:
-    """Pairs from a table of timed networks (`networks.csv`), or a CSV with one column per decision.
+    """Pairs from a table of timed networks (`networks.csv`), or a CSV with one column per decision; see `nas.measured`.
 
     Args:
         space: of the archs.
         path: the file; `.gz` is unpacked.
-        column: with one column per decision: the column with latencies in ms. Rows without one are skipped.
+        column: with one column per decision: the column with latencies in ms. Rows that say that none was
+            measured are left out, as are archs that break a rule of the space; the pairs' notes say so.
 
     Raises:
         NasError: no such file or column, an arch outside the space, or no pair at all.
     """
     path = Path(path)
-    frame = _frame(path)
-    timed_networks = list(frame.columns) == list(NETWORK_COLUMNS)
-    pairs = _networks(space, path) if timed_networks else _columns(space, path, frame, column)
+    sheet = read_source(path)
+    timed_networks = sheet.heads == NETWORK_COLUMNS
+    pairs = _networks(space, path) if timed_networks else _columns(space, sheet, column)
     if not len(pairs):
         raise NasError(f"{path}: has no latency of an arch of {space.name!r}.")
     return pairs
@@ -142,49 +149,14 @@ def _networks(space: Space, path: Path) -> Pairs:
     return Pairs(batch, times.ms[inside], _facts(path, len(inside)), outside=len(archs) - len(inside))
 
 
-def _columns(space: Space, path: Path, frame: Any, column: str) -> Pairs:
-    if column not in frame.columns:
-        known = [name for name in frame.columns if name not in space.index]
-        raise NasError(f"{path}: {unknown('column', column, known)} Name the one with the latencies in ms.")
-    missing = [d.name for d in space.decisions if d.name not in frame.columns]
-    if missing:
-        raise NasError(
-            f"{path}: no column for the decision {missing[0]!r}; one per decision and {column!r} are needed."
-        )
-    frame = frame[frame[column].notna()]
-    batch = space.decode(np.stack([_codes(path, frame, d) for d in space.decisions], axis=1))
-    wrong = np.flatnonzero(~space.valid(batch))
-    if len(wrong):
-        raise NasError(f"{path}:{frame.index[wrong[0]] + 2}: the arch breaks a rule of {space.name!r}.")
-    try:
-        ms = np.asarray(frame[column], dtype=np.float64)
-    except ValueError:
-        raise NasError(f"{path}: the column {column!r} must hold numbers of ms only.") from None
-    return Pairs(batch, ms, _facts(path, len(batch)))
-
-
-def _codes(path: Path, frame: Any, decision: Any) -> np.ndarray[Any, Any]:
-    """Positions of the column's values; an empty cell is a decision without effect."""
-    codes = []
-    for row, value in zip(frame.index, frame[decision.name].tolist()):
-        empty = isinstance(value, float) and np.isnan(value) and decision.active_when is not None
-        code = 0 if empty else decision.code(value)
-        if code is None:
-            allowed = ", ".join(str(known) for known in decision.values)
-            raise NasError(f"{path}:{row + 2}: {decision.name} = {value!r} is not one of {allowed}.")
-        codes.append(code)
-    return np.array(codes, dtype=np.int16)
-
-
-def _frame(path: Path) -> Any:
-    import pandas
-
-    if not path.is_file():
-        raise NasError(f"{path}: no such file.")
-    try:
-        return pandas.read_csv(path, keep_default_na=False, na_values=[""])
-    except (ValueError, OSError, UnicodeDecodeError) as error:
-        raise NasError(f"{path}: not a CSV table: {error}.") from None
+def _columns(space: Space, sheet: Sheet, column: str) -> Pairs:
+    sheet.need(column, tuple(space.index), "Name the one with the latencies in ms.")
+    rows = archs_of(sheet, space)
+    times = times_column(sheet, column)
+    ms = times.numbers[rows.kept]
+    there = np.flatnonzero(~np.isnan(ms))
+    notes = (*times.left_out(), *rows.left_out())
+    return Pairs(rows.batch[there], ms[there], _facts(sheet.path, len(there)), notes=notes)
 
 
 def _facts(path: Path, count: int) -> DataFacts:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nas.errors import NasError
 from nas.metrics import Direction
 from nas.search.feasible import FeasibleDraws
+from nas.search.strategies.known import KnownArchs
 from nas.space.batch import Arch, ArchBatch, concatenate
 from nas.space.space import Space
 from nas.state import generator_state, restore_generator
@@ -57,6 +58,7 @@ class Strategy(ABC):
             constraint violations `(n,)`, 0 where feasible; called with many candidates at once.
 
     Attributes:
+        pool: the architectures that alone may be asked for; None: all of the space.
         observes: metrics that `tell` must be given beside the objectives.
         series: name under which the study keeps the `course`.
     """
@@ -74,6 +76,7 @@ class Strategy(ABC):
         self.rng = np.random.default_rng(seed)
         self.cheap = cheap
         self._draws: FeasibleDraws | None = None
+        self.pool: KnownArchs | None = None
         self._asked = np.zeros(0, dtype=np.uint64)
         self.archs: ArchBatch = ArchBatch(space, np.zeros((0, len(space.decisions)), dtype=np.int16))
         self.values: Floats = np.zeros((0, len(directions)))
@@ -83,6 +86,18 @@ class Strategy(ABC):
     def propose(self, n: int) -> ArchBatch:
         """About `n` candidates, best first; `ask` drops those known already."""
 
+    def bind(self, pool: ArchBatch) -> None:
+        """Told before the first `ask` that only these architectures can be evaluated, as a table knows no others.
+
+        Args:
+            pool: those that satisfy the cheap constraints.
+        """
+        self.pool = KnownArchs(pool)
+
+    def within(self, batch: ArchBatch) -> ArchBatch:
+        """The architectures, or what is nearest to them in the pool and was not asked for, where there is a pool."""
+        return batch if self.pool is None else self.pool.near(batch, self._asked)
+
     def ask(self, n: int) -> ArchBatch:
         """At most `n` architectures never asked for before; fewer only where none are left to find.
 
@@ -91,7 +106,7 @@ class Strategy(ABC):
         found: list[ArchBatch] = []
         missing = n
         for round_ in range(LAST_ROUNDS):
-            batch = self.fresh(4 * n) if round_ >= FIRST_ROUNDS else self.propose(missing)
+            batch = self.fresh(4 * n) if round_ >= FIRST_ROUNDS else self._offered(missing)
             if self.feasible_known:
                 batch = batch[np.flatnonzero(self.violation(batch) == 0)]
             batch = batch.unique().without(self._asked)[:missing]
@@ -101,6 +116,11 @@ class Strategy(ABC):
             if missing <= 0:
                 break
         return concatenate(found)
+
+    def _offered(self, n: int) -> ArchBatch:
+        """Proposals; those of a strategy that knows nothing of the pool are replaced by the nearest of it."""
+        batch = self.propose(n)
+        return batch if self.pool is None or self.pool.holds(batch).all() else self.within(batch)
 
     def tell(
         self,
@@ -175,14 +195,14 @@ class Strategy(ABC):
         """Violation of the cheap constraints, `(n,)`; 0 where there are none."""
         return self.cheap(batch)[1] if self.cheap is not None else np.zeros(len(batch))
 
-    def bind(self, draws: FeasibleDraws) -> None:
+    def draw_from(self, draws: FeasibleDraws) -> None:
         """Told before the first `ask`: where feasible architectures are drawn from."""
         self._draws = draws
 
     @property
     def feasible_known(self) -> bool:
         """Whether some architecture satisfies the cheap constraints."""
-        return self.cheap is None or len(self._drawn_from.known) > 0
+        return self.cheap is None or self.pool is not None or len(self._drawn_from.known) > 0
 
     @property
     def _drawn_from(self) -> FeasibleDraws:
@@ -193,8 +213,10 @@ class Strategy(ABC):
     def fresh(self, n: int) -> ArchBatch:
         """At most `n` random architectures that satisfy the cheap constraints, perhaps some of them twice.
 
-        Uniform over the space where none is known that does.
+        Uniform over the space where none is known that does; of a pool, those that were not asked for.
         """
+        if self.pool is not None:
+            return self.pool.draw(n, self.rng, self._asked)
         if self.cheap is None or not self.feasible_known:
             return self.space.sample(n, rng=self.rng)
         return self._drawn_from.draw(n, self.rng)

@@ -44,7 +44,7 @@ class ElasticViTEvolution(NSGA2):
             return self.fresh(n)
         count = OVERSAMPLE * n
         batch = concatenate([self._mutants(count // 2), self._crossed(count - count // 2)]).unique()
-        batch = batch[self.rng.permutation(len(batch))]
+        batch = self.within(batch[self.rng.permutation(len(batch))])
         return batch[np.argsort(self.violation(batch) > 0, kind="stable")]
 
     def _mutants(self, n: int) -> ArchBatch:

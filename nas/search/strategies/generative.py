@@ -106,6 +106,11 @@ class Generative(Strategy):
         self._drawn, self._feasible = 0, 0
         self._course: list[dict[str, Any]] = []
 
+    def bind(self, pool: ArchBatch) -> None:
+        super().bind(pool)
+        assert self.pool is not None
+        self.prototype = self.pool.nearest(self.prototype)
+
     def check(self, outlook: Outlook) -> None:
         missing = [name for name in self.utility.costs if name not in outlook.costs]
         if missing:
@@ -211,7 +216,7 @@ class Generative(Strategy):
 
     def _candidates(self) -> ArchBatch:
         """Feasible samples of the generator that were never asked for."""
-        drawn = self.generator.sample(POOL, self.rng)
+        drawn = self.within(self.generator.sample(POOL, self.rng))
         feasible = np.flatnonzero(self.violation(drawn) == 0)
         self._drawn, self._feasible = self._drawn + POOL, self._feasible + len(feasible)
         return drawn[feasible].unique().without(self._asked)

@@ -165,6 +165,8 @@ class NevergradSearch(Strategy):
         for row, (_, candidate) in enumerate(asked):
             codes[row, self._free] = [round(value) for value in candidate.value]
         batch = self.space.repair(ArchBatch(self.space, codes))
+        if self.pool is not None:
+            batch = self.pool.nearest(batch)
         violations = self.violation(batch)
         for key, violation, (at, candidate) in zip(batch.hashes.tolist(), violations, asked):
             if key in self._losses:

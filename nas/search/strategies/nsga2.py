@@ -52,7 +52,7 @@ class NSGA2(Strategy):
     def propose(self, n: int) -> ArchBatch:
         if len(self.archs) < self.population:
             return self.fresh(n)
-        children = self._children(OVERSAMPLE * n).unique()
+        children = self.within(self._children(OVERSAMPLE * n).unique())
         return children[np.argsort(self.violation(children) > 0, kind="stable")]
 
     def tell(

@@ -22,6 +22,7 @@ from nas.space.batch import ArchBatch, concatenate
 from nas.space.space import Space
 
 POOL = 4_000
+ALL = 10_000  # members of a pool that are all looked at
 
 
 class PredictorSearch(Strategy):
@@ -83,6 +84,8 @@ class PredictorSearch(Strategy):
     def _search(self) -> tuple[ArchBatch, Floats]:
         """Candidates of an inner NSGA-II over predictions, with predicted objective values."""
         predict = self._fitted()
+        if self.pool is not None and len(self.pool) <= ALL:
+            return self._feasible(self.pool.batch, predict(self.pool.batch))
         inner = NSGA2(
             self.space,
             self.directions,
@@ -90,6 +93,8 @@ class PredictorSearch(Strategy):
             cheap=self.cheap,
             population=self.population,
         )
+        if self.pool is not None:
+            inner.bind(self.pool.batch)
         start = concatenate([self.archs, self.fresh(self.population)]).unique()
         inner.tell(start, predict(start), self._known(start)[1])
         for _ in range(self.generations):
@@ -99,6 +104,12 @@ class PredictorSearch(Strategy):
             inner.tell(batch, predict(batch), self._known(batch)[1])
         feasible = np.flatnonzero(inner.violations <= inner.violations.min())
         return inner.archs[feasible], inner.values[feasible]
+
+    def _feasible(self, batch: ArchBatch, values: Floats) -> tuple[ArchBatch, Floats]:
+        """Those that violate least."""
+        violations = self._known(batch)[1]
+        least = np.flatnonzero(violations <= violations.min())
+        return batch[least], values[least]
 
     def _fitted(self) -> Any:
         known, _ = self._known(self.archs)

@@ -109,6 +109,14 @@ class Slimming(Strategy):
             told = f" The supernet of study {outlook.supernet!r} was not." if outlook.supernet else ""
             raise NasError(NEEDS_LOGITS + told)
 
+    def bind(self, pool: ArchBatch) -> None:
+        super().bind(pool)
+        self.current = self._placed(self.current)
+
+    def _placed(self, batch: ArchBatch) -> ArchBatch:
+        """The architectures, or the nearest of the pool, asked for or not, so that a step stays what it was."""
+        return batch if self.pool is None or not len(batch) else self.pool.nearest(batch).unique()
+
     def hear(self, importance: Mapping[str, Sequence[float]]) -> None:
         self._important = ImportantActions(self.space, importance, self.step) if importance else None
 
@@ -208,6 +216,7 @@ class Slimming(Strategy):
     def _actions(self) -> ArchBatch:
         important = self._important if self._of_importance else None
         batch = all_actions(self.current, self.step) if important is None else important(self.current)
+        batch = self._placed(batch)
         return batch[np.flatnonzero(self._cost(batch) < self._cost(self.current)[0])] if len(batch) else batch
 
     def _cost(self, batch: ArchBatch) -> Floats:
@@ -245,7 +254,7 @@ class Slimming(Strategy):
     @property
     def _constrained(self) -> bool:
         """Whether the largest architecture misses a constraint, so that meeting it is where to stop."""
-        return bool(self.violation(self._first(""))[0] > 0)
+        return bool(self.violation(self._placed(self._first("")))[0] > 0)
 
     def _best(self, saved: Floats, lost: Floats, rows: Any, here: int, actions: ArchBatch) -> int:
         free = np.flatnonzero(lost <= 0)
