@@ -199,6 +199,11 @@ def test_texts_that_are_no_values_per_head(text: str) -> None:
         split_words(text)
 
 
+def test_a_misspelled_place_is_recognized(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unknown name 'positon'\. Did you mean 'position'"):
+        written(tmp_path, "{block: mbconv, depth: [1, 2], width: 8, se: (positon + 1) % 2}")
+
+
 def test_a_body_behind_a_downsample_needs_no_width_that_it_ignores(tmp_path: Path) -> None:
     body = "{block: conv_ffn, depth: [1, 2], downsample: {block: conv_norm, width: [8, 12]}, stride: 2}"
     space = written(tmp_path, body)
