@@ -3,7 +3,7 @@ cascade over heads with a kernel each, grouped convolutions, positions by a netw
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nas.arith import Num, Traced
+from nas.arith import Num, Traced, ceil_div
 from nas.blocks.base import Field, Unit, act
 from nas.blocks.counting import describe, macs, params
 from nas.blocks.layouts import TOKENS, Interface, Layout
@@ -30,6 +30,10 @@ class Branches(Unit):
     kind = "test_branches"
     fields = {"groups": Field(default=1, high=3)}
     keys = ("h", "w", "channels", "groups")
+
+    @classmethod
+    def out(cls, inp: Interface, s: Sizes) -> Interface:
+        return inp.with_(channels=s.channels * s.groups, h=ceil_div(s.h, 2), w=ceil_div(s.w, 2))
 
     @classmethod
     def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
@@ -220,6 +224,63 @@ class _Unread(NormedHead):
     @classmethod
     def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
         return ops.mean(ops.batch_norm("n", x, foldable=True))
+
+
+def _wrong(kind: str, forward: Callable[[Any, Sizes, Operations], Any]) -> type[Unit]:
+    """A block of a map that cannot be right."""
+    keys = ("h", "w", "channels")
+    return type(kind, (Unit,), {"kind": kind, "keys": keys, "forward": staticmethod(forward)})
+
+
+_WRONG = [
+    (
+        _wrong("test_adds", lambda x, s, ops: x + ops.conv("a", x, s.channels + 1)),
+        "'add' of 4×2×3 and 5×2×3, which do not fit",
+    ),
+    (_wrong("test_vector", lambda x, s, ops: x * ops.mean(x)), "'mul' of 4×2×3 and 4, which do not fit"),
+    (
+        _wrong("test_joins", lambda x, s, ops: ops.concat([x, ops.halve(x)])),
+        "'concat' of 4×2×3 and 4×1×2, which do not fit",
+    ),
+    (
+        _wrong("test_parts", lambda x, s, ops: ops.chunk(x, 3)[0]),
+        "'chunk' of 4×2×3, whose channels are no 3 equal",
+    ),
+    (
+        _wrong("test_groups", lambda x, s, ops: ops.conv("a", x, 8, groups=3)),
+        "'a': 3 groups do not divide 4 channels",
+    ),
+    (
+        _wrong("test_grows", lambda x, s, ops: ops.conv("a", x, 8, groups=4, kernel=2)),
+        "'a': a kernel of 2 is even",
+    ),
+    (_wrong("test_tokens", lambda x, s, ops: ops.conv("a", ops.to_tokens(x), 8)), "'a' takes a map, not 6×4"),
+    (
+        _wrong("test_fraction", lambda x, s, ops: ops.conv("a", x, s.channels * 1.1)),
+        "weight 'a_weight' would be 4.4.*×4×1×1: sizes are whole numbers",
+    ),
+    (
+        _wrong("test_word", lambda x, s, ops: ops.act(x, "relu")),
+        "'act' takes a position in ACTIVATIONS .*not 'relu'",
+    ),
+    (_wrong("test_nothing", lambda x, s, ops: None), "'forward' returns NoneType where a tensor is needed"),
+]
+
+
+@pytest.mark.parametrize(("unit", "words"), _WRONG, ids=[unit.kind for unit, _ in _WRONG])
+def test_what_no_tensors_could_do_is_refused(unit: type[Unit], words: str) -> None:
+    sizes = {"h": 2, "w": 3, "channels": 4}
+    with pytest.raises(NasError, match=f"block '{unit.kind}': .*{words}"):
+        describe(unit, sizes)
+    with pytest.raises(NasError, match=f"block '{unit.kind}': "):
+        describe(unit, {key: np.array([size, size]) for key, size in sizes.items()})
+
+
+def test_a_layer_of_a_batch_that_does_not_fit_leaves_the_others_alone() -> None:
+    """A space's rules may forbid it; tables hold all values of its decisions."""
+    unit = _wrong("test_halves", lambda x, s, ops: ops.concat(ops.chunk(x, 2)))
+    counted = describe(unit, {"h": np.array([2, 2]), "w": np.array([2, 2]), "channels": np.array([4, 5])})
+    assert counted.live[0] == 2 * 16
 
 
 @pytest.mark.parametrize(
