@@ -243,3 +243,42 @@ def test_a_block_that_knows_no_tokens_before_the_maps_is_not_handed_any(tmp_path
             written(tmp_path, "{block: test_class_token}\n  B: {block: conv_ffn, expansion: [1, 2]}")
     finally:
         unregister(ClassToken.kind)
+
+
+class Wider(Unit):
+    """Its forward hands on another width than its plan."""
+
+    kind = "test_wider"
+    keys = ("h", "w", "channels")
+
+    @classmethod
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        return ops.conv("a", x, s.channels + 1)
+
+
+class Misfit(Wider):
+    """Its forward adds what does not fit."""
+
+    kind = "test_misfit"
+
+    @classmethod
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        return x + super().forward(x, s, ops)
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [
+        (Wider, r"stages\.A: block 'test_wider' hands on \(17, 4, 4\) by its 'forward', but \(16, 4, 4\) by"),
+        (Misfit, r"stages\.A: block 'test_misfit': 'add' of 16×4×4 and 17×4×4, which do not fit"),
+    ],
+)
+def test_a_block_that_computes_what_it_does_not_say_is_found_as_the_space_is_read(
+    tmp_path: Path, unit: type[Unit], words: str
+) -> None:
+    register(unit)
+    try:
+        with pytest.raises(ConfigError, match=words):
+            written(tmp_path, f"{{block: {unit.kind}, depth: [1, 2]}}")
+    finally:
+        unregister(unit.kind)
