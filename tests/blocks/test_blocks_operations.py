@@ -3,6 +3,7 @@ cascade over heads with a kernel each, grouped convolutions, positions by a netw
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -310,3 +311,33 @@ def test_counting_of_traces_knows_what_branches_asked() -> None:
     traced = {key: Traced(value, frozenset({index})) for index, (key, value) in enumerate(sizes.items())}
     assert macs(KINDS["ffn"], traced).deps >= frozenset({0, 1, 2, 3})
     assert 5 not in macs(KINDS["ffn"], traced).deps  # the kind of norm costs nothing
+
+
+class _Rounded(Unit):
+    """A width that Python's own functions make."""
+
+    kind = "test_rounded"
+    keys = ("h", "w", "channels")
+
+    @classmethod
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        sides = (
+            math.ceil(s.channels / 2),
+            round(s.channels * 1.3),
+            int(s.channels / 4 + 1),
+            math.floor(8 / s.channels + 1),
+        )
+        for index, width in enumerate(sides):
+            x = ops.conv(f"conv{index}", x, width)
+        return ops.conv("last", x, s.channels)
+
+
+def test_rounding_by_pythons_own_functions_counts_alike() -> None:
+    """Of one layer, of a batch, which splits, and of a trace, which knows that it was asked."""
+    check_block(_Rounded, count=6)
+    for channels in (3, 6):
+        row = {"h": 2, "w": 3, "channels": channels}
+        traced = {key: Traced(value, frozenset({index})) for index, (key, value) in enumerate(row.items())}
+        counted = macs(_Rounded, traced)
+        assert counted.value == macs(_Rounded, row)
+        assert counted.deps == frozenset({0, 1, 2})
