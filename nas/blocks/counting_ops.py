@@ -59,8 +59,14 @@ class Shaped:
     def __mul__(self, other: Any) -> Shaped:
         return self._with("mul", other)
 
+    def __neg__(self) -> Shaped:
+        return self._with("mul", -1)
+
+    def __rtruediv__(self, other: Any) -> Shaped:
+        return self._with("mul", 1)._with("mul", other)  # PyTorch makes the reciprocal first
+
     __radd__ = __sub__ = __rsub__ = __add__
-    __rmul__ = __truediv__ = __mul__
+    __rmul__ = __truediv__ = __pow__ = __mul__
 
     def _with(self, op: str, other: Any) -> Shaped:
         if not isinstance(other, Shaped):

@@ -227,44 +227,47 @@ class _Unread(NormedHead):
         return ops.mean(ops.batch_norm("n", x, foldable=True))
 
 
-def _wrong(kind: str, forward: Callable[[Any, Sizes, Operations], Any]) -> type[Unit]:
-    """A block of a map that cannot be right."""
+def _of_map(kind: str, forward: Callable[[Any, Sizes, Operations], Any]) -> type[Unit]:
+    """A block of a map, by its forward alone."""
     keys = ("h", "w", "channels")
     return type(kind, (Unit,), {"kind": kind, "keys": keys, "forward": staticmethod(forward)})
 
 
 _WRONG = [
     (
-        _wrong("test_adds", lambda x, s, ops: x + ops.conv("a", x, s.channels + 1)),
+        _of_map("test_adds", lambda x, s, ops: x + ops.conv("a", x, s.channels + 1)),
         "'add' of 4×2×3 and 5×2×3, which do not fit",
     ),
-    (_wrong("test_vector", lambda x, s, ops: x * ops.mean(x)), "'mul' of 4×2×3 and 4, which do not fit"),
+    (_of_map("test_vector", lambda x, s, ops: x * ops.mean(x)), "'mul' of 4×2×3 and 4, which do not fit"),
     (
-        _wrong("test_joins", lambda x, s, ops: ops.concat([x, ops.halve(x)])),
+        _of_map("test_joins", lambda x, s, ops: ops.concat([x, ops.halve(x)])),
         "'concat' of 4×2×3 and 4×1×2, which do not fit",
     ),
     (
-        _wrong("test_parts", lambda x, s, ops: ops.chunk(x, 3)[0]),
+        _of_map("test_parts", lambda x, s, ops: ops.chunk(x, 3)[0]),
         "'chunk' of 4×2×3, whose channels are no 3 equal",
     ),
     (
-        _wrong("test_groups", lambda x, s, ops: ops.conv("a", x, 8, groups=3)),
+        _of_map("test_groups", lambda x, s, ops: ops.conv("a", x, 8, groups=3)),
         "'a': 3 groups do not divide 4 channels",
     ),
     (
-        _wrong("test_grows", lambda x, s, ops: ops.conv("a", x, 8, groups=4, kernel=2)),
+        _of_map("test_grows", lambda x, s, ops: ops.conv("a", x, 8, groups=4, kernel=2)),
         "'a': a kernel of 2 is even",
     ),
-    (_wrong("test_tokens", lambda x, s, ops: ops.conv("a", ops.to_tokens(x), 8)), "'a' takes a map, not 6×4"),
     (
-        _wrong("test_fraction", lambda x, s, ops: ops.conv("a", x, s.channels * 1.1)),
+        _of_map("test_tokens", lambda x, s, ops: ops.conv("a", ops.to_tokens(x), 8)),
+        "'a' takes a map, not 6×4",
+    ),
+    (
+        _of_map("test_fraction", lambda x, s, ops: ops.conv("a", x, s.channels * 1.1)),
         "weight 'a_weight' would be 4.4.*×4×1×1: sizes are whole numbers",
     ),
     (
-        _wrong("test_word", lambda x, s, ops: ops.act(x, "relu")),
+        _of_map("test_word", lambda x, s, ops: ops.act(x, "relu")),
         "'act' takes a position in ACTIVATIONS .*not 'relu'",
     ),
-    (_wrong("test_nothing", lambda x, s, ops: None), "'forward' returns NoneType where a tensor is needed"),
+    (_of_map("test_nothing", lambda x, s, ops: None), "'forward' returns NoneType where a tensor is needed"),
 ]
 
 
@@ -279,7 +282,7 @@ def test_what_no_tensors_could_do_is_refused(unit: type[Unit], words: str) -> No
 
 def test_a_layer_of_a_batch_that_does_not_fit_leaves_the_others_alone() -> None:
     """A space's rules may forbid it; tables hold all values of its decisions."""
-    unit = _wrong("test_halves", lambda x, s, ops: ops.concat(ops.chunk(x, 2)))
+    unit = _of_map("test_halves", lambda x, s, ops: ops.concat(ops.chunk(x, 2)))
     counted = describe(unit, {"h": np.array([2, 2]), "w": np.array([2, 2]), "channels": np.array([4, 5])})
     assert counted.live[0] == 2 * 16
 
@@ -341,3 +344,16 @@ def test_rounding_by_pythons_own_functions_counts_alike() -> None:
         counted = macs(_Rounded, traced)
         assert counted.value == macs(_Rounded, row)
         assert counted.deps == frozenset({0, 1, 2})
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda x, s, ops: -x + ops.scale("a", x),
+        lambda x, s, ops: x**2 - ops.scale("a", x),
+        lambda x, s, ops: 2 / (ops.gate(x, "sigmoid") + 1),
+        lambda x, s, ops: (3 - x) / (ops.gate(x, "sigmoid") + 1),
+    ],
+)
+def test_operators_of_tensors_count_alike(forward: Callable[[Any, Sizes, Operations], Any]) -> None:
+    check_block(_of_map("test_operators", forward), count=3)
