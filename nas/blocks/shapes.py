@@ -28,7 +28,7 @@ def broadcast(op: str, a: Shape, b: Shape) -> Shape:
         NasError: they do not fit; names both.
     """
     for left, right in zip(reversed(a), reversed(b)):
-        if left is not right and certain((left != right) & (left != 1) & (right != 1)):
+        if left is not right and certain(left != right) and certain((left != 1) & (right != 1)):
             raise NasError(f"{op!r} of {words(a)} and {words(b)}, which do not fit.")
     if len(a) != len(b):
         return a if len(a) > len(b) else b
@@ -46,8 +46,8 @@ def check_joined(parts: Sequence[Shape], axis: int) -> None:
 
 def check_conv(name: str, cin: Num, out: Num, kernel: Num, groups: Num, padded: bool) -> None:
     """Refuse groups that do not divide the channels, and kernels that change a map's sides by being even."""
-    for channels in (cin, out):
-        if certain(channels % groups != 0):
+    for channels in () if isinstance(groups, int) and groups == 1 else (cin, out):
+        if channels is not groups and certain(channels % groups != 0):
             raise NasError(
                 f"convolution {name!r}: {one(groups)} groups do not divide {one(channels)} channels."
             )
@@ -61,7 +61,8 @@ def check_conv(name: str, cin: Num, out: Num, kernel: Num, groups: Num, padded: 
 def check_whole(name: str, shape: Shape) -> None:
     """Refuse sizes of a weight that are not whole numbers."""
     for size in shape:
-        if not isinstance(size, int) and certain(size % 1 != 0):
+        whole = isinstance(size, int) or (isinstance(size, np.ndarray) and size.dtype.kind in "iu")
+        if not whole and certain(size % 1 != 0):
             raise NasError(f"weight {name!r} would be {words(shape)}: sizes are whole numbers; divide by //.")
 
 
