@@ -90,6 +90,12 @@ class Traced:
     def __rfloordiv__(self, other: Any) -> Traced:
         return self._with(other, operator.floordiv, swap=True)
 
+    def __truediv__(self, other: Any) -> Traced:
+        return self._with(other, operator.truediv)
+
+    def __rtruediv__(self, other: Any) -> Traced:
+        return self._with(other, operator.truediv, swap=True)
+
     def __mod__(self, other: Any) -> Traced:
         return self._with(other, operator.mod)
 
@@ -141,6 +147,11 @@ class Traced:
         return int(self.value)
 
     __int__ = __index__
+
+    def __float__(self) -> float:
+        for deps in _ASKED:
+            deps |= self.deps
+        return float(self.value)
 
     def __hash__(self) -> int:
         return id(self)

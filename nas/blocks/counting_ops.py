@@ -8,12 +8,12 @@ from math import prod
 from typing import Any
 
 from nas.arith import Num, ceil_div
-from nas.blocks.base import Init, Weight
+from nas.blocks.base import ACTIVATIONS, Init, Weight
 from nas.blocks.operations import BN_EPS, LN_EPS, Operations
+from nas.blocks.shapes import Shape, broadcast, certain, check_conv, check_joined, check_whole, words
 from nas.errors import NasError
 
 INPUT, CONSTANT = -1, -2
-Shape = tuple[Num, ...]
 
 
 @dataclass(slots=True)
@@ -59,16 +59,19 @@ class Shaped:
     def __mul__(self, other: Any) -> Shaped:
         return self._with("mul", other)
 
+    def __neg__(self) -> Shaped:
+        return self._with("mul", -1)
+
+    def __rtruediv__(self, other: Any) -> Shaped:
+        return self._with("mul", 1)._with("mul", other)  # PyTorch makes the reciprocal first
+
     __radd__ = __sub__ = __rsub__ = __add__
-    __rmul__ = __truediv__ = __mul__
+    __rmul__ = __truediv__ = __pow__ = __mul__
 
     def _with(self, op: str, other: Any) -> Shaped:
         if not isinstance(other, Shaped):
             return self.ops.emit(op, self.shape, self)
-        shape = self.shape if len(self.shape) >= len(other.shape) else other.shape
-        if len(self.shape) == len(other.shape):
-            shape = tuple(b if _literally(a, 1) else a for a, b in zip(self.shape, other.shape))
-        return self.ops.emit(op, shape, self, other)
+        return self.ops.emit(op, broadcast(op, self.shape, other.shape), self, other)
 
 
 class Counting(Operations):
@@ -102,8 +105,14 @@ class Counting(Operations):
         self.kernels.append(Kernel("copy", None, 0, (x.at,) if x.at >= 0 else ()))
         return self.view(x, shape)
 
-    def finish(self, out: Shaped) -> None:
-        """The output is alive to the end."""
+    def finish(self, out: Any) -> None:
+        """The output is alive to the end.
+
+        Raises:
+            NasError: it is no tensor, or a norm on it is not folded yet.
+        """
+        if not isinstance(out, Shaped):
+            raise NasError(f"'forward' returns {type(out).__name__} where a tensor is needed.")
         if out.norms:
             raise NasError(f"norm {out.norms[0][0]!r} is foldable, but no linear layer follows it.")
         if out.at >= 0 and self.kernels:
@@ -122,12 +131,13 @@ class Counting(Operations):
         """Note a weight.
 
         Raises:
-            NasError: the layer has one of that name.
+            NasError: the layer has one of that name, or a size is no whole number.
         """
         if name in self.weights:
             raise NasError(
                 f"two weights are called {name!r}; each operation of a layer needs a name of its own."
             )
+        check_whole(name, shape)
         self.weights[name] = Weight(shape, init, crop, decay, buffer)
 
     # Projections and norms
@@ -146,9 +156,12 @@ class Counting(Operations):
         decay: bool = True,
         padding: Num | None = None,
     ) -> Shaped:
+        if len(x.shape) != 3:
+            raise NasError(f"convolution {name!r} takes a map, not {words(x.shape)}.")
         cin, h, w = x.shape
         reach = 1 if depthwise else cin // groups
         self.weight(f"{name}_weight", out, reach, kernel, kernel, init="conv", crop=True, decay=decay)
+        check_conv(name, cin, out, kernel, cin if depthwise else groups, padding is not None)
         if bias:
             self.weight(f"{name}_bias", out, init="zeros")
         if padding is None:
@@ -220,6 +233,8 @@ class Counting(Operations):
         return x.shape[-1] if len(x.shape) == 2 else x.shape[0]
 
     def act(self, x: Shaped, kind: Num) -> Shaped:
+        if isinstance(kind, str):
+            raise NasError(f"'act' takes a position in ACTIVATIONS ({', '.join(ACTIVATIONS)}), not {kind!r}.")
         return x if kind == 0 else self.emit("act", x.shape, x)
 
     def gate(self, x: Shaped, kind: str) -> Shaped:
@@ -247,11 +262,14 @@ class Counting(Operations):
 
     def concat(self, parts: Sequence[Shaped]) -> Shaped:
         axis = -1 if len(parts[0].shape) == 2 else 0
+        check_joined([part.shape for part in parts], axis)
         total = sum(part.shape[axis] for part in parts)
         shape = (*parts[0].shape[:-1], total) if axis else (total, *parts[0].shape[1:])
         return self.emit("copy", shape, *parts)
 
     def chunk(self, x: Shaped, parts: Num) -> list[Shaped]:
+        if certain(x.shape[0] % parts != 0):
+            raise NasError(f"'chunk' of {words(x.shape)}, whose channels are no {parts} equal parts.")
         return [self.view(x, (x.shape[0] // parts, *x.shape[1:])) for _ in range(parts)]
 
     def full_precision(self, function: Callable[..., Shaped], *tensors: Shaped) -> Shaped:
@@ -343,7 +361,3 @@ class Counting(Operations):
 def _places(x: Shaped) -> Num:
     """Pixels of a map or number of tokens."""
     return x.shape[1] * x.shape[2] if len(x.shape) == 3 else x.shape[0]
-
-
-def _literally(size: Num, number: int) -> bool:
-    return isinstance(size, int) and size == number

@@ -62,6 +62,12 @@ class Size(np.ndarray[Any, Any]):
     def __int__(self) -> int:
         return int(self._single())
 
+    def __float__(self) -> float:
+        return float(self._single())
+
+    def __round__(self) -> int:
+        return round(self._single())
+
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(self._single())
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nas.blocks.base import Field
+from nas.blocks.counting import describe
 from nas.blocks.registry import CONVERTERS
 from nas.errors import ConfigError, NasError, unknown
 from nas.quantity import parse_quantity
@@ -279,6 +280,7 @@ def _check_lowering(document: Document, space: Space, blueprint: Blueprint) -> N
         except NasError as error:
             raise document.error(["stages"], f"architecture {arch.values} cannot be built: {error}") from None
         _check_inputs(document, slots)
+        _check_outputs(document, slots)
         widths = space.widths_of(arch)
         by_stage: dict[str, list[Slot]] = {}
         for slot in slots:
@@ -308,6 +310,23 @@ def _check_inputs(document: Document, slots: Sequence[Slot]) -> None:
                     f"block {slot.kind!r} is handed {given.layout.words} of shape {given.shape}"
                     f"{f' ({extras})' if extras else ''}, but by its sizes it takes {taken.shape}.",
                 )
+
+
+def _check_outputs(document: Document, slots: Sequence[Slot]) -> None:
+    """What a layer computes can be computed, and has the shape that the next one is told."""
+    for slot in slots:
+        if not slot.active:
+            continue
+        key = ["stages", slot.stage]
+        try:
+            out = describe(slot.unit, slot.sizes).cases[0].out
+        except NasError as error:
+            raise document.error(key, str(error)) from None
+        if out != slot.out.shape:
+            raise document.error(
+                key,
+                f"block {slot.kind!r} hands on {out} by its 'forward', but {slot.out.shape} by its 'plan'.",
+            )
 
 
 def _sets_widths(stage: Stage) -> bool:

@@ -428,7 +428,8 @@ class Parser:
             if stage and name in PLACE:
                 continue
             if not any(self._known(full) for full in (name, f"{stage}.{name}")):
-                raise self.document.error(key, unknown("name", name, self._names | set(self.sources)))
+                place = PLACE if stage else ()
+                raise self.document.error(key, unknown("name", name, {*self._names, *self.sources, *place}))
             source = self.sources.get(f"{stage}.{name}", self.sources.get(name))
             if isinstance(source, Chosen) and source.indexed:
                 per = "head" if source.heads else "block"

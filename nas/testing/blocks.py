@@ -54,6 +54,7 @@ def check_block(
 def random_sizes(unit: type[Unit], count: int, rng: np.random.Generator) -> list[dict[str, int]]:
     """Sizes of layers that a stage could have, by way of the unit's own `plan`."""
     rows: list[dict[str, int]] = []
+    refused: Exception | None = None
     for _ in range(count * _TRIES):
         if len(rows) == count:
             return rows
@@ -72,13 +73,21 @@ def random_sizes(unit: type[Unit], count: int, rng: np.random.Generator) -> list
         }
         fields |= {"width": inp.channels} if "channels" in unit.keys and "width" in fields else {}
         try:
-            planned, _ = unit.plan([inp, inp] if unit.joins else inp, fields)
+            given = [inp, inp] if unit.joins else [inp]
+            planned, handed_on = unit.plan(given if unit.joins else inp, fields)
             row = {key: int(value) for key, value in planned.items()}
-            describe(unit, row)
-        except (NasError, ZeroDivisionError):
+            out = describe(unit, row).cases[0].out
+        except (NasError, ZeroDivisionError) as error:
+            refused = error
             continue
+        known = [each.shape for each in unit.inputs(row)] == [each.shape for each in given]
+        assert out == handed_on.shape or not known, (  # a space refuses a layer that is handed another shape
+            f"{unit.kind} {row}: 'forward' hands on {out} where 'plan' says {handed_on.shape}."
+        )
         rows.append(row)
-    raise AssertionError(f"{unit.kind}: hardly any random sizes can be built; pass sizes of your own.")
+    raise AssertionError(
+        f"{unit.kind}: hardly any random sizes can be built ({str(refused).rstrip('.')}); pass sizes of your own."
+    )
 
 
 def _draw(field: Field, rng: np.random.Generator) -> int:
@@ -116,6 +125,7 @@ def check_operations(unit: type[Unit], sizes: Mapping[str, int]) -> None:
     """The same operations with the same shapes, counted and run."""
     for form in FORMS:
         counting = _recording(Counting)(form == "deploy")
+        counting.log = []
         shapes: Any = [Shaped(inp.shape, -1, counting) for inp in unit.inputs(sizes)]
         unit.forward(shapes if unit.joins else shapes[0], Sizes(sizes), counting)
         layer = static(unit, sizes, torch.Generator().manual_seed(0), form)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import NasError
@@ -80,9 +81,14 @@ def _torch(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch, pickle and zip raise errors of many kinds for one broken file
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+        refused = isinstance(error, UnpicklingError)  # PyTorch's own words speak of turning the check off
+        what = (
+            "it holds more than tensors, or is damaged"
+            if refused
+            else "it is damaged, or no file of PyTorch's"
+        )
         raise NasError(
-            f"{path}: not a file of plain weights, and nothing else is unpickled here: {reason[0]} Save its state_dict "
+            f"{path}: not a file of plain weights, and nothing else is unpickled here: {what}. Save its state_dict "
             "alone, as safetensors."
         ) from None
     return _unwrapped(path, content)

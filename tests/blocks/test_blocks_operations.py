@@ -3,7 +3,8 @@ cascade over heads with a kernel each, grouped convolutions, positions by a netw
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nas.arith import Num, Traced
+from nas.arith import Num, Traced, ceil_div
 from nas.blocks.base import Field, Unit, act
 from nas.blocks.counting import describe, macs, params
 from nas.blocks.layouts import TOKENS, Interface, Layout
@@ -30,6 +31,10 @@ class Branches(Unit):
     kind = "test_branches"
     fields = {"groups": Field(default=1, high=3)}
     keys = ("h", "w", "channels", "groups")
+
+    @classmethod
+    def out(cls, inp: Interface, s: Sizes) -> Interface:
+        return inp.with_(channels=s.channels * s.groups, h=ceil_div(s.h, 2), w=ceil_div(s.w, 2))
 
     @classmethod
     def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
@@ -222,6 +227,66 @@ class _Unread(NormedHead):
         return ops.mean(ops.batch_norm("n", x, foldable=True))
 
 
+def _of_map(kind: str, forward: Callable[[Any, Sizes, Operations], Any]) -> type[Unit]:
+    """A block of a map, by its forward alone."""
+    keys = ("h", "w", "channels")
+    return type(kind, (Unit,), {"kind": kind, "keys": keys, "forward": staticmethod(forward)})
+
+
+_WRONG = [
+    (
+        _of_map("test_adds", lambda x, s, ops: x + ops.conv("a", x, s.channels + 1)),
+        "'add' of 4×2×3 and 5×2×3, which do not fit",
+    ),
+    (_of_map("test_vector", lambda x, s, ops: x * ops.mean(x)), "'mul' of 4×2×3 and 4, which do not fit"),
+    (
+        _of_map("test_joins", lambda x, s, ops: ops.concat([x, ops.halve(x)])),
+        "'concat' of 4×2×3 and 4×1×2, which do not fit",
+    ),
+    (
+        _of_map("test_parts", lambda x, s, ops: ops.chunk(x, 3)[0]),
+        "'chunk' of 4×2×3, whose channels are no 3 equal",
+    ),
+    (
+        _of_map("test_groups", lambda x, s, ops: ops.conv("a", x, 8, groups=3)),
+        "'a': 3 groups do not divide 4 channels",
+    ),
+    (
+        _of_map("test_grows", lambda x, s, ops: ops.conv("a", x, 8, groups=4, kernel=2)),
+        "'a': a kernel of 2 is even",
+    ),
+    (
+        _of_map("test_tokens", lambda x, s, ops: ops.conv("a", ops.to_tokens(x), 8)),
+        "'a' takes a map, not 6×4",
+    ),
+    (
+        _of_map("test_fraction", lambda x, s, ops: ops.conv("a", x, s.channels * 1.1)),
+        "weight 'a_weight' would be 4.4.*×4×1×1: sizes are whole numbers",
+    ),
+    (
+        _of_map("test_word", lambda x, s, ops: ops.act(x, "relu")),
+        "'act' takes a position in ACTIVATIONS .*not 'relu'",
+    ),
+    (_of_map("test_nothing", lambda x, s, ops: None), "'forward' returns NoneType where a tensor is needed"),
+]
+
+
+@pytest.mark.parametrize(("unit", "words"), _WRONG, ids=[unit.kind for unit, _ in _WRONG])
+def test_what_no_tensors_could_do_is_refused(unit: type[Unit], words: str) -> None:
+    sizes = {"h": 2, "w": 3, "channels": 4}
+    with pytest.raises(NasError, match=f"block '{unit.kind}': .*{words}"):
+        describe(unit, sizes)
+    with pytest.raises(NasError, match=f"block '{unit.kind}': "):
+        describe(unit, {key: np.array([size, size]) for key, size in sizes.items()})
+
+
+def test_a_layer_of_a_batch_that_does_not_fit_leaves_the_others_alone() -> None:
+    """A space's rules may forbid it; tables hold all values of its decisions."""
+    unit = _of_map("test_halves", lambda x, s, ops: ops.concat(ops.chunk(x, 2)))
+    counted = describe(unit, {"h": np.array([2, 2]), "w": np.array([2, 2]), "channels": np.array([4, 5])})
+    assert counted.live[0] == 2 * 16
+
+
 @pytest.mark.parametrize(
     ("unit", "words"),
     [
@@ -249,3 +314,46 @@ def test_counting_of_traces_knows_what_branches_asked() -> None:
     traced = {key: Traced(value, frozenset({index})) for index, (key, value) in enumerate(sizes.items())}
     assert macs(KINDS["ffn"], traced).deps >= frozenset({0, 1, 2, 3})
     assert 5 not in macs(KINDS["ffn"], traced).deps  # the kind of norm costs nothing
+
+
+class _Rounded(Unit):
+    """A width that Python's own functions make."""
+
+    kind = "test_rounded"
+    keys = ("h", "w", "channels")
+
+    @classmethod
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        sides = (
+            math.ceil(s.channels / 2),
+            round(s.channels * 1.3),
+            int(s.channels / 4 + 1),
+            math.floor(8 / s.channels + 1),
+        )
+        for index, width in enumerate(sides):
+            x = ops.conv(f"conv{index}", x, width)
+        return ops.conv("last", x, s.channels)
+
+
+def test_rounding_by_pythons_own_functions_counts_alike() -> None:
+    """Of one layer, of a batch, which splits, and of a trace, which knows that it was asked."""
+    check_block(_Rounded, count=6)
+    for channels in (3, 6):
+        row = {"h": 2, "w": 3, "channels": channels}
+        traced = {key: Traced(value, frozenset({index})) for index, (key, value) in enumerate(row.items())}
+        counted = macs(_Rounded, traced)
+        assert counted.value == macs(_Rounded, row)
+        assert counted.deps == frozenset({0, 1, 2})
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda x, s, ops: -x + ops.scale("a", x),
+        lambda x, s, ops: x**2 - ops.scale("a", x),
+        lambda x, s, ops: 2 / (ops.gate(x, "sigmoid") + 1),
+        lambda x, s, ops: (3 - x) / (ops.gate(x, "sigmoid") + 1),
+    ],
+)
+def test_operators_of_tensors_count_alike(forward: Callable[[Any, Sizes, Operations], Any]) -> None:
+    check_block(_of_map("test_operators", forward), count=3)

@@ -199,6 +199,11 @@ def test_texts_that_are_no_values_per_head(text: str) -> None:
         split_words(text)
 
 
+def test_a_misspelled_place_is_recognized(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unknown name 'positon'\. Did you mean 'position'"):
+        written(tmp_path, "{block: mbconv, depth: [1, 2], width: 8, se: (positon + 1) % 2}")
+
+
 def test_a_body_behind_a_downsample_needs_no_width_that_it_ignores(tmp_path: Path) -> None:
     body = "{block: conv_ffn, depth: [1, 2], downsample: {block: conv_norm, width: [8, 12]}, stride: 2}"
     space = written(tmp_path, body)
@@ -238,3 +243,42 @@ def test_a_block_that_knows_no_tokens_before_the_maps_is_not_handed_any(tmp_path
             written(tmp_path, "{block: test_class_token}\n  B: {block: conv_ffn, expansion: [1, 2]}")
     finally:
         unregister(ClassToken.kind)
+
+
+class Wider(Unit):
+    """Its forward hands on another width than its plan."""
+
+    kind = "test_wider"
+    keys = ("h", "w", "channels")
+
+    @classmethod
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        return ops.conv("a", x, s.channels + 1)
+
+
+class Misfit(Wider):
+    """Its forward adds what does not fit."""
+
+    kind = "test_misfit"
+
+    @classmethod
+    def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+        return x + super().forward(x, s, ops)
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [
+        (Wider, r"stages\.A: block 'test_wider' hands on \(17, 4, 4\) by its 'forward', but \(16, 4, 4\) by"),
+        (Misfit, r"stages\.A: block 'test_misfit': 'add' of 16×4×4 and 17×4×4, which do not fit"),
+    ],
+)
+def test_a_block_that_computes_what_it_does_not_say_is_found_as_the_space_is_read(
+    tmp_path: Path, unit: type[Unit], words: str
+) -> None:
+    register(unit)
+    try:
+        with pytest.raises(ConfigError, match=words):
+            written(tmp_path, f"{{block: {unit.kind}, depth: [1, 2]}}")
+    finally:
+        unregister(unit.kind)

@@ -15,6 +15,9 @@ import torch
 
 import nas.plugins
 import nas.testing
+from nas.blocks.base import Unit
+from nas.blocks.operations import Operations
+from nas.blocks.sizes import Sizes
 from nas.data.bundle import DataBundle, hold_out
 from nas.data.images import TensorImages
 from nas.latency.profiling.runtimes.torch_runtime import Torch
@@ -22,7 +25,7 @@ from nas.plugins import records
 from nas.search.strategies import Strategy
 from nas.space import ArchBatch
 from nas.store import Storage
-from nas.testing import check_data, check_runtime, check_storage, check_strategy
+from nas.testing import check_block, check_data, check_runtime, check_storage, check_strategy
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +91,33 @@ class IgnoresBounds(Sound):
 class DiesOfFailures(Sound):
     def ask(self, n: int) -> ArchBatch:
         return super().ask(0 if np.isnan(self.values).any() else n)
+
+
+def _block(kind: str, forward: Callable[[Any, Sizes, Operations], Any]) -> type[Unit]:
+    keys = ("h", "w", "channels")
+    return type(kind, (Unit,), {"kind": kind, "keys": keys, "forward": staticmethod(forward)})
+
+
+@pytest.mark.parametrize(
+    ("broken", "sentence"),
+    [
+        (
+            _block("wider", lambda x, s, ops: ops.conv("a", x, s.channels + 2)),
+            r"wider .*'forward' hands on \(9, 8, 6\) where 'plan' says \(7, 8, 6\)",
+        ),
+        (
+            _block("twice", lambda x, s, ops: ops.scale("a", ops.scale("a", x))),
+            "hardly any random sizes can be built .*two weights are called 'a'",
+        ),
+    ],
+)
+def test_a_broken_block_is_found(broken: type[Unit], sentence: str) -> None:
+    with pytest.raises(AssertionError, match=sentence):
+        check_block(broken, count=3)
+
+
+def test_a_block_without_operations_is_sound() -> None:
+    check_block(_block("handed_on", lambda x, s, ops: x), count=3)
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,13 @@ def test_torchs_own_files_are_read_without_unpickling_code(tmp_path: Path) -> No
     torch.save({"epoch": 3, "state_dict": state}, tmp_path / "plain.pth")
     assert read_weights(str(tmp_path / "plain.pth")).tensors.keys() == load_file("s0.safetensors").keys()
     torch.save({"state_dict": torch.nn.Linear(2, 3)}, tmp_path / "code.pth")
-    with pytest.raises(NasError, match="nothing else is unpickled"):
+    with pytest.raises(NasError, match="nothing else is unpickled here: it holds more than tensors"):
         read_weights(str(tmp_path / "code.pth"))
+    plain = (tmp_path / "plain.pth").read_bytes()
+    for content in (b"", b"hi\n", plain[:300]):
+        (tmp_path / "cut.pth").write_bytes(content)
+        with pytest.raises(NasError, match=r"unpickled here: it .*damaged.*\. Save its state_dict alone"):
+            read_weights(str(tmp_path / "cut.pth"))
 
 
 def test_timm_without_a_network_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
