@@ -403,7 +403,11 @@ class Parser:
             return Const(int(raw))
         if isinstance(raw, str):
             return self._derived(key, raw, spec, name, depth)
-        raise self.document.error(key, f"a number, a choice or an expression is needed, not {raw!r}.")
+        raise self.document.error(
+            key,
+            f"a number, a choice or an expression is needed, not {raw!r}. A choice is written [3, 5], "
+            "{min: 1, max: 4} or {values: [3, 5], per: block}.",
+        )
 
     def _derived(self, key: Key, raw: str, spec: Field, name: str, depth: int = 1) -> Derived:
         expression = self.expression(key, raw)

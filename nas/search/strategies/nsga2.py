@@ -21,13 +21,17 @@ from nas.space.batch import ArchBatch
 from nas.space.space import Space
 
 OVERSAMPLE = 3
+FEWEST, MOST, GENERATIONS = 10, 50, 5
+"""Population by default. With a population of the whole budget the search were one of uniform draws."""
 
 
 class NSGA2(Strategy):
     """Integer NSGA-II.
 
     Args:
-        population: survivors of each selection; also how many uniform draws come first.
+        population: survivors of each selection; also how many uniform draws come first. None: a fifth of the
+            budget, so that most of it is left for selection, within 10 and 50.
+        budget: planned evaluations.
         crossover: probability that a child has two parents.
         mutation: probability per decision; None: one decision per child on average.
     """
@@ -39,11 +43,14 @@ class NSGA2(Strategy):
         *,
         seed: int = 0,
         cheap: Cheap | None = None,
-        population: int = 50,
+        population: int | None = None,
         crossover: float = 0.9,
         mutation: float | None = None,
+        budget: int | None = None,
     ) -> None:
         super().__init__(space, directions, seed=seed, cheap=cheap)
+        if population is None:
+            population = MOST if budget is None else min(max(budget // GENERATIONS, FEWEST), MOST)
         if population < 2:
             raise NasError(f"search.options.population is {population}; at least 2 are needed.")
         self.population, self.crossover, self.mutation = population, crossover, mutation
