@@ -39,6 +39,11 @@ class ConfigError(NasError):
         super().__init__(": ".join([*parts, message]))
 
 
+def shortened(text: str, most: int = 80) -> str:
+    """A text as it is, or its beginning and its length."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the known word nearest to `word`, or `""`."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
@@ -55,7 +60,7 @@ def unknown(what: str, word: str, known: Iterable[str]) -> str:
     listing = ", ".join(names) if names else "none"
     if len(names) > MANY:
         listing = f"{len(names)}, among them {', '.join(_nearest(word, names))}"
-    return f"unknown {what} {word!r}.{suggestion(word, names)} Known: {listing}."
+    return f"unknown {what} {shortened(word)!r}.{suggestion(word, names)} Known: {listing}."
 
 
 def unprovided(what: str, word: str, known: Iterable[str]) -> str:

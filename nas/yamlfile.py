@@ -7,14 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from nas.errors import ConfigError, suggestion
+from nas.errors import ConfigError, shortened, suggestion
 
+MOST_BYTES, MOST_ENTRIES, MOST_NODES, DEEPEST = 1_000_000, 10_000, 100_000, 100
+"""Of a file: its size; lines and commas, which the parser takes half a millisecond each for; nodes once aliases are
+followed; levels of brackets. The largest space that ships has 5 kB."""
+
+PARSING = (YAMLError, ValueError, TypeError, AttributeError, LookupError, AssertionError)
+"""What the parser raises for text that is not YAML, and for keys that no mapping can have, such as lists."""
 Model = TypeVar("Model", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
 
@@ -43,7 +50,8 @@ def dotted(key: Sequence[str | int]) -> str:
     """`("stages", "C1", "width", 0)` as `stages.C1.width[0]`."""
     text = ""
     for part in key:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        name = shortened(str(part))
+        text += f"[{part}]" if isinstance(part, int) else f".{name}" if text else name
     return text
 
 
@@ -52,14 +60,15 @@ def load_document(path: str | Path) -> Document:
 
     Raises:
         ConfigError: no such file, a directory, not UTF-8, empty, not a mapping, a duplicate
-            key, or not YAML; with the line where that is known.
+            key, not YAML, or far larger than any such file is; with the line where that is known.
     """
     path = Path(path)
     text = _read_text(path)
+    _check_size(path, text)
     try:
         tree = YAML(typ="rt", pure=True).load(text)
         if isinstance(tree, CommentedMap):
-            return Document(path, _plain(tree), dict(_lines(tree, ())))
+            return Document(path, _Plain()(tree), dict(_lines(tree, ())))
     except DuplicateKeyError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         problem = str(error.problem).split(" with value")[0]
@@ -70,8 +79,8 @@ def load_document(path: str | Path) -> Document:
         raise ConfigError(f"not valid YAML: {error.problem}.", path=path, line=line) from None
     except RecursionError:
         raise ConfigError("not valid YAML: nested too deeply.", path=path) from None
-    except (YAMLError, ValueError) as error:
-        raise ConfigError(f"not valid YAML: {error}", path=path) from None
+    except PARSING as error:
+        raise ConfigError(f"not valid YAML: {shortened(str(error), 300)}", path=path) from None
     if tree is None:
         raise ConfigError("the file is empty; a mapping of keys to values is needed.", path=path)
     raise ConfigError(
@@ -106,7 +115,11 @@ def _first_problem(document: Document, model: type[BaseModel], error: Validation
         return document.error(_real(parent, document), f"the key {name!r} is missing.")
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     shown = problem.get("input")
-    got = f" (got {shown!r})" if isinstance(shown, (str, int, float, bool)) or shown is None else ""
+    got = (
+        f" (got {shortened(repr(shown))})"
+        if isinstance(shown, (str, int, float, bool)) or shown is None
+        else ""
+    )
     return document.error(key, f"{message}{got}")
 
 
@@ -160,37 +173,71 @@ def _read_text(path: Path) -> str:
         raise ConfigError(f"cannot be read: {error.strerror}.", path=path) from None
 
 
+def _check_size(path: Path, text: str) -> None:
+    """Refuse what would take minutes to parse.
+
+    Raises:
+        ConfigError: too long, too many entries, nested too deeply.
+    """
+    entries = text.count("\n") + text.count(",")
+    if len(text) > MOST_BYTES:
+        raise ConfigError(
+            f"the file has {len(text):,} characters; at most {MOST_BYTES:,} are read.", path=path
+        )
+    if entries > MOST_ENTRIES:
+        raise ConfigError(
+            f"the file has about {entries:,} entries (lines and commas); at most {MOST_ENTRIES:,} are read.",
+            path=path,
+        )
+    brackets = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
+    opened = np.isin(brackets, list(b"[{")).astype(np.int64) - np.isin(brackets, list(b"]}"))
+    if opened.cumsum().max(initial=0) > DEEPEST:
+        raise ConfigError(f"not valid YAML: nested too deeply; at most {DEEPEST} levels are read.", path=path)
+
+
 def _lines(node: Any, at: KeyPath) -> Iterator[tuple[KeyPath, int]]:
-    if isinstance(node, CommentedMap):
-        for key, value in node.items():
-            yield (*at, str(key)), node.lc.key(key)[0] + 1
-            yield from _lines(value, (*at, str(key)))
-    elif isinstance(node, CommentedSeq):
-        for index, value in enumerate(node):
-            yield (*at, index), node.lc.item(index)[0] + 1
-            yield from _lines(value, (*at, index))
+    if isinstance(node, (CommentedMap, CommentedSeq)):
+        pairs = node.items() if isinstance(node, CommentedMap) else enumerate(node)
+        places = node.lc.data or {}
+        for key, value in pairs:
+            name = (*at, str(key) if isinstance(node, CommentedMap) else key)
+            if key in places:  # what was merged into a mapping by '<<' has no place of its own in it
+                yield name, places[key][0] + 1
+            yield from _lines(value, name)
 
 
-def _plain(node: Any) -> Any:
-    if isinstance(node, Mapping):
-        _refuse_twins(node)
-        return {str(key): _plain(value) for key, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        return [_plain(value) for value in node]
-    if isinstance(node, bool) or node is None:
-        return node
-    for kind in (int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return node
+class _Plain:
+    """Plain data of a parsed file, as long as it does not grow beyond bounds when aliases are followed."""
+
+    def __init__(self) -> None:
+        self._nodes = 0
+
+    def __call__(self, node: Any) -> Any:
+        """The data of a node.
+
+        Raises:
+            ValueError: too many nodes, or keys that are twins.
+        """
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            raise ValueError(f"with its aliases followed, the file has more than {MOST_NODES:,} values.")
+        if isinstance(node, Mapping):
+            _refuse_twins(node)
+            return {str(key): self(value) for key, value in node.items()}
+        if isinstance(node, CommentedSeq):
+            return [self(value) for value in node]
+        if isinstance(node, bool) or node is None:
+            return node
+        return next((kind(node) for kind in (int, float, str) if isinstance(node, kind)), node)
 
 
 def _refuse_twins(node: Mapping[Any, Any]) -> None:
     """Keys that YAML tells apart but names do not, such as 1 and "1"."""
-    texts = [str(key) for key in node]
-    twin = next((text for index, text in enumerate(texts) if text in texts[:index]), None)
-    if twin is not None:
-        raise ValueError(f"the key {twin!r} stands twice, as different types.")
+    seen: set[str] = set()
+    for text in map(str, node):
+        if text in seen:
+            raise ValueError(f"the key {text!r} stands twice, as different types.")
+        seen.add(text)
 
 
 def _kind(node: Any) -> str:

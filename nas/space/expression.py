@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from nas.arith import Num, Traced, ceil_div, logical_not, maximum, minimum
+from nas.errors import shortened
 
 
 class ExpressionError(ValueError):
@@ -24,6 +25,30 @@ class ExpressionError(ValueError):
 
 
 MAX_NUMBER = 10**9
+LONGEST = 2_000
+"""Characters of an expression; the longest one that ships has 70."""
+EXACT = 2**53
+"""Whole numbers up to here are exact in every array, sums and products of them included."""
+
+
+def _exactly(op: Callable[[Num, Num], Num]) -> Callable[[Num, Num], Num]:
+    """An operator whose results stay within what arrays hold exactly; 64-bit numbers would wrap around in silence."""
+
+    def apply(a: Num, b: Num) -> Num:
+        if type(a) is int and type(b) is int:
+            result = op(a, b)
+            if not -EXACT <= result <= EXACT:
+                raise ExpressionError(_inexact(result))
+            return result
+        plain = [item.value if isinstance(item, Traced) else item for item in (a, b)]
+        if all(not isinstance(item, np.ndarray) or item.dtype.kind in "iufb" for item in plain):
+            with np.errstate(over="ignore", invalid="ignore"):
+                largest = np.abs(op(*[np.asarray(item, dtype=np.float64) for item in plain])).max(initial=0.0)
+            if not largest <= EXACT:
+                raise ExpressionError(_inexact(largest))
+        return op(a, b)
+
+    return apply
 
 
 def _nonzero(b: Num) -> Num:
@@ -40,10 +65,14 @@ def _exact(a: Num, b: Num) -> Num:
     return a // b
 
 
+def _inexact(value: float) -> str:
+    return f"a value of {value:.3g}, beyond 2**53 (9e15), up to which numbers are exact"
+
+
 _BINARY: dict[type[ast.operator], Callable[[Num, Num], Num]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
+    ast.Add: _exactly(operator.add),
+    ast.Sub: _exactly(operator.sub),
+    ast.Mult: _exactly(operator.mul),
     ast.FloorDiv: lambda a, b: a // _nonzero(b),
     ast.Div: _exact,
     ast.Mod: lambda a, b: a % _nonzero(b),
@@ -99,12 +128,16 @@ def parse(text: str) -> Expression:
     """
     if not text.strip():
         raise ExpressionError("the expression is empty")
+    if len(text) > LONGEST:
+        raise ExpressionError(f"the expression has {len(text):,} characters; at most {LONGEST:,} are read")
     try:
         node = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ExpressionError(f"{text!r} is not an expression") from None
-    _check(node)
-    return _wrap(node, text.strip())
+        _check(node)
+        return _wrap(node, text.strip())
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        if isinstance(error, ExpressionError):
+            raise
+        raise ExpressionError(f"{shortened(text)!r} is not an expression") from None
 
 
 def _wrap(node: ast.expr, text: str | None = None) -> Expression:
@@ -147,8 +180,8 @@ def _check(node: ast.expr) -> None:
         return
     if not _allowed(node):
         raise ExpressionError(
-            f"{ast.unparse(node)!r} is not allowed; an expression may use names, numbers up to 1e9, + - * / // %, "
-            "comparisons, 'in [..]', and, or, not, min(a, b), max(a, b), ceil_div(a, b)"
+            f"{shortened(ast.unparse(node))!r} is not allowed; an expression may use names, numbers up to 1e9, "
+            "+ - * / // %, comparisons, 'in [..]', and, or, not, min(a, b), max(a, b), ceil_div(a, b)"
         )
     for child in _children(node):
         _check(child)
@@ -220,7 +253,7 @@ def _evaluate(node: ast.expr, values: Mapping[str, Num]) -> Num:
             return _FUNCTIONS[function](*[_evaluate(arg, values) for arg in args])
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             return _comparison(left, ops, comparators, values)
-    raise ExpressionError(f"{ast.unparse(node)!r} has no value")
+    raise ExpressionError(f"{shortened(ast.unparse(node))!r} has no value")
 
 
 def _comparison(

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from nas.errors import shortened
 from nas.space.decision import Kind, Value
+from nas.space.expression import EXACT
 from nas.yamlfile import Document
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+LONGEST_NAME, LONGEST_WORD = 100, 200
+"""Characters of the name of a space, a decision or a stage, which tables and files show, and of a word to choose."""
 RESERVED = ("and", "or", "not", "in", "min", "max", "ceil_div", "if", "else", "is", "for", "lambda")
 
 
@@ -74,6 +79,8 @@ class SpaceFile(_Strict):
     def _nameable(cls, value: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
             raise ValueError("a name is letters, digits, '-', '_' and '.', and starts with a letter or digit")
+        if len(value) > LONGEST_NAME:
+            raise ValueError(f"a name has at most {LONGEST_NAME} characters, not {len(value):,}")
         return value
 
 
@@ -92,6 +99,8 @@ EACH = "each"
 
 def check_name(document: Document, key: Sequence[str | int], name: str) -> None:
     """Names of stages and decisions must be usable in expressions."""
+    if len(name) > LONGEST_NAME:
+        raise document.error(key, f"a name has at most {LONGEST_NAME} characters, not {len(name):,}.")
     if not NAME.match(name) or name in RESERVED:
         raise document.error(
             key, f"{name!r} is not a usable name: letters, digits and '_', not a reserved word."
@@ -147,12 +156,22 @@ def _listed(document: Document, key: Sequence[str | int], raw: Mapping[str, Any]
     plain = [int(value) if isinstance(value, bool) else value for value in values]
     for index, value in enumerate(plain):
         if not isinstance(value, (int, float, str)) or value in (INF, -INF) or value != value:
-            raise document.error([*key, index], f"a value is a number or a word, not {value!r}.")
+            raise document.error(
+                [*key, index], f"a value is a number or a word, not {shortened(repr(value))}."
+            )
+        if isinstance(value, str) and len(value) > LONGEST_WORD:
+            raise document.error(
+                [*key, index], f"a word has at most {LONGEST_WORD} characters, not {len(value):,}."
+            )
+        if not isinstance(value, str) and abs(value) > EXACT:
+            raise document.error(
+                [*key, index], f"{value!r} is beyond 2**53 (9e15), up to which numbers are exact."
+            )
     if len({type(value) is str for value in plain}) > 1:
         raise document.error(key, "numbers and words cannot be mixed in one choice.")
-    twice = [value for index, value in enumerate(plain) if value in plain[:index]]
-    if twice:
-        raise document.error(key, f"{twice[0]!r} is listed twice.")
+    twice = next((value for value, count in Counter(plain).items() if count > 1), None)
+    if twice is not None:
+        raise document.error(key, f"{twice!r} is listed twice.")
     return plain
 
 
@@ -163,7 +182,13 @@ def _stepped(document: Document, key: Sequence[str | int], raw: Mapping[str, Any
     low, high, step = raw["min"], raw["max"], raw.get("step", 1)
     for name, value in (("min", low), ("max", high), ("step", step)):
         if not isinstance(value, int) or isinstance(value, bool):
-            raise document.error([*key, name], f"{name!r} must be a whole number, not {value!r}.")
+            raise document.error(
+                [*key, name], f"{name!r} must be a whole number, not {shortened(repr(value))}."
+            )
+        if abs(value) > EXACT:
+            raise document.error(
+                [*key, name], f"{value} is beyond 2**53 (9e15), up to which numbers are exact."
+            )
     if step < 1:
         raise document.error([*key, "step"], f"'step' must be at least 1, not {step}.")
     if high < low:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.blocks.base import Form
-from nas.errors import NasError, unknown
+from nas.errors import NasError, shortened, unknown
 from nas.space.batch import Arch, ArchBatch, Codes, concatenate, value_hash
 from nas.space.decision import Decision, Value
 from nas.space.elimination import Chances, Elimination, Factor, TooCoupledError
-from nas.space.expression import Expression, as_mask, parse
+from nas.space.expression import Expression, ExpressionError, as_mask, parse
 from nas.space.lowering import Blueprint, Slot, lower
 from nas.space.resolver import Resolver
 from nas.space.rules import FactorBuilder, Rule
@@ -208,7 +208,13 @@ class Space:
     def _global_mask(self, codes: Codes) -> NDArray[np.bool_]:
         mask = np.ones(len(codes), dtype=bool)
         for expression in self._factors[1]:
-            mask &= as_mask(expression(self.scope(codes)), len(codes))
+            try:
+                mask &= as_mask(expression(self.scope(codes)), len(codes))
+            except ExpressionError as error:
+                rule = shortened(expression.text)
+                raise NasError(
+                    f"space {self.name!r}: the rule {rule!r} has no truth value: {error}."
+                ) from None
         return mask
 
     def columns(self, codes: Codes) -> dict[str, NDArray[Any]]:
