@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,7 +89,9 @@ def fit(
         return
     from nas.latency.fitting import fit_times
 
-    predictor = fit_times(name, given.timed(), spaces, given.like, seed, typer.echo)
+    timed = given.timed()
+    _note(timed.notes)
+    predictor = fit_times(name, timed, spaces, given.like, seed, typer.echo)
     predictor.write(folder)
     for line in sentences(predictor.report):
         typer.echo(line)
@@ -175,10 +178,17 @@ def show(name: NameArgument, form: FormatOption = Format.table) -> None:
         typer.echo(line)
 
 
+def _note(lines: Sequence[str]) -> None:
+    """Say how a file was read, beside what the command prints."""
+    for line in lines:
+        typer.echo(line, err=True)
+
+
 def _fit_archs(name: str, given: Given, seed: int, folder: Path) -> None:
     from nas.latency.arch import fit_arch_predictor
 
     pairs = given.pairs()
+    _note(pairs.notes)
     others = given.elsewhere(pairs) or None
     found = fit_arch_predictor(
         given.spaces[0], pairs.batch, pairs.ms, seed=seed, others=others, name=name, data=pairs.data
@@ -197,6 +207,7 @@ def _judged_archs(name: str, given: Given) -> tuple[list[Judged], bool]:
     from nas.latency.fitting import Judged
 
     pairs = given.pairs()
+    _note(pairs.notes)
     predictor = load_arch_predictor(_folder(name), given.spaces[0])
     scores = score(predictor, pairs, given.elsewhere(pairs))
     what = f"archs of {given.spaces[0].name}"
@@ -212,6 +223,7 @@ def _judged_units(name: str, given: Given) -> tuple[list[Judged], bool]:
     if given.like:
         raise NasError("--like belongs to --archs: a predictor of units carries the devices it corrects.")
     predictor, timed = _unit_predictor(name), given.timed()
+    _note(timed.notes)
     return run(predictor, timed, given.spaces), _same(predictor.report.data, timed.data)
 
 
