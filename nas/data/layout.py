@@ -46,8 +46,8 @@ def layout_of(root: Path) -> Layout:
         other = (classes or named)[0]
         raise NasError(
             f"{root}: {split.name}/ holds folders of images, as a split does, but beside it {other.name}/ holds "
-            f"images, as a class does. Put every class into train/, or the images of {split.name}/ right inside it; or move "
-            f"{other.name}/ elsewhere if it is no class."
+            f"images, as a class does. Put every class into train/, or the images of {split.name}/ right inside it; or "
+            f"move {other.name}/ elsewhere if it is no class."
         )
     if train is None:
         assert test is not None
