@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli.output import open_storage
+from nas.cli.output import echo, open_storage
 
 
 def dashboard(
@@ -40,10 +40,10 @@ def dashboard(
     from nas.dashboard.serve import serve
 
     def ready(url: str) -> None:
-        typer.echo(f"{opened.url}: {url} (Ctrl+C ends)")
+        echo(f"{opened.url}: {url} (Ctrl+C ends)")
 
     def warn(warning: str) -> None:
-        typer.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
 
     hosts, url = host or ["127.0.0.1"], storage and opened.url
     serve(opened, host=hosts, port=port, named=url, spaces=space or [], ready=ready, warn=warn)

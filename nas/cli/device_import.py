@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nas.cli.output import echo
+
 if TYPE_CHECKING:
     from nas.latency.merging import Brought
 
@@ -104,19 +106,19 @@ def import_table(
     stated = Stated(hardware, runtime, precision, threads or "unknown", source, licence)
     brought, left_out = run(file, name, output or Path("devices") / name, stated, replace=replace)
     if left_out:
-        typer.echo(f"{left_out:,} predicted times were left out: a table holds measured and published ones.")
+        echo(f"{left_out:,} predicted times were left out: a table holds measured and published ones.")
     _tell(brought)
 
 
 def _tell(brought: Brought) -> None:
     for line in brought.left:
-        typer.echo(line)
+        echo(line)
     device = brought.device
     counts = f"{brought.new:,} times new, {brought.same:,} known, {brought.replaced:,} replaced"
-    typer.echo(f"Wrote {device.folder}: {counts}. {device.describe()}")
+    echo(f"Wrote {device.folder}: {counts}. {device.describe()}")
     fitted = device.predictor.folder if device.predictor else None
     if fitted and fitted.parent == device.folder and (brought.new or brought.replaced):
-        typer.echo(
+        echo(
             f"Its predictor was fitted on the times before; fit it again: nas predictor fit {device.name} --device "
             f"{device.folder} --output {fitted}"
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.device_tables import error_cells, kind_table, percent, sentences
-from nas.cli.output import Format, FormatOption, echo_table, new_table
+from nas.cli.output import Format, FormatOption, echo, echo_table, new_table
 from nas.cli.predictor_times import Given
 
 if TYPE_CHECKING:
@@ -91,11 +91,11 @@ def fit(
 
     timed = given.timed()
     _note(timed.notes)
-    predictor = fit_times(name, timed, spaces, given.like, seed, typer.echo)
+    predictor = fit_times(name, timed, spaces, given.like, seed, echo)
     predictor.write(folder)
     for line in sentences(predictor.report):
-        typer.echo(line)
-    typer.echo(f"wrote {folder}: {predictor.describe()}")
+        echo(line)
+    echo(f"wrote {folder}: {predictor.describe()}")
 
 
 @app.command()
@@ -125,10 +125,10 @@ def evaluate(
     judged, known = _judged_archs(name, given) if given.of_archs() else _judged_units(name, given)
     if form is Format.json:
         data = [_judged_facts(one) | {"fitted_on_these_times": known} for one in judged]
-        typer.echo(json.dumps(data, indent=2))
+        echo(json.dumps(data, indent=2))
         return
     if known:
-        typer.echo("These are the times the predictor was fitted on: its errors elsewhere are larger.")
+        echo("These are the times the predictor was fitted on: its errors elsewhere are larger.")
     shown = new_table(
         "what", "level", "number", "within ±10 %", "mean error", "largest", "Spearman", "in the 90 % interval"
     )
@@ -146,7 +146,7 @@ def list_predictors(form: FormatOption = Format.table) -> None:
 
     reports = [_raw(content.find("predictors", name)) for name in content.names("predictors")]
     if form is Format.json:
-        typer.echo(json.dumps(reports, indent=2))
+        echo(json.dumps(reports, indent=2))
         return
     shown = new_table("name", "of", "fitted on", "within ±10 %", "mean error")
     for report in reports:
@@ -161,27 +161,27 @@ def show(name: NameArgument, form: FormatOption = Format.table) -> None:
     folder = _folder(name)
     raw = _raw(folder)
     if form is Format.json:
-        typer.echo(json.dumps(raw, indent=2))
+        echo(json.dumps(raw, indent=2))
         return
     data = raw["data"]
-    typer.echo(f"{raw['name']}: of {_kind_of(raw)}, {data['units']:,} from {data['file']}")
-    typer.echo(f"source {data['source']}; licence {data['licence']}")
+    echo(f"{raw['name']}: of {_kind_of(raw)}, {data['units']:,} from {data['file']}")
+    echo(f"source {data['source']}; licence {data['licence']}")
     if raw.get("kind") == "archs":
-        typer.echo(f"held out: {_errors(raw)}; Spearman {raw['spearman']}")
+        echo(f"held out: {_errors(raw)}; Spearman {raw['spearman']}")
         return
     report = _unit_predictor(name).report
     if report.errors:
         told = f"held out: {report.errors}; {percent(report.coverage)} in the 90 % interval"
-        typer.echo(told)
+        echo(told)
     echo_table(kind_table(report))
     for line in sentences(report):
-        typer.echo(line)
+        echo(line)
 
 
 def _note(lines: Sequence[str]) -> None:
     """Say how a file was read, beside what the command prints."""
     for line in lines:
-        typer.echo(line, err=True)
+        echo(line, err=True)
 
 
 def _fit_archs(name: str, given: Given, seed: int, folder: Path) -> None:
@@ -195,9 +195,7 @@ def _fit_archs(name: str, given: Given, seed: int, folder: Path) -> None:
     )
     found.write(folder)
     said = f", with those on {', '.join(others)} known" if others else ""
-    typer.echo(
-        f"wrote {folder}: {found.report.data.units} archs{said}, left out in folds: {found.report.errors}"
-    )
+    echo(f"wrote {folder}: {found.report.data.units} archs{said}, left out in folds: {found.report.errors}")
 
 
 def _judged_archs(name: str, given: Given) -> tuple[list[Judged], bool]:
