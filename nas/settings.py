@@ -9,12 +9,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nas.errors import NasError, unknown
+from nas.values import Flag, Number, Whole, allowed, is_plain, shown
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+MANY, LARGE = 10**9, 10**6
+SHOWN = 10
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class DataSettings(_Strict):
@@ -26,16 +29,16 @@ class DataSettings(_Strict):
     """
 
     spec: str = "digits"
-    search_share: float = Field(default=0.15, gt=0, lt=1)
+    search_share: Number = Field(default=0.15, gt=0, lt=1)
 
 
 class BankFile(_Strict):
     """Memory banks; see `nas.supernet.sampling.complexity.BankSettings`."""
 
-    capacity: int = Field(default=150, ge=2)
-    big_capacity: int = Field(default=50, ge=2)
-    refreshes: int = Field(default=600, ge=0)
-    partial_refreshes: int = Field(default=1800, ge=0)
+    capacity: Whole = Field(default=150, ge=2, le=LARGE)
+    big_capacity: Whole = Field(default=50, ge=2, le=LARGE)
+    refreshes: Whole = Field(default=600, ge=0, le=MANY)
+    partial_refreshes: Whole = Field(default=1800, ge=0, le=MANY)
 
 
 class SamplerSettings(_Strict):
@@ -52,8 +55,8 @@ class SamplerSettings(_Strict):
 
     name: Literal["performance", "complexity", "sandwich", "uniform", "relaxed"] = "performance"
     policy: Literal["adjacent-step", "adjacent", "random", "cyclic"] = "adjacent-step"
-    subnets: int = Field(default=4, ge=1)
-    drop_path: float = Field(default=0.0, ge=0, lt=1)
+    subnets: Whole = Field(default=4, ge=1, le=1024)
+    drop_path: Number = Field(default=0.0, ge=0, lt=1)
     banks: BankFile = BankFile()
 
 
@@ -76,13 +79,13 @@ class RelaxedSettings(_Strict):
 
     noise: Literal["gumbel", "uniform"] = "gumbel"
     mode: Literal["soft", "hard"] = "soft"
-    temperature: float = Field(default=5.0, gt=0)
-    final_temperature: float = Field(default=0.5, gt=0)
-    lr: float = Field(default=0.01, gt=0)
-    warmup: float = Field(default=0.2, ge=0, lt=1)
-    identity_at_most: float = Field(default=0.9, gt=0, lt=1)
+    temperature: Number = Field(default=5.0, ge=1e-3, le=1e3)
+    final_temperature: Number = Field(default=0.5, ge=1e-3, le=1e3)
+    lr: Number = Field(default=0.01, gt=0, le=100)
+    warmup: Number = Field(default=0.2, ge=0, lt=1)
+    identity_at_most: Number = Field(default=0.9, gt=0, lt=1)
     widths: Literal["one", "all"] = "one"
-    latency: float = Field(default=0.0, ge=0)
+    latency: Number = Field(default=0.0, ge=0, le=LARGE)
 
 
 class TrainSettings(_Strict):
@@ -104,29 +107,29 @@ class TrainSettings(_Strict):
         conflict_every: steps between measurements of gradient conflict, 0 for none.
     """
 
-    steps: int = Field(default=0, ge=0)
-    epochs: int = Field(default=600, ge=1)
-    cooldown_epochs: int = Field(default=10, ge=0)
-    batch: int = Field(default=96, ge=1)
-    resolution_scale: float = Field(default=1.0, gt=0, le=4)
-    lr: float = Field(default=5e-4, gt=0)
-    min_lr: float = Field(default=5e-6, ge=0)
+    steps: Whole = Field(default=0, ge=0, le=MANY)
+    epochs: Whole = Field(default=600, ge=1, le=LARGE)
+    cooldown_epochs: Whole = Field(default=10, ge=0, le=LARGE)
+    batch: Whole = Field(default=96, ge=1, le=LARGE)
+    resolution_scale: Number = Field(default=1.0, ge=0.01, le=4)
+    lr: Number = Field(default=5e-4, gt=0, le=100)
+    min_lr: Number = Field(default=5e-6, ge=0, le=100)
     lr_scaling: Literal["linear", "none"] = "linear"
-    warmup_lr: float = Field(default=1e-6, ge=0)
-    warmup: float = Field(default=5 / 600, ge=0, lt=1)
-    weight_decay: float = Field(default=0.05, ge=0)
-    clip: float = Field(default=0.1, gt=0)
-    ema: float = Field(default=0.99985, gt=0, lt=1)
-    ema_warmup: bool = False
+    warmup_lr: Number = Field(default=1e-6, ge=0, le=100)
+    warmup: Number = Field(default=5 / 600, ge=0, lt=1)
+    weight_decay: Number = Field(default=0.05, ge=0, le=100)
+    clip: Number = Field(default=0.1, gt=0, le=LARGE)
+    ema: Number = Field(default=0.99985, gt=0, lt=1)
+    ema_warmup: Flag = False
     augment: Literal["paper", "embedded", "none"] = "paper"
-    mirror: bool | Literal["auto"] = "auto"
-    mix: float = Field(default=0.01, ge=0)
-    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    mirror: Flag | Literal["auto"] = "auto"
+    mix: Number = Field(default=0.01, ge=0, le=10)
+    label_smoothing: Number = Field(default=0.1, ge=0, lt=1)
     teachers: list[str] = []
-    teacher_temperature: float = Field(default=0.2, gt=0)
+    teacher_temperature: Number = Field(default=0.2, ge=1e-3, le=1e3)
     precision: Precision = "auto"
-    checkpoint_every: int = Field(default=500, ge=1)
-    conflict_every: int = Field(default=0, ge=0)
+    checkpoint_every: Whole = Field(default=500, ge=1, le=MANY)
+    conflict_every: Whole = Field(default=0, ge=0, le=MANY)
     sampler: SamplerSettings = SamplerSettings()
     relaxed: RelaxedSettings = RelaxedSettings()
 
@@ -142,11 +145,11 @@ class EvaluateSettings(_Strict):
         stimuli: search images that a strategy which probes networks shows them.
     """
 
-    recalibrate: int = Field(default=64, ge=1)
-    final_recalibrate: int = Field(default=128, ge=1)
-    batch: int = Field(default=96, ge=1)
-    images: int = Field(default=0, ge=0)
-    stimuli: int = Field(default=32, ge=2)
+    recalibrate: Whole = Field(default=64, ge=1, le=LARGE)
+    final_recalibrate: Whole = Field(default=128, ge=1, le=LARGE)
+    batch: Whole = Field(default=96, ge=1, le=LARGE)
+    images: Whole = Field(default=0, ge=0, le=MANY)
+    stimuli: Whole = Field(default=32, ge=2, le=LARGE)
 
 
 class SearchSettings(_Strict):
@@ -161,8 +164,8 @@ class SearchSettings(_Strict):
     """
 
     strategy: str = "predictor"
-    n_trials: int = Field(default=500, ge=1)
-    batch: int = Field(default=50, ge=1)
+    n_trials: Whole = Field(default=500, ge=1, le=MANY)
+    batch: Whole = Field(default=50, ge=1, le=LARGE)
     options: dict[str, Any] = {}
 
 
@@ -170,8 +173,8 @@ class RunSettings(_Strict):
     """All of a run."""
 
     recipe: str = "embedded"
-    seed: int = Field(default=0, ge=0)
-    threads: int = Field(default=2, ge=1)
+    seed: Whole = Field(default=0, ge=0, le=2**63 - 1)
+    threads: Whole = Field(default=2, ge=1, le=1024)
     objectives: list[str] = []
     constraints: list[str] = []
     data: DataSettings = DataSettings()
@@ -322,12 +325,14 @@ def _nested(assignment: str) -> dict[str, Any]:
 
 
 def _scalar(text: str) -> Any:
+    """The value that a text is as YAML; the text itself where it is none, or nothing plain."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError:
+        value = YAML(typ="safe", pure=True).load(text)
+        return value if is_plain(value) else text
+    except (YAMLError, ValueError, RecursionError, TypeError, AttributeError):
         return text
 
 
@@ -340,8 +345,16 @@ def _merge(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
 
 
 def _message(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"])
+    """What is wrong with settings, the first ten of them, a line each: key, value and what is allowed."""
+    lines = list(dict.fromkeys(_problem(problem) for problem in error.errors()))
+    more = f"\n{len(lines)} settings are wrong." if len(lines) > 1 else ""
+    return "\n  ".join(lines[:SHOWN]) + more
+
+
+def _problem(problem: Any) -> str:
+    fields = [part for part in problem["loc"] if not str(part).startswith(("literal[", "function-", "bool"))]
+    key = ".".join(str(part) for part in fields)
     if problem["type"] == "extra_forbidden":
         return f"setting {key}: {unknown('key', key, known_keys())}"
-    return f"setting {key}: {problem['msg']} (got {problem.get('input')!r})."
+    held = shown(problem.get("input"))
+    return f"setting {key} is {held}; {allowed(RunSettings, fields)} is needed."

@@ -29,6 +29,7 @@ from nas.cli import (
 )
 from nas.cli.plugins import PluginOption, explain, load_given, plugins_first
 from nas.errors import NasError
+from nas.printable import printable
 
 app = typer.Typer(
     name="nas",
@@ -105,7 +106,7 @@ def main() -> None:
     except NasError as error:
         if debug:
             raise
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(printable(f"error: {error}"), err=True)
         sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()
@@ -120,5 +121,6 @@ def main() -> None:
 
         place = culprit(error)
         whose = "internal error" if place is None else f"{place}: error in a plug-in"
-        typer.echo(f"{whose}: {type(error).__name__}: {error}. Run with --debug for the traceback.", err=True)
+        told = f"{whose}: {type(error).__name__}: {error}. Run with --debug for the traceback."
+        typer.echo(printable(told), err=True)
         sys.exit(2)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli.output import open_storage
+from nas.cli.output import echo, open_storage
 
 
 def dashboard(
@@ -23,8 +23,13 @@ def dashboard(
         int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
     ] = 8080,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; any but the default lets other machines read.")
-    ] = "127.0.0.1",
+        list[str] | None,
+        typer.Option(
+            help="Address to listen on, 127.0.0.1 by default; any other lets other machines read. Repeat it with "
+            "further names under which the page may be asked for.",
+            show_default=False,
+        ),
+    ] = None,
     space: Annotated[
         list[Path] | None,
         typer.Option(help="A space's file, where it is not found by name; may be repeated.", metavar="FILE"),
@@ -35,6 +40,10 @@ def dashboard(
     from nas.dashboard.serve import serve
 
     def ready(url: str) -> None:
-        typer.echo(f"{opened.url}: {url} (Ctrl+C ends)")
+        echo(f"{opened.url}: {url} (Ctrl+C ends)")
 
-    serve(opened, host=host, port=port, named=storage and opened.url, spaces=space or [], ready=ready)
+    def warn(warning: str) -> None:
+        echo(f"warning: {warning}", err=True)
+
+    hosts, url = host or ["127.0.0.1"], storage and opened.url
+    serve(opened, host=hosts, port=port, named=url, spaces=space or [], ready=ready, warn=warn)

@@ -13,7 +13,7 @@ import typer
 from nas.cli.device_import import app as import_app
 from nas.cli.device_profile import profile
 from nas.cli.device_tables import coverage_table, error_cells, sentences
-from nas.cli.output import Format, FormatOption, echo_table, new_grid, new_table, text
+from nas.cli.output import Format, FormatOption, echo, echo_table, new_grid, new_table, text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,7 +41,7 @@ def list_devices(form: FormatOption = Format.table) -> None:
 
     devices = [load_device(name) for name in content.names("devices")]
     if form is Format.json:
-        typer.echo(json.dumps([_facts(device) for device in devices], indent=2))
+        echo(json.dumps([_facts(device) for device in devices], indent=2))
         return
     table = new_table("name", "hardware", "runtime", "table", "networks", "within ±10 %", "mean error")
     for device in devices:
@@ -62,14 +62,14 @@ def show(name: NameArgument, space: SpaceOption = None, form: FormatOption = For
     known = list(known_units(device.units, _space(space))) if space else []
     if form is Format.json:
         covered = {"space": {"name": space, "units": _coverage_facts(known)}} if known else {}
-        typer.echo(json.dumps({**_facts(device), "units": _units(device), **covered}, indent=2))
+        echo(json.dumps({**_facts(device), "units": _units(device), **covered}, indent=2))
         return
-    typer.echo(device.describe())
+    echo(device.describe())
     echo_table(_settings(device))
     echo_table(_unit_table(device))
     if device.predictor:
         for line in sentences(device.predictor.report):
-            typer.echo(line)
+            echo(line)
     if known:
         echo_table(coverage_table(known))
 
@@ -88,7 +88,7 @@ def diff(
     a, b = load_device(first), load_device(second)
     settings, times = settings_that_differ(a, b), compare(a, b, _space(space) if space else None)
     if form is Format.json:
-        typer.echo(json.dumps({"settings": settings, "times": [asdict(one) for one in times]}, indent=2))
+        echo(json.dumps({"settings": settings, "times": [asdict(one) for one in times]}, indent=2))
         return
     table = new_table("setting", a.name, b.name)
     for setting, values in settings.items():
@@ -114,7 +114,7 @@ def export(
 
     device = load_device(name)
     lines = run(device, file, _space(space) if space else None)
-    typer.echo(f"Wrote {lines:,} units to {file}. {device.describe()}")
+    echo(f"Wrote {lines:,} units to {file}. {device.describe()}")
 
 
 @app.command()
@@ -125,7 +125,7 @@ def check(name: NameArgument) -> None:
     device = load_device(name)
     if device.predictor:
         device.predictor.check()
-    typer.echo(f"{device.folder}: good. {device.describe()}")
+    echo(f"{device.folder}: good. {device.describe()}")
 
 
 def _errors(device: Device) -> list[str]:

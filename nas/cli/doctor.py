@@ -9,6 +9,8 @@ from pathlib import Path
 
 import typer
 
+from nas.cli.output import echo
+
 REQUIRED = (
     "torch",
     "numpy",
@@ -36,27 +38,27 @@ def doctor() -> None:
     problems = [*_packages(), *_content(), *_storage()]
     _hardware()
     for problem in problems:
-        typer.echo(f"problem: {problem}")
+        echo(f"problem: {problem}")
     if problems:
         raise typer.Exit(1)
-    typer.echo("all is well")
+    echo("all is well")
 
 
 def _packages() -> list[str]:
     from nas import __version__
 
-    typer.echo(f"nas {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    echo(f"nas {__version__}, Python {platform.python_version()}, {platform.platform()}")
     missing = []
     for name in REQUIRED:
         try:
-            typer.echo(f"  {name} {version(name)}")
+            echo(f"  {name} {version(name)}")
         except PackageNotFoundError:
             missing.append(f"package {name} is not installed; install nas again with pip")
     for name, why in OPTIONAL.items():
         try:
-            typer.echo(f"  {name} {version(name)}")
+            echo(f"  {name} {version(name)}")
         except PackageNotFoundError:
-            typer.echo(f"  {name} is not installed (only needed for {why})")
+            echo(f"  {name} is not installed (only needed for {why})")
     return missing
 
 
@@ -79,9 +81,9 @@ def _content() -> list[str]:
         except NasError as error:
             problems.append(str(error))
     plugins = ", ".join(plugin.describe() for plugin in loaded.values())
-    typer.echo(f"  plug-ins: {plugins or 'none'}")
-    typer.echo(f"  spaces: {', '.join(content.names('spaces')) or 'none'}")
-    typer.echo(f"  devices: {', '.join(content.names('devices')) or 'none'}")
+    echo(f"  plug-ins: {plugins or 'none'}")
+    echo(f"  spaces: {', '.join(content.names('spaces')) or 'none'}")
+    echo(f"  devices: {', '.join(content.names('devices')) or 'none'}")
     return problems
 
 
@@ -92,13 +94,13 @@ def _storage() -> list[str]:
     url = default_url()
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
         writable = os.access(Path(url.removeprefix("sqlite:///")).resolve().parent, os.W_OK)
-        typer.echo(f"  storage: {url} (will be created)")
+        echo(f"  storage: {url} (will be created)")
         return [] if writable else [f"{url}: the folder is not writable"]
     try:
         count = len(Storage(url, read_only=True).studies())
     except NasError as error:
         return [str(error)]
-    typer.echo(f"  storage: {count} studies")
+    echo(f"  storage: {count} studies")
     return []
 
 
@@ -108,4 +110,4 @@ def _hardware() -> None:
     from nas.supernet.precision import bf16_is_fast
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    typer.echo(f"  GPU: {gpu}; CPU threads: {torch.get_num_threads()}; bf16 on this CPU: {bf16_is_fast()}")
+    echo(f"  GPU: {gpu}; CPU threads: {torch.get_num_threads()}; bf16 on this CPU: {bf16_is_fast()}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli.output import Format, FormatOption, QuietOption, echo_json
+from nas.cli.output import Format, FormatOption, QuietOption, echo, echo_json
 
 InitOption = Annotated[
     str,
@@ -52,10 +52,10 @@ def evaluate(
         echo_json({"preset": preset, "accuracy": metric.to_json(), "init": facts, "weights": rows})
         return
     if verbose:
-        typer.echo(listing(done.rows), nl=False)
+        echo(listing(done.rows), nl=False)
     if not quiet:
-        typer.echo(f"weights  {summary(done.rows)}", err=True)
+        echo(f"weights  {summary(done.rows)}", err=True)
         for line in reasons(done.rows):
-            typer.echo(f"  {line}", err=True)
+            echo(f"  {line}", err=True)
     shown = quantity(metric.value, metric.unit)
-    typer.echo(f"accuracy {shown} ({interval(metric)}) {metric.provenance}, {metric.detail}")
+    echo(f"accuracy {shown} ({interval(metric)}) {metric.provenance}, {metric.detail}")

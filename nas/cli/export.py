@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nas.cli.output import SpaceFileOption, StorageOption
+from nas.cli.output import SpaceFileOption, StorageOption, echo
 
 if TYPE_CHECKING:
     from nas.cli.lookup import Found
@@ -78,14 +78,14 @@ def export(
         _write_names(source, folder)
         return
     done = run_export(source, chosen, folder, metrics, quantize=quantize is not None)
-    typer.echo(f"{done.model}  ({done.model.stat().st_size / 2**20:.1f} MiB)")
+    echo(f"{done.model}  ({done.model.stat().st_size / 2**20:.1f} MiB)")
     if done.check is None:
-        typer.echo(f"not compared with PyTorch: {form} runs on other machines alone (a Mac for coreml)")
+        echo(f"not compared with PyTorch: {form} runs on other machines alone (a Mac for coreml)")
     else:
-        typer.echo(f"compared with PyTorch on {done.check}")
+        echo(f"compared with PyTorch on {done.check}")
     if done.check is not None and done.check.before is not None:
-        typer.echo(f"int8: {quantised(done.check)}, on these {done.check.images} images")
-    typer.echo(f"model card: {done.card}; how to run it: {done.usage}")
+        echo(f"int8: {quantised(done.check)}, on these {done.check.images} images")
+    echo(f"model card: {done.card}; how to run it: {done.usage}")
 
 
 def _of_preset(text: str, origin: Weights) -> tuple[Source, dict[str, Metric]] | None:
@@ -125,10 +125,10 @@ def _write_names(source: Source, folder: Path) -> None:
 
     arch, space = source.arch, source.plan.space.name
     done = write_timm(source.network, space, arch.values, folder / f"{arch.id}-timm.safetensors")
-    typer.echo(f"{done.file}  ({done.file.stat().st_size / 2**20:.1f} MiB)")
-    typer.echo(f"weights {source.told}")
-    typer.echo(f"loaded by {done.model.call()}")
-    typer.echo("images are normalised with mean 0.5 and deviation 0.25 in every channel, not timm's default")
+    echo(f"{done.file}  ({done.file.stat().st_size / 2**20:.1f} MiB)")
+    echo(f"weights {source.told}")
+    echo(f"loaded by {done.model.call()}")
+    echo("images are normalised with mean 0.5 and deviation 0.25 in every channel, not timm's default")
 
 
 def _with_weights(places: list[Found], wanted: str, origin: Weights) -> Found:

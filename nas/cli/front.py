@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
 from nas.cli.output import (
     DataFormat,
     DataFormatOption,
     StorageOption,
     StudyArgument,
+    echo,
     echo_csv,
     echo_json,
     echo_table,
@@ -49,7 +48,7 @@ def front(
         echo_table(_table(row, members))
         _explain(row, members)
     else:
-        typer.echo(f"The front of {study!r} is empty: {row.n_trials:,} trials, {row.n_complete:,} complete.")
+        echo(f"The front of {study!r} is empty: {row.n_trials:,} trials, {row.n_complete:,} complete.")
 
 
 def cheapest_first(study: StudyRow, members: list[TrialRow]) -> list[TrialRow]:
@@ -100,4 +99,4 @@ def _mark(study: StudyRow, member: TrialRow) -> str:
 
 def _explain(study: StudyRow, members: list[TrialRow]) -> None:
     if any(_mark(study, member) for member in members):
-        typer.echo("≈ accuracy within the interval of a cheaper point")
+        echo("≈ accuracy within the interval of a cheaper point")

@@ -11,6 +11,7 @@ from nas.cli.output import (
     DataFormatOption,
     StorageOption,
     StudyArgument,
+    echo,
     echo_csv,
     echo_json,
     echo_table,
@@ -51,9 +52,9 @@ def generate(
     )
     _print(made, form)
     if len(made.archs) < n:
-        typer.echo(f"the generator makes {len(made.archs)} that are new and feasible, not {n}", err=True)
+        echo(f"the generator makes {len(made.archs)} that are new and feasible, not {n}", err=True)
     for bound in made.unchecked:
-        typer.echo(f"not checked, it needs an evaluation: {bound}", err=True)
+        echo(f"not checked, it needs an evaluation: {bound}", err=True)
 
 
 def _print(made: Generated, form: DataFormat) -> None:

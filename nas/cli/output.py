@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.metrics import Metric
+from nas.printable import json_safe, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -72,9 +73,15 @@ def open_storage(url: str | None) -> Storage:
     return Storage(url, read_only=True)
 
 
+def echo(message: object = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print a message; names in it do not steer the terminal. Every command prints by this."""
+    typer.echo(printable(message), err=err, nl=nl)
+
+
 def echo_json(data: Any) -> None:
     """Print data as JSON; what is no number becomes null."""
-    typer.echo(json.dumps(finite(data), indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(finite(data), indent=2, ensure_ascii=False, allow_nan=False)
+    echo(json_safe(text))
 
 
 def echo_yaml(data: Any) -> None:
@@ -84,7 +91,7 @@ def echo_yaml(data: Any) -> None:
     yaml, text = YAML(), io.StringIO()
     yaml.default_flow_style = False
     yaml.dump(finite(data), text)
-    typer.echo(text.getvalue(), nl=False)
+    echo(text.getvalue(), nl=False)
 
 
 def echo_csv(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -94,8 +101,12 @@ def echo_csv(rows: Sequence[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(text, heads, lineterminator="\n")
     if heads:
         writer.writeheader()
-    writer.writerows(rows)
-    typer.echo(text.getvalue(), nl=False)
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    echo(text.getvalue(), nl=False)
+
+
+def _cell(value: Any) -> Any:
+    return printable(value) if isinstance(value, str) else value
 
 
 def new_table(*heads: str, right: Sequence[int] = ()) -> Table:
@@ -115,6 +126,9 @@ def echo_table(table: Table) -> None:
     """Print a table, as wide as the terminal; as wide as it likes where nobody looks at a terminal."""
     from rich.console import Console
 
+    for column in table.columns:
+        column.header = printable(column.header) if isinstance(column.header, str) else column.header
+        column._cells[:] = [printable(cell) if isinstance(cell, str) else cell for cell in column._cells]
     console = Console()
     console.print(table) if console.is_terminal else Console(width=_WIDE).print(table)
 
@@ -130,10 +144,10 @@ def new_grid() -> Table:
 
 
 def text(value: object) -> str:
-    """Text as rich prints it verbatim: square brackets are its markup."""
+    """Text as rich prints it verbatim: square brackets are its markup; see `printable` for the rest."""
     from rich.markup import escape
 
-    return escape(str(value))
+    return escape(printable(value))
 
 
 def finite(data: Any) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nas.cli.device_tables import error_cells, kind_table, percent, sentences
-from nas.cli.output import Format, FormatOption, echo_table, new_table
+from nas.cli.output import Format, FormatOption, echo, echo_table, new_table
 from nas.cli.predictor_times import Given
 
 if TYPE_CHECKING:
@@ -88,11 +89,13 @@ def fit(
         return
     from nas.latency.fitting import fit_times
 
-    predictor = fit_times(name, given.timed(), spaces, given.like, seed, typer.echo)
+    timed = given.timed()
+    _note(timed.notes)
+    predictor = fit_times(name, timed, spaces, given.like, seed, echo)
     predictor.write(folder)
     for line in sentences(predictor.report):
-        typer.echo(line)
-    typer.echo(f"wrote {folder}: {predictor.describe()}")
+        echo(line)
+    echo(f"wrote {folder}: {predictor.describe()}")
 
 
 @app.command()
@@ -122,10 +125,10 @@ def evaluate(
     judged, known = _judged_archs(name, given) if given.of_archs() else _judged_units(name, given)
     if form is Format.json:
         data = [_judged_facts(one) | {"fitted_on_these_times": known} for one in judged]
-        typer.echo(json.dumps(data, indent=2))
+        echo(json.dumps(data, indent=2))
         return
     if known:
-        typer.echo("These are the times the predictor was fitted on: its errors elsewhere are larger.")
+        echo("These are the times the predictor was fitted on: its errors elsewhere are larger.")
     shown = new_table(
         "what", "level", "number", "within ±10 %", "mean error", "largest", "Spearman", "in the 90 % interval"
     )
@@ -143,7 +146,7 @@ def list_predictors(form: FormatOption = Format.table) -> None:
 
     reports = [_raw(content.find("predictors", name)) for name in content.names("predictors")]
     if form is Format.json:
-        typer.echo(json.dumps(reports, indent=2))
+        echo(json.dumps(reports, indent=2))
         return
     shown = new_table("name", "of", "fitted on", "within ±10 %", "mean error")
     for report in reports:
@@ -158,36 +161,41 @@ def show(name: NameArgument, form: FormatOption = Format.table) -> None:
     folder = _folder(name)
     raw = _raw(folder)
     if form is Format.json:
-        typer.echo(json.dumps(raw, indent=2))
+        echo(json.dumps(raw, indent=2))
         return
     data = raw["data"]
-    typer.echo(f"{raw['name']}: of {_kind_of(raw)}, {data['units']:,} from {data['file']}")
-    typer.echo(f"source {data['source']}; licence {data['licence']}")
+    echo(f"{raw['name']}: of {_kind_of(raw)}, {data['units']:,} from {data['file']}")
+    echo(f"source {data['source']}; licence {data['licence']}")
     if raw.get("kind") == "archs":
-        typer.echo(f"held out: {_errors(raw)}; Spearman {raw['spearman']}")
+        echo(f"held out: {_errors(raw)}; Spearman {raw['spearman']}")
         return
     report = _unit_predictor(name).report
     if report.errors:
         told = f"held out: {report.errors}; {percent(report.coverage)} in the 90 % interval"
-        typer.echo(told)
+        echo(told)
     echo_table(kind_table(report))
     for line in sentences(report):
-        typer.echo(line)
+        echo(line)
+
+
+def _note(lines: Sequence[str]) -> None:
+    """Say how a file was read, beside what the command prints."""
+    for line in lines:
+        echo(line, err=True)
 
 
 def _fit_archs(name: str, given: Given, seed: int, folder: Path) -> None:
     from nas.latency.arch import fit_arch_predictor
 
     pairs = given.pairs()
+    _note(pairs.notes)
     others = given.elsewhere(pairs) or None
     found = fit_arch_predictor(
         given.spaces[0], pairs.batch, pairs.ms, seed=seed, others=others, name=name, data=pairs.data
     )
     found.write(folder)
     said = f", with those on {', '.join(others)} known" if others else ""
-    typer.echo(
-        f"wrote {folder}: {found.report.data.units} archs{said}, left out in folds: {found.report.errors}"
-    )
+    echo(f"wrote {folder}: {found.report.data.units} archs{said}, left out in folds: {found.report.errors}")
 
 
 def _judged_archs(name: str, given: Given) -> tuple[list[Judged], bool]:
@@ -197,6 +205,7 @@ def _judged_archs(name: str, given: Given) -> tuple[list[Judged], bool]:
     from nas.latency.fitting import Judged
 
     pairs = given.pairs()
+    _note(pairs.notes)
     predictor = load_arch_predictor(_folder(name), given.spaces[0])
     scores = score(predictor, pairs, given.elsewhere(pairs))
     what = f"archs of {given.spaces[0].name}"
@@ -212,6 +221,7 @@ def _judged_units(name: str, given: Given) -> tuple[list[Judged], bool]:
     if given.like:
         raise NasError("--like belongs to --archs: a predictor of units carries the devices it corrects.")
     predictor, timed = _unit_predictor(name), given.timed()
+    _note(timed.notes)
     return run(predictor, timed, given.spaces), _same(predictor.report.data, timed.data)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli.output import StorageOption, StudyArgument, open_storage
+from nas.cli.output import StorageOption, StudyArgument, echo, open_storage
 
 
 def report(
@@ -22,4 +22,4 @@ def report(
     from nas.report import write_report
 
     path = write_report(open_storage(storage), study, output or study_folder(study) / "report.html")
-    typer.echo(f"Wrote {path}")
+    echo(f"Wrote {path}")

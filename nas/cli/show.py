@@ -12,6 +12,7 @@ from nas.cli.output import (
     Format,
     FormatOption,
     StorageOption,
+    echo,
     echo_json,
     echo_table,
     metrics_json,
@@ -42,10 +43,10 @@ def show(
         echo_json(_told(places))
         return
     known = _arch(places)
-    typer.echo(f"arch {places[0].arch_id}\n")
+    echo(f"arch {places[0].arch_id}\n")
     echo_table(_decisions(known))
     for place in places:
-        typer.echo(f"\n{_where(place)}")
+        echo(f"\n{_where(place)}")
         echo_table(_metrics(_of(place)))
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from nas.cli.output import echo, echo_table, text
 
 if TYPE_CHECKING:
     from nas.latency.device import Device
@@ -36,19 +38,19 @@ def check(space: SpaceArgument) -> None:
 
     loaded = _load(space)
     for requirement in loaded.requirements.values():
-        for text in requirement:
-            parse_constraint(text)
+        for constraint in requirement:
+            parse_constraint(constraint)
     for recipe, changes in loaded.recipes.items():
         make_settings(recipe, [changes])
     size, exact = loaded.size()
     about = "" if exact else "about "
-    typer.echo(
+    echo(
         f"{loaded.name}: {len(loaded.decisions)} decisions, {len(loaded.rules)} rules, {about}{size:,} architectures"
     )
     for name, preset in loaded.presets.items():
         why = loaded.why_outside(preset)
         if why:
-            typer.echo(f"preset {name} lies outside the space: {why}")
+            echo(f"preset {name} lies outside the space: {why}")
 
 
 @app.command()
@@ -57,9 +59,9 @@ def size(space: SpaceArgument, form: FormatOption = Format.table) -> None:
     loaded = _load(space)
     count, exact = loaded.size()
     if form is Format.json:
-        typer.echo(json.dumps({"space": loaded.name, "size": count, "exact": exact}))
+        echo(json.dumps({"space": loaded.name, "size": count, "exact": exact}))
     else:
-        typer.echo(f"{count:,}" if exact else f"about {count:,} (estimated: the space has global rules)")
+        echo(f"{count:,}" if exact else f"about {count:,} (estimated: the space has global rules)")
 
 
 @app.command()
@@ -73,19 +75,19 @@ def show(space: SpaceArgument, form: FormatOption = Format.table) -> None:
     rules = [{"require": rule.expression.text, "why": rule.why} for rule in loaded.rules]
     if form is Format.json:
         data = {"space": loaded.name, "hash": loaded.hash, "decisions": decisions, "rules": rules}
-        typer.echo(json.dumps({**data, "requirements": loaded.requirements}, indent=1))
+        echo(json.dumps({**data, "requirements": loaded.requirements}, indent=1))
         return
     from rich.table import Table
 
     table = Table("decision", "kind", "values", "has an effect")
     for d in loaded.decisions:
         values = ", ".join(str(value) for value in d.values)
-        table.add_row(d.name, d.kind, values, d.active_when or "always")
-    _print(table)
+        table.add_row(text(d.name), d.kind, text(values), text(d.active_when or "always"))
+    echo_table(table)
     for rule in rules:
-        typer.echo(f"rule: {rule['require']}" + (f"  ({rule['why']})" if rule["why"] else ""))
+        echo(f"rule: {rule['require']}" + (f"  ({rule['why']})" if rule["why"] else ""))
     for name, texts in loaded.requirements.items():
-        typer.echo(f"requirement {name}: {', '.join(texts)}")
+        echo(f"requirement {name}: {', '.join(texts)}")
 
 
 @app.command()
@@ -109,7 +111,7 @@ def presets(space: SpaceArgument, device: DeviceOption = None, form: FormatOptio
     """List the named architectures, with their costs."""
     loaded = _load(space)
     if not loaded.presets:
-        typer.echo(f"space {loaded.name} has no presets.", err=True)
+        echo(f"space {loaded.name} has no presets.", err=True)
         if form is Format.table:
             return
     _archs(loaded, loaded.presets, device, form, title="preset")
@@ -120,7 +122,7 @@ def _archs(space: Space, archs: dict[str, Arch], devices: list[str] | None, form
 
     loaded = tuple(load_device(name) for name in devices or ())
     for device in loaded:
-        typer.echo(device.describe(), err=True)
+        echo(device.describe(), err=True)
     rows = {name: _metrics(space, arch, loaded) for name, arch in archs.items()}
     if form is Format.json:
         data = [
@@ -132,7 +134,7 @@ def _archs(space: Space, archs: dict[str, Arch], devices: list[str] | None, form
             }
             for name, metrics in rows.items()
         ]
-        typer.echo(json.dumps(data, indent=1))
+        echo(json.dumps(data, indent=1))
         return
     from rich.table import Table
 
@@ -140,8 +142,8 @@ def _archs(space: Space, archs: dict[str, Arch], devices: list[str] | None, form
     names = list(first)
     table = Table(title, *[f"{name} ({_unit(metric)})" for name, metric in first.items()])
     for name, metrics in rows.items():
-        table.add_row(name, *[_shown(metrics[key]) for key in names])
-    _print(table)
+        table.add_row(text(name), *[text(_shown(metrics[key])) for key in names])
+    echo_table(table)
 
 
 def _metrics(space: Space, arch: Arch, devices: tuple[Device, ...]) -> dict[str, Metric]:
@@ -164,9 +166,3 @@ def _load(name: str) -> Space:
     from nas.space import load_space
 
     return load_space(name)
-
-
-def _print(table: Any) -> None:
-    from rich.console import Console
-
-    Console().print(table)

@@ -13,6 +13,7 @@ from torch import Tensor
 from nas.data.augment import Augment
 from nas.data.bundle import DataBundle
 from nas.data.images import Images
+from nas.data.pictures import with_channels
 
 MEAN, STD = 0.5, 0.25
 
@@ -32,6 +33,7 @@ class TrainingBatches:
         seed: of the order.
         augment: what to do to the images.
         device: where to augment, and where the batches end up.
+        channels: that the network reads.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class TrainingBatches:
         seed: int,
         augment: Augment,
         device: torch.device | None = None,
+        channels: int = 3,
     ) -> None:
+        self.channels = channels
         self.data, self.size, self.side, self.seed, self.augment = data, batch, side, seed, augment
         self.classes, self.device = data.classes, device or torch.device("cpu")
         self._next: tuple[int, Callable[[], Tensor]] | None = None
@@ -57,7 +61,8 @@ class TrainingBatches:
         images = ready().to(self.device)
         self._next = (step + 1, self._read(step + 1))
         labels = self.data.train.labels[torch.from_numpy(self.indices(step))]
-        return normalised(self.augment(images, step)), labels.to(self.device)
+        augmented = with_channels(self.augment(images, step), self.channels)
+        return normalised(augmented), labels.to(self.device)
 
     def indices(self, step: int) -> NDArray[np.int64]:
         """Which training images a step shows: every image once per epoch, but for an incomplete last batch."""
@@ -80,7 +85,7 @@ def epoch_order(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
 
 
 def calibration_batches(
-    data: DataBundle, seed: int, batches: int, batch: int, side: int, augment: Augment
+    data: DataBundle, seed: int, batches: int, batch: int, side: int, augment: Augment, channels: int = 3
 ) -> Iterator[Tensor]:
     """Augmented training images for batch norms; a function of `seed` and of the augmentation's seed."""
     rng = np.random.default_rng([seed, 13])
@@ -89,10 +94,12 @@ def calibration_batches(
         chosen = rng.integers(count, size=min(batch, count))
         step = (seed + index) % 2**63
         images = data.train.get(chosen.tolist(), side, augment.crops(step, len(chosen)))
-        yield normalised(augment(images, step))
+        yield normalised(with_channels(augment(images, step), channels))
 
 
-def evaluation_batches(images: Images, batch: int, side: int, limit: int) -> Iterator[tuple[Tensor, Tensor]]:
+def evaluation_batches(
+    images: Images, batch: int, side: int, limit: int, channels: int = 3
+) -> Iterator[tuple[Tensor, Tensor]]:
     """All images of a split in order, or `limit` of them spread evenly, which every call repeats."""
     count = len(images.labels)
     chosen = np.arange(count)
@@ -100,4 +107,5 @@ def evaluation_batches(images: Images, batch: int, side: int, limit: int) -> Ite
         chosen = np.linspace(0, count - 1, limit).round().astype(np.int64)
     for start in range(0, len(chosen), batch):
         part = chosen[start : start + batch]
-        yield normalised(images.get(part.tolist(), side)), images.labels[torch.from_numpy(part)]
+        pixels = with_channels(images.get(part.tolist(), side), channels)
+        yield normalised(pixels), images.labels[torch.from_numpy(part)]

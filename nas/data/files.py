@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ WHOLE = 2**30
 _FEW, _SHORT = 2000, 2**26
 _AT_ONCE = 1024
 _TAIL = 32
+SHOWN = 10
 _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 T = TypeVar("T")
 
@@ -70,11 +71,20 @@ class ImageFiles:
         1 GiB together, read its header and look for its end, which a file that broke off lacks.
 
         Raises:
-            NasError: the first image that cannot be read.
+            NasError: images that cannot be read: the first ten, and how many there are.
         """
         look = open_image if self._length <= WHOLE else _look_at_ends
-        for _ in _each(look, [file.path for file in self.files]):
+        damaged: list[str] = []
+        for wrong in _each(partial(_why_not, look), [file.path for file in self.files]):
+            damaged += wrong
             yield
+        refuse_damaged(damaged, len(self.files))
+
+    def damaged(self) -> list[str]:
+        """What is wrong with each image that cannot be read."""
+        look = open_image if self._length <= WHOLE else _look_at_ends
+        listed = _each(partial(_why_not, look), [file.path for file in self.files])
+        return [why for wrong in listed for why in wrong]
 
     @property
     def many(self) -> bool:
@@ -115,6 +125,33 @@ def open_image(path: Path) -> Any:
             return as_rgb(image)
     except Exception as error:  # decoders of damaged files raise whatever they trip over
         raise _unreadable(path, str(error)) from None
+
+
+def refuse_damaged(damaged: Sequence[str], total: int) -> None:
+    """Nothing, where no image is damaged.
+
+    Args:
+        damaged: what is wrong with each.
+        total: images that were looked at.
+
+    Raises:
+        NasError: the first ten, and how many there are.
+    """
+    if not damaged:
+        return
+    count = len(damaged)
+    more = f"\n{count:,} of {total:,} images cannot be read" if count > 1 else ""
+    more += f"; the first {SHOWN} are listed." if count > SHOWN else "." if more else ""
+    raise NasError("\n  ".join(damaged[:SHOWN]) + more)
+
+
+def _why_not(look: Callable[[Path], Any], path: Path) -> list[str]:
+    """What is wrong with an image, if anything is."""
+    try:
+        look(path)
+    except NasError as error:
+        return [str(error)]
+    return []
 
 
 def _look_at_ends(path: Path) -> None:

@@ -8,12 +8,11 @@ from stat import S_ISREG
 import torch
 
 from nas.data.bundle import DataBundle, hold_out, survives_mirroring
-from nas.data.files import ImageFile, ImageFiles, open_image
+from nas.data.files import ImageFile, ImageFiles, open_image, refuse_damaged
 from nas.data.images import DecodedImages, Images
+from nas.data.layout import SUFFIXES, check_classes, folders, layout_of
 from nas.errors import NasError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-TRAIN, TEST = ("train", "training"), ("test", "val", "valid", "validation")
 LICENCES = ("LICENSE", "LICENCE", "COPYING")
 TEST_SHARE = 0.2
 TEST_SEED = 0
@@ -34,21 +33,23 @@ def load_folder(text: str, search_share: float, seed: int) -> DataBundle:
         raise NasError("data 'imagefolder' needs a path: imagefolder:PATH.")
     if not root.is_dir():
         raise NasError(f"{root}: {'this is a file, not a folder' if root.exists() else 'no such folder'}.")
-    train_root = next((root / name for name in TRAIN if (root / name).is_dir()), None)
-    test_root = next((root / name for name in TEST if (root / name).is_dir()), None)
-    if test_root is not None and train_root is None:
-        raise NasError(f"{root}: there is {test_root.name}/, but no train/.")
-    names = _classes(train_root or root)
-    files = _files(train_root or root, names)
+    layout = layout_of(root)
+    train_root, test_root = layout.train, layout.test
+    names = _classes(train_root)
+    damaged: list[str] = []
+    files = _files(train_root, names, damaged)
     rest: Images = _images(files)
     tested: list[ImageFile] = []
     if test_root is not None:
-        extra = sorted(set(_classes(test_root)) - set(names))
+        extra = sorted({path.name for path in folders(test_root)} - set(names))
         if extra:
             raise NasError(f"{test_root / extra[0]}: the training images have no such class.")
-        tested = _files(test_root, names)
+        tested = _files(test_root, names, damaged)
         test: Images = _images(tested)
-    else:
+    read = ImageFiles(root, (*files, *tested))
+    if damaged:  # then those that are there and no images are told with them
+        refuse_damaged([*damaged, *read.damaged()], len(read) + len(damaged))
+    if test_root is None:
         rest, test = hold_out(rest, TEST_SHARE, TEST_SEED, str(root), names, "testing")
     train, search = hold_out(rest, search_share, seed, str(root), names)
     return DataBundle(
@@ -59,27 +60,31 @@ def load_folder(text: str, search_share: float, seed: int) -> DataBundle:
         test,
         survives_mirroring(names),
         licence=_licence(root),
-        files=ImageFiles(root, (*files, *tested)),
+        files=read,
     )
 
 
 def _classes(root: Path) -> list[str]:
-    names = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if len(names) < 2:
-        raise NasError(f"{root}: at least two subfolders, one per class, are needed; found {len(names)}.")
+    names = [path.name for path in folders(root)]
+    check_classes(root, names)
     return names
 
 
-def _files(root: Path, names: list[str]) -> list[ImageFile]:
-    """The images below each class's folder that is there, by class and path."""
+def _files(root: Path, names: list[str], damaged: list[str]) -> list[ImageFile]:
+    """The images below each class's folder that is there, by class and path.
+
+    Args:
+        damaged: gets what is wrong with files that are none.
+    """
     files: list[ImageFile] = []
     for label, name in enumerate(names):
         folder = root / name
         if not folder.is_dir():
             continue
         found = sorted(path for path in folder.rglob("*") if _named_as_image(path.relative_to(folder)))
-        read = [file for path in found if (file := _file(path, label)) is not None]
-        if not read:
+        before = len(damaged)
+        read = [file for path in found if (file := _file(path, label, damaged)) is not None]
+        if not read and len(damaged) == before:
             raise NasError(f"{folder}: no images ({', '.join(SUFFIXES)}).")
         files += read
     return files
@@ -89,16 +94,18 @@ def _named_as_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)
 
 
-def _file(path: Path, label: int) -> ImageFile | None:
-    """None for a folder with the name of an image."""
+def _file(path: Path, label: int, damaged: list[str]) -> ImageFile | None:
+    """None for a folder with the name of an image, and for a damaged file, which is noted."""
     try:
         facts = path.stat()
     except OSError as error:
-        raise NasError(f"{path}: cannot be read ({error.strerror}). Remove or replace the file.") from None
+        damaged.append(f"{path}: cannot be read ({error.strerror}). Remove or replace the file.")
+        return None
     if not S_ISREG(facts.st_mode):
         return None
     if not facts.st_size:
-        raise NasError(f"{path}: cannot be read as an image (it is empty). Remove or replace the file.")
+        damaged.append(f"{path}: cannot be read as an image (it is empty). Remove or replace the file.")
+        return None
     return ImageFile(path, label, facts.st_size)
 
 

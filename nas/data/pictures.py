@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from nas.errors import NasError
+
 _MOST = 2**16 - 1
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as image files turn grey
 
 
 def as_rgb(picture: Any) -> Any:
@@ -27,6 +30,26 @@ def as_rgb(picture: Any) -> Any:
     if upright.mode == "P":
         upright = upright.convert("RGBA")  # PIL warns where a palette with transparency does not go this way
     return upright.convert("RGB")
+
+
+def with_channels(images: Any, channels: int) -> Any:
+    """Images `(n, 3 or 1, h, w)` with as many channels as a network reads: grey is the luma of RGB.
+
+    Raises:
+        NasError: neither.
+    """
+    have = images.shape[1]
+    if have == channels:
+        return images
+    if (have, channels) == (3, 1):
+        weights = images.new_tensor(_LUMA)[:, None, None]
+        return (images * weights).sum(1, keepdim=True)
+    if (have, channels) == (1, 3):
+        return images.expand(-1, 3, -1, -1)
+    raise NasError(
+        f"input.channels is {channels}, but the images have {have}: images of 3 channels are read by networks of 3, or "
+        "of 1 as grey."
+    )
 
 
 def _from_16_bits(picture: Any) -> Any:

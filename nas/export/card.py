@@ -11,6 +11,7 @@ from nas import __version__
 from nas.export.quantize import CALIBRATION
 from nas.metrics import Metric
 from nas.plugins.records import identity, used
+from nas.printable import code_span, markdown
 from nas.report.units import described, title
 
 if TYPE_CHECKING:
@@ -61,15 +62,17 @@ def card_text(
     settings, data = source.plan.settings, source.data
     scale = settings.train.resolution_scale
     numbers = [
-        f"| {title(name)} | {described(metric)} | {metric.detail} |" for name, metric in metrics.items()
+        f"| {markdown(title(name))} | {markdown(described(metric))} | {markdown(metric.detail)} |"
+        for name, metric in metrics.items()
     ]
-    decisions = ", ".join(f"{name} {value}" for name, value in source.arch.values.items())
+    decisions = ", ".join(markdown(f"{name} {value}") for name, value in source.arch.values.items())
     made = dict.fromkeys(("torch", *form.packages, *(form.quantisers if _quantised(check) else ())))
     packages = ", ".join([f"nas {__version__}", *(f"{name} {version(name)}" for name in made)])
-    labels = ", ".join(map(str, data.bundle.class_names[:50]))
+    labels = ", ".join(map(markdown, data.bundle.class_names[:50]))
     return f"""# {source.arch.id}
 
-A network of space `{source.plan.space.name}` (hash {source.plan.space.hash}), study `{source.plan.name}`.
+A network of space {code_span(source.plan.space.name)} (hash {source.plan.space.hash}), study
+{code_span(source.plan.name)}.
 
 * **File**: `{model}` ({form.name}); `{usage}` loads and runs it. Weights of the network before its
   batch norms were folded: `{source.arch.id}.safetensors`; decisions: `arch.json`.
@@ -80,7 +83,7 @@ A network of space `{source.plan.space.name}` (hash {source.plan.space.hash}), s
 * **Weights**: {source.told}.
 * **Recipe**: {source.recipe}.
 {_about_int8(check)}* **Data**: {_data(source)}.
-* **Licence of the data**: {data.bundle.licence or "none is stated in it; ask whoever made the images"}.
+* **Licence of the data**: {markdown(data.bundle.licence or "none is stated in it; ask whoever made the images")}.
 * **Licence of the weights**: {_of_weights(source)}
 * **Resolution**: trained and exported at {scale:g} times the deployment resolution of the space. MACs, parameters,
   memory and latency below refer to the deployment resolution and the deployment input's classes.
@@ -97,7 +100,8 @@ Decisions: {decisions}.
 def _plugins() -> str:
     """Code of somebody's own that the network or its training came from: without it, it cannot be built again."""
     named = [
-        f"`{name}` ({identity(facts)}: {', '.join(facts['provides'])})" for name, facts in used().items()
+        f"{code_span(name)} ({markdown(identity(facts))}: {markdown(', '.join(facts['provides']))})"
+        for name, facts in used().items()
     ]
     return (
         f"* **Plug-ins**: {'; '.join(named)}. To build the network again in nas, load the same.\n"
@@ -134,11 +138,11 @@ def _data(source: Source) -> str:
     data = source.data
     prints = f"; fingerprint of its files' names and lengths {data.content}, of their contents {data.digest}"
     known = prints if data.content else ""
-    return f"{data.name}, {data.count('train'):,} training and {data.count('test'):,} test images{known}"
+    return f"{markdown(data.name)}, {data.count('train'):,} training and {data.count('test'):,} test images{known}"
 
 
 def _of_weights(source: Source) -> str:
-    teachers = f" and to imitate {', '.join(source.teachers)}" if source.teachers else ""
+    teachers = f" and to imitate {markdown(', '.join(source.teachers))}" if source.teachers else ""
     others = " and those of the teachers" if teachers else ""
     return (
         f"nas, which is Apache-2.0, claims none. They were trained on these data alone{teachers}, from\n"

@@ -46,7 +46,7 @@ class CoreMl(ExportFormat):
             return _zipped(Path(folder))
 
     @classmethod
-    def usage(cls, file: str, size: Size) -> str:
+    def usage(cls, file: str, size: Size, channels: int = 3) -> str:
         return f"""import zipfile
 
 import coremltools
@@ -54,7 +54,7 @@ import numpy as np
 
 zipfile.ZipFile("{file}").extractall()
 model = coremltools.models.MLModel("{PACKAGE}")  # on a Mac
-images = np.random.rand(1, 3, {size[0]}, {size[1]}).astype(np.float32)  # 0..1, resized to {size[0]} x {size[1]}
+images = np.random.rand(1, {channels}, {size[0]}, {size[1]}).astype(np.float32)  # 0..1, at {size[0]} x {size[1]}
 scores = model.predict({{"images": images}})["scores"]
 print(scores.argmax(axis=1))
 """

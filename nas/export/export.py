@@ -158,7 +158,7 @@ def _write(
     state: dict[str, Any] = {name: value.contiguous() for name, value in source.network.state_dict().items()}
     meta = _meta()
     write_atomically(weights, save(state, metadata=meta or None))
-    write_atomically(usage, form.usage(model.name, source.size))
+    write_atomically(usage, form.usage(model.name, source.size, source.data.channels))
     write_atomically(folder / "arch.json", json.dumps(dict(source.arch.values), indent=1))
     card = folder / f"README-{form.name}{int8}.md"
     write_atomically(card, card_text(source, form, metrics, check, model.name, usage.name))

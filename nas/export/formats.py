@@ -63,7 +63,7 @@ class ExportFormat(ABC):
 
     @classmethod
     @abstractmethod
-    def usage(cls, file: str, size: Size) -> str:
+    def usage(cls, file: str, size: Size, channels: int = 3) -> str:
         """A program of a few lines that loads and runs the file, with nothing but the runtime installed."""
 
     @classmethod
@@ -139,12 +139,12 @@ class Onnx(ExportFormat):
         return lambda images: np.asarray(session.run(["scores"], {"images": images})[0], dtype=np.float32)
 
     @classmethod
-    def usage(cls, file: str, size: Size) -> str:
+    def usage(cls, file: str, size: Size, channels: int = 3) -> str:
         return f"""import numpy as np
 import onnxruntime
 
 session = onnxruntime.InferenceSession("{file}", providers=["CPUExecutionProvider"])
-images = np.random.rand(1, 3, {size[0]}, {size[1]}).astype(np.float32)  # 0..1, resized to {size[0]} x {size[1]}
+images = np.random.rand(1, {channels}, {size[0]}, {size[1]}).astype(np.float32)  # 0..1, at {size[0]} x {size[1]}
 scores = session.run(["scores"], {{"images": images}})[0]
 print(scores.argmax(axis=1))
 """
@@ -179,11 +179,11 @@ class TorchExport(ExportFormat):
         return run
 
     @classmethod
-    def usage(cls, file: str, size: Size) -> str:
+    def usage(cls, file: str, size: Size, channels: int = 3) -> str:
         return f"""import torch
 
 module = torch.export.load("{file}").module()
-images = torch.rand(1, 3, {size[0]}, {size[1]})  # 0..1, resized to {size[0]} x {size[1]}
+images = torch.rand(1, {channels}, {size[0]}, {size[1]})  # 0..1, at {size[0]} x {size[1]}
 with torch.no_grad():
     scores = module(images)
 print(scores.argmax(dim=1))
@@ -231,13 +231,13 @@ class ExecuTorch(ExportFormat):
         return run
 
     @classmethod
-    def usage(cls, file: str, size: Size) -> str:
+    def usage(cls, file: str, size: Size, channels: int = 3) -> str:
         return f"""import torch
 from executorch.runtime import Runtime
 
 program = Runtime.get().load_program("{file}")
 method = program.load_method("forward")
-images = torch.rand(1, 3, {size[0]}, {size[1]})  # 0..1, resized to {size[0]} x {size[1]}; one image at a time
+images = torch.rand(1, {channels}, {size[0]}, {size[1]})  # 0..1, at {size[0]} x {size[1]}; one image at a time
 scores = method.execute([images.contiguous()])[0]  # it reads memory as it lies, whatever the strides
 print(scores.argmax(dim=1))
 """

@@ -20,6 +20,7 @@ from nas.pipeline.retrained import RetrainFolder, folder_of
 from nas.pipeline.study_plan import plan_of
 from nas.pipeline.study_space import space_of
 from nas.pipeline.training import load, set_threads
+from nas.printable import code_span, markdown
 from nas.settings import RunSettings, TrainSettings
 from nas.space.batch import Arch
 from nas.supernet.network import Network, build, to_resolution
@@ -51,7 +52,7 @@ class Source:
 
     Attributes:
         network: batch norms recalibrated as for the study's final numbers, at eval.
-        told: where its weights come from.
+        told: where its weights come from, in Markdown.
         recipe: how they were trained; `teachers`: the networks they learnt from beside the labels.
         size: of its input, in pixels.
     """
@@ -116,7 +117,7 @@ def _inherited(study: StudyRow, arch: Arch) -> Source:
     with torch.no_grad():
         recalibrate(network, data.calibration(seed, evaluate.final_recalibrate, evaluate.batch))
     told = (
-        f"inherited from the supernet of study `{owner}` ({trained.card['steps']} steps, seed "
+        f"inherited from the supernet of study {code_span(owner)} ({trained.card['steps']} steps, seed "
         f"{trained.card['seed']}), batch norms recalibrated; not retrained"
     )
     if "train" not in trained.card and owner != study.name:
@@ -161,9 +162,10 @@ def _retrained(plan: RunPlan, arch: Arch) -> Source:
     scale = plan.settings.train.resolution_scale
     network = build(arch.space, arch, num_classes=data.classes, seed=None, scale=scale)
     network.load_state_dict(load_file(retrained.weights), assign=True)
-    start = f"from the weights of study `{card['supernet']}`" if card["supernet"] else "from scratch"
+    start = f"from the weights of study {code_span(card['supernet'])}" if card["supernet"] else "from scratch"
     if "init" in card:
-        start = f"from the weights of `{card['init']['weights']}` (SHA-256 {card['init']['sha256'][:16]})"
+        init = card["init"]
+        start = f"from the weights of {code_span(init['weights'])} (SHA-256 {markdown(init['sha256'][:16])})"
     told = f"retrained {start} ({card['steps']} steps, seed {plan.settings.seed}), batch norms recalibrated"
     train = plan.settings.train
     return Source(arch, network.eval(), plan, data, told, _recipe(train, data), tuple(train.teachers))
@@ -177,7 +179,7 @@ def _recipe(train: TrainSettings, data: LoadedData) -> str:
         f"{train.weight_decay:g}; gradients clipped adaptively at {train.clip:g}; augmentation `{train.augment}`, "
         f"images {'' if mirrors else 'not '}mirrored; mixup and cutmix {train.mix:g}; label smoothing "
         f"{train.label_smoothing:g}; average of weights with decay {train.ema:g}; teachers: "
-        f"{', '.join(train.teachers) or 'none'}"
+        f"{markdown(', '.join(train.teachers)) or 'none'}"
     )
 
 

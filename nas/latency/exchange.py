@@ -20,8 +20,18 @@ from nas.latency.device import Device
 from nas.latency.rows import IntArray
 from nas.latency.signature import format_signature, parse_signature, sizes_of
 from nas.latency.table import COLUMNS as TABLE_COLUMNS
-from nas.latency.table import Entry, Key, LatencyTable, entry_fields, parse_entry, read_csv, write_csv
+from nas.latency.table import (
+    Entry,
+    Key,
+    LatencyTable,
+    entry_fields,
+    parse_entry,
+    read_csv,
+    says_untimed,
+    write_csv,
+)
 from nas.latency.timed_units import LEVELS
+from nas.measured.problems import Problems
 from nas.metrics import PROVENANCES
 from nas.space.space import Space
 
@@ -35,11 +45,13 @@ class Read:
 
     Attributes:
         table: those that were measured or published.
-        left_out: lines that were predicted or estimated.
+        left_out: how many lines were predicted or estimated.
+        untimed: lines that say that nothing was timed, left out as well.
     """
 
     table: LatencyTable
     left_out: int
+    untimed: tuple[int, ...] = ()
 
 
 def export(device: Device, path: Path, space: Space | None) -> int:
@@ -73,12 +85,18 @@ def read_exported(path: Path) -> Read:
         ConfigError: no such file, another first line, a wrong line, or a unit that stands twice.
         NasError: predictions only.
     """
+    untimed: list[int] = []
     if _first_line(path) == ",".join(TABLE_COLUMNS):
-        return Read(LatencyTable.read(path), 0)
+        table = LatencyTable.read(path, untimed=untimed)
+        return Read(table, 0, tuple(untimed))
     entries: dict[Key, Entry] = {}
     left_out = 0
-    for line, (signature, ms, _, _, provenance, level, *rest) in read_csv(path, COLUMNS):
-        try:
+    problems = Problems(path)
+    for line, (signature, ms, _, _, provenance, level, *rest) in read_csv(path, COLUMNS, problems):
+        if says_untimed(ms):
+            untimed.append(line)
+            continue
+        with problems.at(line):
             key = parse_signature(signature)
             if level not in LEVELS:
                 raise NasError(unknown("level", level, LEVELS))
@@ -89,13 +107,12 @@ def read_exported(path: Path) -> Read:
                 raise NasError(f"{signature!r} stands twice; each signature may stand only once.")
             spread, runs, source = rest
             entries[key] = parse_entry([ms, spread, runs, provenance, source])
-        except NasError as error:
-            raise ConfigError(str(error), path=path, line=line) from None
+    problems.check()
     if not entries:
         raise NasError(
             f"{path}: all {left_out} times are predictions; a table holds measured and published ones."
         )
-    return Read(LatencyTable(entries), left_out)
+    return Read(LatencyTable(entries), left_out, tuple(untimed))
 
 
 def _first_line(path: Path) -> str:

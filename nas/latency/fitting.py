@@ -36,12 +36,14 @@ class Timed:
         networks: of whole networks.
         data: where the units' times come from.
         free: kinds of unit that cost no time of their own.
+        notes: what was left of the file, in lines.
     """
 
     table: LatencyTable
     networks: NetworkTable
     data: DataFacts
     free: frozenset[str]
+    notes: tuple[str, ...] = ()
 
 
 def read_times(
@@ -54,16 +56,18 @@ def read_times(
             whose own are known.
     """
     free: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
     if table.suffix == ".json":
         if (source, licence) != (UNSTATED, UNSTATED):
             raise NasError(f"{table}: source and licence of nn-Meter's files are known; do not state others.")
-        units, free = nn_meter.read(table), frozenset(INSIDE)
+        taken = nn_meter.take(table)
+        units, free, notes = taken.table, frozenset(INSIDE), tuple(taken.lines())
         source, licence = nn_meter.SOURCE, nn_meter.LICENCE
     else:
         units = LatencyTable.read(table)
     digest = hashlib.sha256(table.read_bytes()).hexdigest()
     data = DataFacts(file=table.name, sha256=digest, source=source, licence=licence, units=len(units))
-    return Timed(units, NetworkTable.read(networks) if networks else NetworkTable(), data, free)
+    return Timed(units, NetworkTable.read(networks) if networks else NetworkTable(), data, free, notes)
 
 
 def times_of_device(device: Device) -> Timed:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nas.errors import NasError
-from nas.latency import nn_meter
+from nas.latency import nn_meter, ofa
 from nas.latency.device import DeviceFile, Runtime, Unknown, load_device
 from nas.latency.exchange import read_exported
 from nas.latency.merging import TABLE, Brought, bring_in
 from nas.latency.network_table import NetworkTable
+from nas.measured.problems import listing
 
 _WHY = "the reshape is inside the published down-sampling and head timings"
 INSIDE = {"to_tokens": _WHY, "to_map": _WHY}
@@ -20,6 +23,10 @@ _NOTES = (
     "CPU core). The converter that built the timed networks does not quantise, hence float32. Their "
     "attention has no depth-wise convolution on V and no residual addition, so that ElasticViT's true "
     "latency is slightly higher."
+)
+_OFA_NOTES = (
+    "Means of a Once-for-all style lookup table. ReLU6 is read as ReLU. Blocks without a shortcut, pooling and the "
+    "classifier are not in it: a predictor fitted on these times, or their kernels, answer for them."
 )
 
 
@@ -58,11 +65,24 @@ def import_nn_meter(
         replace: whether times that contradict those there take their place.
 
     Raises:
-        NasError: the file has an unknown key or a wrong time, or `output` holds another device or other times.
+        NasError: the file has no known key or a wrong time, or `output` holds another device or other times.
     """
-    table = nn_meter.read(path)
+    taken = nn_meter.take(path)
     file = nn_meter_device(name, hardware, table=TABLE)
-    return bring_in(file, table, NetworkTable(), Path(output), replace=replace)
+    brought = bring_in(file, taken.table, NetworkTable(), Path(output), replace=replace)
+    return dataclasses.replace(brought, left=tuple(taken.lines()))
+
+
+def import_ofa(path: Path, name: str, output: Path, stated: Stated, *, replace: bool = False) -> Brought:
+    """Write the times of a lookup table in the form of Once-for-all into `output`, or merge them there.
+
+    Raises:
+        NasError: the file has no known key or a wrong time, or `output` holds another device or other times.
+    """
+    taken = ofa.read(path)
+    file = stated.file(name).model_copy(update={"notes": _OFA_NOTES})
+    brought = bring_in(file, taken.table, NetworkTable(), output, replace=replace)
+    return dataclasses.replace(brought, left=tuple(taken.lines()))
 
 
 @dataclass(frozen=True)
@@ -114,4 +134,11 @@ def import_table(
         return bring_in(file, device.table, device.networks, output, replace=replace), 0
     read = read_exported(path)
     brought = bring_in(stated.file(name), read.table, NetworkTable(), output, replace=replace)
-    return brought, read.left_out
+    return dataclasses.replace(brought, left=_untimed(path, read.untimed)), read.left_out
+
+
+def _untimed(path: Path, lines: Sequence[int]) -> tuple[str, ...]:
+    if not lines:
+        return ()
+    places = listing([f"line {line}" for line in lines])
+    return (f"{path}: {len(lines):,} lines hold no time (empty, -1, 0, …) and are left out: {places}",)

@@ -25,12 +25,14 @@ class Brought:
     Attributes:
         device: as it is now.
         new, same, replaced: how many of the times were not there before, were there alike, or took another's place.
+        left: what was left of the file that they came from, in lines.
     """
 
     device: Device
     new: int
     same: int
     replaced: int
+    left: tuple[str, ...] = ()
 
 
 def bring_in(

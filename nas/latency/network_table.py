@@ -16,9 +16,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
-from nas.errors import ConfigError, NasError
+from nas.errors import NasError
 from nas.latency.table import ENTRY_COLUMNS, Entry, entry_fields, parse_entry, read_csv, times_of, write_csv
 from nas.latency.times import UnitTimes
+from nas.measured.problems import Problems
 from nas.space.batch import Arch, sum_hashes
 from nas.space.decision import Value
 from nas.space.space import Space
@@ -84,19 +85,20 @@ class NetworkTable:
         """Read and check a CSV file.
 
         Raises:
-            ConfigError: no such file, not UTF-8, or a wrong line; names the file and the line.
+            ConfigError: no such file, not UTF-8, or wrong lines; names the file and the lines.
         """
         networks: list[tuple[str, Decisions, Entry]] = []
         seen: set[NetworkKey] = set()
-        for line, (space, text, *fields) in read_csv(path, COLUMNS):
-            try:
-                networks.append((_name(space), _decisions(text), parse_entry(fields)))
-                key = space, arch_id(networks[-1][1])
+        problems = Problems(Path(path))
+        for line, (space, text, *fields) in read_csv(path, COLUMNS, problems):
+            with problems.at(line):
+                network = (_name(space), _decisions(text), parse_entry(fields))
+                key = space, arch_id(network[1])
                 if key in seen:
                     raise NasError(f"the arch {text} of {space} stands twice; each may stand only once.")
-            except NasError as error:
-                raise ConfigError(str(error), path=path, line=line) from None
-            seen.add(key)
+                networks.append(network)
+                seen.add(key)
+        problems.check()
         return cls(networks)
 
 
@@ -118,7 +120,7 @@ def _name(space: str) -> str:
 def _decisions(text: str) -> Decisions:
     try:
         data = json.loads(text, parse_constant=_refuse)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NasError(f"arch: not valid JSON: {error}.") from None
     if not isinstance(data, dict) or not data:
         raise NasError("arch: a JSON object of decisions to values is needed.")

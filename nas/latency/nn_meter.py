@@ -10,8 +10,6 @@ classifies 1000 classes.
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +17,7 @@ from pathlib import Path
 from nas.errors import NasError
 from nas.latency.signature import parse_signature, unit_keys
 from nas.latency.table import Entry, Key, LatencyTable
+from nas.latency.taken import UNTIMED, Taken, milliseconds, read_json, refuse
 
 HEAD_DIM = 16
 CLASSES = 1000
@@ -29,24 +28,53 @@ Groups = Mapping[str, str]
 Sizes = dict[str, int | str]
 
 
+FAMILIES = (
+    "the families firstconv_, conv_, transds_, transattn_, transffn_ and mbpool_ of the v3 tables are known."
+)
+UNKNOWN = "of no known family"
+
+
 def read(path: str | Path) -> LatencyTable:
-    """The table of one published JSON file, every entry with provenance `table`.
+    """The table of one published JSON file, every entry with provenance `table`, without keys of other families.
 
     Raises:
-        NasError: no such file, no JSON object, an unknown key, or a time that is no positive number.
+        NasError: as `take`.
     """
-    try:
-        data = json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise NasError(f"{path}: cannot be read: {error.strerror}.") from None
-    except ValueError as error:
-        raise NasError(f"{path}: not valid JSON: {error}.") from None
+    return take(path).table
+
+
+def take(path: str | Path) -> Taken:
+    """The table of one published JSON file, and which of its keys were left.
+
+    Raises:
+        NasError: no such file, no JSON object, no key that is known, or times that are none: all of them.
+    """
+    path = Path(path)
+    data = read_json(path)
     if not isinstance(data, dict) or not data:
         raise NasError(f"{path}: a JSON object of keys to milliseconds is needed.")
-    source = f"{SOURCE}, {Path(path).name}"
-    return LatencyTable(
-        {_key(path, key): Entry(_ms(path, key, ms), "table", source) for key, ms in data.items()}
-    )
+    source = f"{SOURCE}, {path.name}"
+    entries: dict[Key, Entry] = {}
+    left: dict[str, list[str]] = {UNKNOWN: [], UNTIMED: []}
+    wrong: list[str] = []
+    for key, value in data.items():
+        unit = parse_key(key)
+        if unit is None:
+            left[UNKNOWN].append(key)
+            continue
+        try:
+            ms = milliseconds(value)
+        except NasError as error:
+            wrong.append(f"the time of {key!r} {error}")
+            continue
+        if ms is None:
+            left[UNTIMED].append(key)
+        else:
+            entries[unit] = Entry(ms, "table", source)
+    refuse(path, wrong)
+    taken = Taken(path, LatencyTable(entries), len(data), left)
+    taken.check(FAMILIES)
+    return taken
 
 
 def parse_key(key: str) -> Key | None:
@@ -57,20 +85,6 @@ def parse_key(key: str) -> Key | None:
             named = sizes(match.groupdict())
             return parse_signature(" ".join([kind, *(f"{name}={named[name]}" for name in unit_keys(kind))]))
     return None
-
-
-def _key(path: str | Path, key: str) -> Key:
-    parsed = parse_key(key)
-    if parsed is None:
-        families = "firstconv_, conv_, transds_, transattn_, transffn_ and mbpool_"
-        raise NasError(f"{path}: unknown key {key!r}; the families {families} of the v3 tables are known.")
-    return parsed
-
-
-def _ms(path: str | Path, key: str, ms: object) -> float:
-    if not isinstance(ms, (int, float)) or not math.isfinite(ms) or ms <= 0:
-        raise NasError(f"{path}: the time of {key!r} is {ms!r}; milliseconds above 0 are needed.")
-    return float(ms)
 
 
 def _square(g: Groups) -> Sizes:

@@ -29,11 +29,14 @@ from nas.files import write_atomically
 from nas.latency.rows import IntArray, RowIndex
 from nas.latency.signature import format_signature, parse_signature
 from nas.latency.times import CODES, UnitTimes
+from nas.measured.cells import NOT_TIMED, is_absent, number_of
+from nas.measured.problems import Problems
 
 ENTRY_COLUMNS = ("median_ms", "spread_ms", "runs", "provenance", "source")
 COLUMNS = ("signature", *ENTRY_COLUMNS)
 TableProvenance = Literal["measured", "table"]
 _PROVENANCES: tuple[TableProvenance, ...] = ("measured", "table")
+_DIGITS = 19
 Key = tuple[str, tuple[int, ...]]
 
 
@@ -113,21 +116,28 @@ class LatencyTable:
         write_csv(path, COLUMNS, ([format_signature(*key), *entry_fields(e)] for key, e in self.items()))
 
     @classmethod
-    def read(cls, path: str | Path) -> Self:
+    def read(cls, path: str | Path, *, untimed: list[int] | None = None) -> Self:
         """Read and check a CSV file.
 
+        Args:
+            untimed: gets the lines that say that nothing was timed (`-1`, `NA`, …), which are left out then; None:
+                they are wrong.
+
         Raises:
-            ConfigError: no such file, not UTF-8, or a wrong line; names the file and the line.
+            ConfigError: no such file, not UTF-8, or wrong lines; names the file and the lines.
         """
         entries: dict[Key, Entry] = {}
-        for line, fields in read_csv(path, COLUMNS):
-            try:
+        problems = Problems(Path(path))
+        for line, fields in read_csv(path, COLUMNS, problems):
+            if untimed is not None and says_untimed(fields[1]):
+                untimed.append(line)
+                continue
+            with problems.at(line):
                 key, entry = parse_signature(fields[0]), parse_entry(fields[1:])
                 if key in entries:
                     raise NasError(f"{fields[0]!r} stands twice; each signature may stand only once.")
-            except NasError as error:
-                raise ConfigError(str(error), path=path, line=line) from None
-            entries[key] = entry
+                entries[key] = entry
+        problems.check()
         return cls(entries)
 
     @cached_property
@@ -171,24 +181,36 @@ def write_csv(path: str | Path, columns: Sequence[str], records: Iterable[Sequen
     write_atomically(Path(path), text.getvalue())
 
 
-def read_csv(path: str | Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+def says_untimed(text: str) -> bool:
+    """Whether a time says that there is none, as tables of others do: empty, `NA`, `-1`, `0`, …"""
+    return is_absent(text) or number_of(text.strip()) in NOT_TIMED
+
+
+def read_csv(path: str | Path, columns: Sequence[str], problems: Problems) -> Iterator[tuple[int, list[str]]]:
     """Number of its last line and fields of each record of a CSV file whose first line is `columns`.
 
+    Args:
+        problems: is told of records of another length.
+
     Raises:
-        ConfigError: no such file, not UTF-8, another first line, or a record of another length.
+        ConfigError: no such file, not UTF-8, no CSV, or another first line.
     """
     try:
         text = Path(path).read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot be read as UTF-8 text: {error}", path=path) from None
     reader = csv.reader(io.StringIO(text))
-    if next(reader, []) != list(columns):
-        raise ConfigError(f"the first line must be {','.join(columns)}.", path=path, line=1)
-    for fields in reader:
-        if len(fields) != len(columns):
-            message = f"{len(fields)} values; {len(columns)} are needed: {', '.join(columns)}."
-            raise ConfigError(message, path=path, line=reader.line_num)
-        yield reader.line_num, fields
+    try:
+        if next(reader, []) != list(columns):
+            raise ConfigError(f"the first line must be {','.join(columns)}.", path=path, line=1)
+        for fields in reader:
+            if len(fields) == len(columns):
+                yield reader.line_num, fields
+            else:
+                wanted = f"{len(columns)} are needed: {', '.join(columns)}."
+                problems.add(reader.line_num, f"{len(fields)} values; {wanted}")
+    except csv.Error as error:
+        raise ConfigError(f"not a CSV table: {error}.", path=path, line=reader.line_num) from None
 
 
 def entry_fields(entry: Entry) -> list[str]:
@@ -207,7 +229,7 @@ def parse_entry(fields: Sequence[str]) -> Entry:
     median, spread, runs, provenance, source = fields
     if provenance not in _PROVENANCES:
         raise NasError(unknown("provenance", provenance, _PROVENANCES))
-    if runs and not (runs.isdigit() and int(runs) > 0):
+    if runs and not (runs.isascii() and runs.isdigit() and len(runs) < _DIGITS and int(runs) > 0):
         raise NasError(f"runs is {runs!r}; a whole number from 1 on, or nothing, is needed.")
     return Entry(
         median_ms=_milliseconds("median_ms", median, allow_zero=False),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nas.errors import ConfigError
+from nas.errors import ConfigError, NasError
 
 SHOWN = 10
 LONGEST = 40
@@ -36,6 +37,14 @@ class Problems:
     def cell(self, line: int, column: str, held: str, wanted: str) -> None:
         """A cell that does not hold what it should."""
         self.add(line, f"{column} = {shown(held)} {wanted}")
+
+    @contextmanager
+    def at(self, line: int) -> Iterator[None]:
+        """What goes wrong inside belongs to this line, and the next ones are looked at all the same."""
+        try:
+            yield
+        except NasError as error:
+            self.add(line, str(error))
 
     def check(self) -> None:
         """Nothing, where nothing is wrong.

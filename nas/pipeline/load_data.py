@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from nas.data.augment import Augment, make_augment
+from nas.data.balance import uneven_splits
 from nas.data.batches import TrainingBatches, calibration_batches, evaluation_batches
 from nas.data.bundle import SPLITS, DataBundle
+from nas.data.images import DecodedImages, Images
 from nas.data.load import load_data
+from nas.data.pictures import with_channels
 from nas.errors import NasError
 from nas.pipeline.plan import RunPlan
 from nas.pipeline.progress import Reporter, Silent
@@ -22,12 +26,13 @@ IMAGE_SIDE = 224
 
 @dataclass(frozen=True)
 class LoadedData:
-    """A data set at one image side, with its augmentation; a `RunData`."""
+    """A data set at one image side and number of channels, with its augmentation; a `RunData`."""
 
     bundle: DataBundle
     side: int
     seed: int
     augment: Augment
+    channels: int = 3
 
     @property
     def name(self) -> str:
@@ -51,21 +56,21 @@ class LoadedData:
 
     def training(self, batch: int) -> TrainingBatches:
         """Augmented batches as a function of the step."""
-        return TrainingBatches(self.bundle, batch, self.side, self.seed, self.augment)
+        return TrainingBatches(self.bundle, batch, self.side, self.seed, self.augment, channels=self.channels)
 
     def calibration(self, seed: int, batches: int, batch: int) -> Iterator[Tensor]:
         """Training images for batch norms."""
-        return calibration_batches(self.bundle, seed, batches, batch, self.side, self.augment)
+        return calibration_batches(self.bundle, seed, batches, batch, self.side, self.augment, self.channels)
 
     def evaluation(self, split: str, batch: int, limit: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Images of a split, the same at every call."""
-        return evaluation_batches(self.bundle.split(split), batch, self.side, limit)
+        return evaluation_batches(self.bundle.split(split), batch, self.side, limit, self.channels)
 
     def check(self, reporter: Reporter) -> None:
         """Look at every image that is in a file, so that a damaged one does not end a training or an evaluation.
 
         Raises:
-            NasError: the first that cannot be read.
+            NasError: those that cannot be read.
         """
         files = self.bundle.files
         if files is None:
@@ -73,6 +78,11 @@ class LoadedData:
         with (reporter if files.many else Silent()).task("looking at the images", len(files)) as task:
             for _ in files.check():
                 task.advance()
+
+    def uneven(self) -> list[str]:
+        """One line on classes that are so uneven that a constant answer scores much above chance, if they are."""
+        held = {split: self.bundle.split(split).labels for split in ("search", "test")}
+        return uneven_splits(held, self.bundle.class_names)
 
     def count(self, split: str) -> int:
         """Images in a split."""
@@ -94,7 +104,17 @@ def load_run_data(plan: RunPlan) -> LoadedData:
     for name in SPLITS:
         if not len(bundle.split(name).labels):
             raise NasError(f"data {bundle.name}: the {name} split is empty.")
-    return LoadedData(bundle, side, settings.seed, augment_of(settings.train, bundle, side, settings.seed))
+    channels = plan.space.blueprint.channels if plan.space.blueprint else 3
+    with_channels(_first(bundle.train, side), channels)
+    augment = augment_of(settings.train, bundle, side, settings.seed)
+    return LoadedData(bundle, side, settings.seed, augment, channels)
+
+
+def _first(images: Images, side: int) -> Tensor:
+    """An image of a split, blank where it would have to be decoded: those of files have three channels."""
+    if isinstance(images, DecodedImages):
+        return torch.zeros(1, 3, 1, 1)
+    return images.get([0], side)
 
 
 def augment_of(train: TrainSettings, bundle: DataBundle, side: int, seed: int) -> Augment:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Protocol
 
+from nas.printable import printable
+
 
 class Task(Protocol):
     """A phase whose steps are counted."""
@@ -64,11 +66,11 @@ class ConsoleReporter:
 
     def say(self, text: str) -> None:
         """One line."""
-        self.console.print(text, markup=False)
+        self.console.print(printable(text), markup=False)
 
     def warn(self, text: str) -> None:
         """One line, marked."""
-        self.console.print(f"warning: {text}", markup=False, style="yellow")
+        self.console.print(f"warning: {printable(text)}", markup=False, style="yellow")
 
     @contextmanager
     def task(self, name: str, total: int, done: int = 0) -> Iterator[Task]:

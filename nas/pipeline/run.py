@@ -426,6 +426,9 @@ def _trained(
         f"data {data.name}: {data.count('train'):,} training, {data.count('search'):,} search and "
         f"{data.count('test'):,} test images, {data.classes} classes"
     )
+    uneven = data.uneven()
+    for warning in uneven:
+        reporter.warn(warning)
     changed = deviations(plan.settings, plan.space)
     for key, paper, here, why in changed:
         reporter.say(
@@ -436,7 +439,11 @@ def _trained(
         "sampler": trained.card["sampler"],
         "deviations": changed,
         "data": data_facts(data),
-        "warnings": [*trained.card["warnings"], *sampler_warnings(trained.card["sampler"], reporter)],
+        "warnings": [
+            *uneven,
+            *trained.card["warnings"],
+            *sampler_warnings(trained.card["sampler"], reporter),
+        ],
     }
     store.add_facts(study.id, facts)
     return trained

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from nas.metrics import Metric
 from nas.plugins.compare import identities
+from nas.printable import as_html
 from nas.report.candidates import Candidate, of_front
 from nas.report.snapshot import FINAL, LATER, MEASURED, Snapshot
 from nas.report.units import Scale, duration, interval, number, percent, scale_for, title
@@ -43,7 +43,7 @@ class Cell:
 
 def escaped(value: object) -> str:
     """Text as HTML shows it verbatim."""
-    return html.escape(str(value))
+    return as_html(value)
 
 
 @dataclass(frozen=True)

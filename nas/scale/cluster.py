@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +14,8 @@ from typing import Any, Self
 from nas.errors import NasError
 
 LOCAL = "local"
+LOOPBACK = "127.0.0.1"
+_SWITCH = "ENABLE_RAY_CLUSTER"
 KNOCK_S = 10.0
 
 
@@ -67,16 +69,34 @@ def connected(address: str = LOCAL) -> Iterator[Any]:
     options["runtime_env"] = {"env_vars": {"OMP_WAIT_POLICY": "PASSIVE"}}
     if address == LOCAL:
         options["include_dashboard"] = False
+        options["_node_ip_address"] = LOOPBACK
     else:
         _knock(address)
     try:
-        ray.init(**options)
+        with _alone(ray) if address == LOCAL else nullcontext():
+            ray.init(**options)
     except Exception as error:  # a part of Ray that does not start in time is told by a bare Exception
         raise NasError(_explained(address, str(error))) from None
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _alone(ray: Any) -> Iterator[None]:
+    """Meanwhile Ray takes 127.0.0.1 for what it is, and its services listen there alone.
+
+    Else it replaces the address by that of the network, and listens on all interfaces: whoever reaches it can run
+    programs. On Windows and macOS it does not, and this switch is what it looks at.
+    """
+    constants = ray._private.ray_constants
+    before = getattr(constants, _SWITCH, None)
+    setattr(constants, _SWITCH, False)
+    try:
+        yield
+    finally:
+        setattr(constants, _SWITCH, before)
 
 
 def _knock(address: str) -> None:

@@ -36,7 +36,14 @@ KINDS: dict[str, MetricKind] = {
     "memory": MetricKind("bytes", "min", cheap=True),
     "train_params": MetricKind("params", "min", cheap=True),
 }
-_CONSTRAINT = re.compile(r"\s*([a-z_]+(?:@[\w.-]+)?)\s*(<=|>=|<|>|==|=)\s*(.+?)\s*\Z")
+OTHER_NAMES = {
+    **dict.fromkeys(("flops", "flop", "mflops", "gflops", "mac", "madds", "mult_adds", "mac_count"), "macs"),
+    **dict.fromkeys(("acc", "top1", "top_1", "top-1", "acc1", "error"), "accuracy"),
+    **dict.fromkeys(("parameters", "parameter", "param", "n_params", "size", "weights"), "params"),
+    **dict.fromkeys(("time", "lat", "delay", "runtime", "speed", "ms"), "latency"),
+    **dict.fromkeys(("ram", "mem", "peak_memory", "activations"), "memory"),
+}
+_CONSTRAINT = re.compile(r"\s*([A-Za-z_][\w-]*(?:@[\w.-]+)?)\s*(<=|>=|<|>|==|=)\s*(.+?)\s*\Z")
 
 
 def kind_of(name: str) -> MetricKind:
@@ -47,6 +54,10 @@ def kind_of(name: str) -> MetricKind:
     """
     base = name.split("@")[0]
     if base not in KINDS or ("@" in name and base != "latency"):
+        meant = OTHER_NAMES.get(base.lower())
+        if meant is not None:
+            known = ", ".join(sorted([*KINDS, "latency@DEVICE"]))
+            raise NasError(f"unknown metric {name!r}. Did you mean {meant!r}? Known: {known}.")
         raise NasError(unprovided("metric", name, [*KINDS, "latency@DEVICE"]))
     return KINDS[base]
 
@@ -156,7 +167,8 @@ def parse_constraint(text: str) -> Constraint:
     except NasError as error:
         raise NasError(f"constraint {text!r}: {error}") from None
     if kind.unit == "fraction" and not 0 <= bound <= 1:
-        raise NasError(f"constraint {text!r}: {name} lies between 0 % and 100 %.")
+        hint = f" Did you mean {quantity.strip()}%?" if 1 < bound <= 100 else ""
+        raise NasError(f"constraint {text!r}: {name} lies between 0 % and 100 %.{hint}")
     if kind.positive and kind.direction == "min" and operator.startswith("<") and bound <= 0:
         raise NasError(f"constraint {text!r}: {name} is always above 0, so nothing would be left.")
     return Constraint(name, bound, operator.startswith("<"), text.strip())

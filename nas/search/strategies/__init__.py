@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, get_type_hints
+from math import isfinite
+from typing import Any, get_args, get_type_hints
 
 from nas.errors import NasError, unknown, unprovided
 from nas.metrics import Direction
@@ -71,12 +72,21 @@ def _typed(kind: type[Strategy], options: Mapping[str, Any]) -> dict[str, Any]:
 
     wanted, found = _hints(kind), {}
     for name, value in options.items():
+        if _misplaced(value, wanted.get(name, Any)):
+            raise NasError(f"search.options.{name} is {value!r}; a finite number is needed.")
         try:
             found[name] = TypeAdapter(wanted.get(name, Any)).validate_python(value)
         except ValidationError as error:
             told = error.errors()[0]["msg"]
             raise NasError(f"search.options.{name} is {value!r}: {told[0].lower()}{told[1:]}.") from None
     return found
+
+
+def _misplaced(value: Any, wanted: Any) -> bool:
+    """Whether a truth value, or one that is not finite, stands where a number is wanted."""
+    numeric = wanted in (int, float) or {int, float} & set(get_args(wanted))
+    endless = isinstance(value, float) and not isfinite(value)
+    return bool(numeric) and (isinstance(value, bool) or endless)
 
 
 def _hints(kind: type[Strategy]) -> dict[str, Any]:
