@@ -104,4 +104,4 @@ class Feed:
 
 
 def _state(study: StudyRow | StudyMark) -> Hashable:
-    return line_of(study), study.revision
+    return line_of(study), study.revision, study.state
