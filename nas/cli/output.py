@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,6 +71,12 @@ def open_storage(url: str | None) -> Storage:
     from nas.store import Storage
 
     return Storage(url, read_only=True)
+
+
+def say_stopped(what: str) -> None:
+    """Say that a command was stopped and how to go on, if there is still a terminal that shows it."""
+    with suppress(OSError):
+        typer.echo(f"stopped; {what}", err=True)
 
 
 def echo_json(data: Any) -> None:
