@@ -113,6 +113,8 @@ def _explained(address: str, error: str, option: str) -> str:
     elif address == LOCAL:
         hint = "Ray could not start on this machine; `nas doctor` may say more."
     else:
+        if address == "auto":  # Ray's own words name options of other programs
+            first = "none is running that this machine belongs to"
         alone = "give --ray local" if option == "--ray" else f"leave {option} out"
         hint = f"Start a head with `ray start --head`, or {alone} for this machine alone."
     return f"no Ray at {address!r}: {first}. {hint}"

@@ -27,6 +27,10 @@ _LACKING = ("no such column", "no such table", "undefinedcolumn", "undefinedtabl
 _UNREACHABLE = ("connect", "could not translate", "resolve", "authentication", "does not exist", "timeout")
 
 
+class Unreadable(NasError):
+    """A row that somebody or something has altered."""
+
+
 DAMAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError)
 """What reading a row raises that somebody or something has altered."""
 
@@ -41,10 +45,24 @@ def reason(error: Exception) -> str:
 
 
 @contextmanager
-def translated(url: URL) -> Iterator[None]:
-    """Turn every database error inside into a `NasError` that names the storage."""
+def readable() -> Iterator[None]:
+    """Turn what reading an altered row raises into a `NasError`."""
     try:
         yield
+    except DAMAGE as error:
+        raise Unreadable(
+            f"a row cannot be read ({reason(error)}). Put back a copy of the storage from before, or remove its study: "
+            "nas study delete NAME."
+        ) from error
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turn every database error inside into a `NasError` that names the storage; unreadable rows too."""
+    try:
+        yield
+    except Unreadable as error:
+        raise NasError(f"storage {shown(url)}: {error}") from error.__cause__
     except SQLAlchemyError as error:
         raise NasError(f"storage {shown(url)}: {_told(error, url)}") from error
 

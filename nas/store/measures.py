@@ -92,8 +92,24 @@ def add(write: Write, stage: str, found: Mapping[int, Mapping[str, Metric]]) -> 
 
 
 def value(stored: float | None) -> float:
-    """A stored value; NULL is NaN, because SQLite has none."""
-    return math.nan if stored is None else stored
+    """A stored value; NULL is NaN, because SQLite has none.
+
+    Raises:
+        ValueError: no number, which SQLite would store in any column.
+    """
+    number = bound(stored)
+    return math.nan if number is None else number
+
+
+def bound(stored: float | None) -> float | None:
+    """An end of a stored interval.
+
+    Raises:
+        ValueError: no number.
+    """
+    if stored is not None and not isinstance(stored, (int, float)):
+        raise ValueError(f"{str(stored)[:40]!r} is no number")
+    return stored
 
 
 def chunks(items: Sequence[Any]) -> Iterable[Sequence[Any]]:

@@ -17,7 +17,7 @@ from nas.errors import NasError, unknown
 from nas.metrics import Metric
 from nas.store import extras, frames, leases, measures, rollback, schema, studies, trials
 from nas.store.engine import connect, default_url, parse_url, reader, writer
-from nas.store.failures import shown, translated
+from nas.store.failures import readable, shown, translated
 from nas.store.fronts import Front
 from nas.store.records import (
     Artefact,
@@ -327,7 +327,7 @@ class Storage:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with translated(self._url), self._reader.begin() as connection:
+        with translated(self._url), self._reader.begin() as connection, readable():
             yield connection
 
     @contextmanager

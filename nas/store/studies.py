@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, i
 from sqlalchemy.exc import IntegrityError
 
 from nas.errors import NasError, unknown
-from nas.store.failures import DAMAGE, reason
+from nas.store.failures import DAMAGE, Unreadable, reason
 from nas.store.leases import FIELDS, Lease, of_row
 from nas.store.models import leases, metadata, studies
 from nas.store.records import Objective, StudyMark, StudyRow, StudyState
@@ -124,6 +124,11 @@ def names(connection: Connection) -> list[str]:
     return [str(name) for name in connection.execute(select(studies.c.name).order_by(studies.c.id)).scalars()]
 
 
+def name_of(connection: Connection, study_id: int) -> str:
+    """A study's name by its key, whatever else of its row can be read."""
+    return str(connection.execute(select(studies.c.name).where(studies.c.id == study_id)).scalar())
+
+
 def key_of(connection: Connection, name: str) -> int:
     """Key of the study of that name, whatever else of its row can be read.
 
@@ -209,7 +214,7 @@ def _one(connection: Connection, condition: ColumnElement[bool], what: str) -> S
         row = connection.execute(joined(connection).where(condition)).one_or_none()
         return None if row is None else _row(row)
     except DAMAGE as error:
-        raise NasError(
+        raise Unreadable(
             f"the row of {what} is damaged ({reason(error)}). Put back a copy of the storage from before, or remove "
             "the study: nas study delete NAME."
         ) from None
