@@ -35,8 +35,8 @@ def check_resumable(study: StudyRow, *, space_hash: str, config: Mapping[str, An
     if study.space_hash != space_hash:
         found.insert(0, f"space: began with {study.space_hash}, now {space_hash}")
     if found:
-        listed, began = "\n  ".join(found), study.facts.get("command")
-        as_it_began = f"Run it as it began ({began})" if began else "Run it as it began"
+        listed, began = "\n  ".join(found), str(study.facts.get("command", ""))
+        as_it_began = f"Run it as it began ({began})" if began.startswith("nas ") else "Run it as it began"
         raise NasError(
             f"study {study.name!r} cannot be continued, its configuration differs:\n  {listed}\n"
             f"{as_it_began}, or use --study-name OTHER for a new study."
