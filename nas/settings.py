@@ -104,6 +104,9 @@ class TrainSettings(_Strict):
         mix: mixup and cutmix strength (each), 0 for none.
         teachers: networks to distil from: `PREFIX:REST` of a plug-in's teacher, or `MODULE:FUNCTION` of a module that
             is given as a plug-in. No setting has a module imported.
+        checkpoint_every, checkpoint_seconds: steps, and seconds, after which a checkpoint is written: by steps because
+            a training that broke down goes back to one of them, by time because a machine may be taken away at any
+            moment, and then costs a minute. No result depends on the seconds.
         conflict_every: steps between measurements of gradient conflict, 0 for none.
     """
 
@@ -129,6 +132,7 @@ class TrainSettings(_Strict):
     teacher_temperature: Number = Field(default=0.2, ge=1e-3, le=1e3)
     precision: Precision = "auto"
     checkpoint_every: Whole = Field(default=500, ge=1, le=MANY)
+    checkpoint_seconds: Number = Field(default=60.0, gt=0, le=1e9)
     conflict_every: Whole = Field(default=0, ge=0, le=MANY)
     sampler: SamplerSettings = SamplerSettings()
     relaxed: RelaxedSettings = RelaxedSettings()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -111,9 +112,12 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("stopped.", err=True)
-        sys.exit(130)
+    except KeyboardInterrupt as stopped:
+        from nas.pipeline.stopping import status
+
+        with suppress(OSError):
+            typer.echo("stopped.", err=True)
+        sys.exit(status(stopped))
     except Exception as error:
         if debug:
             raise

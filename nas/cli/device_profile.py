@@ -91,7 +91,7 @@ def profile(
     if device is None:
         again = shlex.join(["nas", *sys.argv[1:]])
         typer.echo(f"stopped; everything timed is saved. Continue with:\n  {again}", err=True)
-        raise typer.Exit(130)
+        raise typer.Exit(interrupt.status)
     typer.echo(f"Wrote {device.folder}. {device.describe()}")
 
 

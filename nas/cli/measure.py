@@ -69,7 +69,7 @@ def measure(
     _print(found, form)
     if len(found) < len(trials):
         typer.echo(f"stopped; {len(found)} of {len(trials)} are measured and stored.", err=True)
-        raise typer.Exit(130)
+        raise typer.Exit(interrupt.status)
     if not quiet:
         typer.echo(f"Next:\n  {command_line(['nas', 'report'], [owner.name], storage)}", err=True)
 

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,6 +77,12 @@ def open_storage(url: str | None) -> Storage:
 def echo(message: object = "", *, err: bool = False, nl: bool = True) -> None:
     """Print a message; names in it do not steer the terminal. Every command prints by this."""
     typer.echo(printable(message), err=err, nl=nl)
+
+
+def say_stopped(what: str) -> None:
+    """Say that a command was stopped and how to go on, if there is still a terminal that shows it."""
+    with suppress(OSError):
+        echo(f"stopped; {what}", err=True)
 
 
 def echo_json(data: Any) -> None:

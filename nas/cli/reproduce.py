@@ -31,6 +31,7 @@ def reproduce(
     """Run STUDY again from its run facts; say whether the same came out (exit status 1 if not), and what differs."""
     from nas.pipeline.progress import ConsoleReporter, Silent
     from nas.pipeline.reproduce import reproduce as run
+    from nas.pipeline.stopping import status
     from nas.store import Storage
 
     open_storage(storage).study(study)
@@ -44,10 +45,10 @@ def reproduce(
             space_file=space,
         )
     except KeyboardInterrupt as stopped:
-        if not stopped.args:  # before there was a study to go on with
+        if not any(stopped.args):  # before there was a study to go on with
             raise
         typer.echo(f"stopped; {stopped}. The same command goes on.", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(status(stopped)) from None
     if form is Format.json:
         echo_json(
             {

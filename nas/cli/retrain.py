@@ -15,6 +15,7 @@ from nas.cli.output import (
     SpaceFileOption,
     StorageOption,
     echo_json,
+    say_stopped,
 )
 from nas.shell import command_line, resumed
 
@@ -155,16 +156,15 @@ def _trained(
         reporter.say(line)
     if not resume:
         data.check(reporter)
+    stop = Interrupt()
     try:
-        with held(job.folder, f"{job.arch.id} is being retrained by another process."), Interrupt() as stop:
+        with held(job.folder, f"{job.arch.id} is being retrained by another process."), stop:
             return run(
                 job, data, reporter, stop, workers, storage=storage, resume=resume, overwrite=overwrite
             )
     except Interrupted as stopped:
-        typer.echo(
-            f"stopped; {stopped}. Continue with:\n  {resumed(sys.argv[1:], ['--overwrite'])}", err=True
-        )
-        raise typer.Exit(130) from None
+        say_stopped(f"{stopped}. Continue with:\n  {resumed(sys.argv[1:], ['--overwrite'])}")
+        raise typer.Exit(stop.status) from None
 
 
 def _print_preset(preset: str, job: RetrainJob, done: Retrained, form: Format) -> None:

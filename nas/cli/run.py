@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nas.cli.front import front
+from nas.cli.output import say_stopped
 from nas.shell import resumed, with_plugins
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def run(
     from nas.latency.profiling.known_device import Reach
     from nas.pipeline.progress import ConsoleReporter, Silent
     from nas.pipeline.run import run as run_study
+    from nas.pipeline.stopping import status
     from nas.scale.workers import Workers
 
     spread = {
@@ -158,11 +160,10 @@ def run(
             measured=Reach(via, binary, python) if measure else None,
         )
     except KeyboardInterrupt as stopped:
-        if not stopped.args:  # before there was a study to go on with
+        if not any(stopped.args):  # before there was a study to go on with
             raise
-        again = resumed(sys.argv[1:])
-        typer.echo(f"stopped; {stopped}. Continue with:\n  {again}", err=True)
-        raise typer.Exit(130) from None
+        say_stopped(f"{stopped}. Continue with:\n  {resumed(sys.argv[1:])}")
+        raise typer.Exit(status(stopped)) from None
     front(study.name, storage=storage)
     if not quiet:
         _next_steps(space, study, storage)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,18 +18,19 @@ from nas.cli.output import (
     open_storage,
     text,
 )
+from nas.errors import NasError
 
 if TYPE_CHECKING:
     from nas.store import Storage, StudyRow
 
-app = typer.Typer(help="Studies: list, show.", no_args_is_help=True)
+app = typer.Typer(help="Studies: list, show, delete.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_studies(form: FormatOption = Format.table, storage: StorageOption = None) -> None:
     """List the studies of a storage, oldest first."""
     opened = open_storage(storage)
-    studies = [brief(opened, study) for study in opened.studies()]
+    studies = _readable(opened)
     if form is Format.json:
         echo_json(studies)
         return
@@ -63,6 +64,57 @@ def show(name: StudyArgument, form: FormatOption = Format.table, storage: Storag
         grid.add_row(key, text(value))
     echo_table(grid)
     typer.echo(f"\nNext: nas front {_quoted(name)}, nas report {_quoted(name)}")
+    if study.state in ("interrupted", "lost", "failed"):
+        typer.echo(f"To go on: {_again(study)}")
+
+
+@app.command()
+def delete(
+    name: StudyArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    storage: StorageOption = None,
+) -> None:
+    """Delete a study from its storage; its files stay. One that is being run is refused."""
+    from nas.pipeline.plan import study_folder
+    from nas.store import Storage
+
+    reading = open_storage(storage)
+    if name not in reading.names():
+        reading.study(name)  # says which there are
+    if not yes:
+        typer.confirm(f"Delete the study {name!r} with its trials from {reading.url}?", abort=True)
+    Storage(storage).delete_study(name)
+    folder = study_folder(name)
+    left = f" Its files are still in {folder}." if folder.exists() else ""
+    typer.echo(f"Deleted the study {name!r} from {reading.url}.{left}")
+
+
+def _readable(storage: Storage) -> list[dict[str, Any]]:
+    """What the listing says of every study that can be read; of the others what is wrong, on standard error."""
+    for wrong in storage.damaged():
+        typer.echo(f"warning: {wrong}", err=True)
+    listed = []
+    for study in storage.studies():
+        try:
+            listed.append(brief(storage, study))
+        except NasError as error:
+            typer.echo(f"warning: {error}", err=True)
+    return listed
+
+
+def _again(study: StudyRow) -> str:
+    """The command that goes on with a study."""
+    import shlex
+
+    from nas.shell import resumed
+
+    try:
+        words = shlex.split(str(study.facts.get("command", "")))
+    except ValueError:  # an earlier version did not quote it
+        words = []
+    if words[:2] == ["nas", "run"]:
+        return resumed(words[1:])
+    return "its command again, with --resume"
 
 
 def brief(storage: Storage, study: StudyRow) -> dict[str, Any]:
@@ -71,6 +123,7 @@ def brief(storage: Storage, study: StudyRow) -> dict[str, Any]:
     return {
         "name": study.name,
         "state": study.state,
+        "runner": None if study.runner is None else str(study.runner),
         "space": study.space,
         "objectives": [f"{one.name}:{one.direction}" for one in study.objectives],
         "trials": study.n_trials,
@@ -109,6 +162,7 @@ def _lines(study: StudyRow, told: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [
         ("name", study.name),
         ("state", study.state),
+        ("run by", _runner(study)),
         ("created", f"{study.created:%Y-%m-%d %H:%M:%S} UTC"),
         ("changed", f"{study.updated:%Y-%m-%d %H:%M:%S} UTC"),
         ("space", f"{study.space} ({study.space_hash})"),
@@ -124,6 +178,13 @@ def _lines(study: StudyRow, told: dict[str, Any]) -> list[tuple[str, str]]:
         *((f"file {one['kind']}", one["path"]) for one in told["artefacts"]),
     ]
     return [(key, value) for key, value in lines if value]
+
+
+def _runner(study: StudyRow) -> str:
+    if study.runner is None:
+        return ""
+    gone = ", which is gone" if study.state == "lost" else ""
+    return f"{study.runner}{gone}; heard from {study.runner.beat:%Y-%m-%d %H:%M:%S} UTC"
 
 
 _FACTS = (

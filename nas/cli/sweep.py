@@ -31,12 +31,14 @@ def sweep(
 ) -> None:
     """Run the studies of a grid (spaces, devices, strategies, seeds, settings); again to continue."""
     from nas.pipeline.progress import ConsoleReporter, Silent
+    from nas.pipeline.stopping import Forwarded
     from nas.scale.sweep import sweep as run_sweep
     from nas.scale.sweep_file import load_sweep
 
     loaded = load_sweep(file)
     reporter = Silent() if quiet else ConsoleReporter()
-    outcome = run_sweep(loaded, reporter, address=address, storage=storage, concurrent=concurrent)
+    with Forwarded() as stop:
+        outcome = run_sweep(loaded, reporter, address=address, storage=storage, concurrent=concurrent)
     for name, why in outcome.failed.items():
         typer.echo(f"failed: {name}: {why}", err=True)
     if outcome.finished:
@@ -44,7 +46,7 @@ def sweep(
     if outcome.unfinished:
         again = _again(file, address, concurrent, storage)
         typer.echo(f"{len(outcome.unfinished)} studies are not finished. Continue with:\n  {again}", err=True)
-        raise typer.Exit(130)
+        raise typer.Exit(stop.status)
     if outcome.failed:
         typer.echo(f"{len(outcome.failed)} studies failed; the same command tries them again.", err=True)
         raise typer.Exit(1)

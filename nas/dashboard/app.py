@@ -133,7 +133,7 @@ def _mark(feed: Feed, name: str | None) -> list[Any]:
 
 
 def _state(study: StudyRow) -> list[Any]:
-    return [study.id, study.created.isoformat(), study.epoch, study.revision]
+    return [study.id, study.created.isoformat(), study.epoch, study.revision, study.state]
 
 
 def _guard(app: Dash) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from nas.dashboard.follow import Follower, line_of
+from nas.errors import NasError
 from nas.report.snapshot import Snapshot
 from nas.store import Storage, StudyRow, TrialRow
 from nas.store.records import StudyMark
@@ -90,18 +91,23 @@ class Feed:
         marks = self.storage.marks()
         with self._lock:
             known = dict(self._listed)
-        found = {mark.id: self._look(mark, known.get(mark.id)) for mark in marks}
+        looked = {mark.id: self._look(mark, known.get(mark.id)) for mark in marks}
+        found = {key: one for key, one in looked.items() if one is not None}
         with self._lock:
             self._listed = found
         return sorted(found.values(), key=lambda one: one.study.updated, reverse=True)
 
-    def _look(self, mark: StudyMark, known: Listed | None) -> Listed:
+    def _look(self, mark: StudyMark, known: Listed | None) -> Listed | None:
+        """A study as it is now; None where it cannot be read, which its own page tells."""
         if known is not None and _state(known.study) == _state(mark):
             return known
-        row = self.storage.study(mark.name)
-        volumes = [one.hypervolume for one in self.storage.hypervolume_history(row.id)]
-        return Listed(row, len(self.storage.front(row.id)), volumes[-1] if volumes else None)
+        try:
+            row = self.storage.study(mark.name)
+            volumes = [one.hypervolume for one in self.storage.hypervolume_history(row.id)]
+            return Listed(row, len(self.storage.front(row.id)), volumes[-1] if volumes else None)
+        except NasError:
+            return None
 
 
 def _state(study: StudyRow | StudyMark) -> Hashable:
-    return line_of(study), study.revision
+    return line_of(study), study.revision, study.state

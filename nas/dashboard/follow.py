@@ -47,7 +47,7 @@ class Follower:
             known = self._known
             if known is None or line_of(known.study) != line_of(study):
                 known, self._settled = None, (0, 0)
-            if known is None or known.study.revision != study.revision:
+            if known is None or _now(known.study) != _now(study):
                 self._known = self._read(study, known)
             assert self._known is not None
             return self._known
@@ -94,6 +94,11 @@ class Follower:
 def line_of(study: StudyRow | StudyMark) -> tuple[int, datetime, int]:
     """Stays while a study only grows: not where trials were taken back, or another took its name and id."""
     return study.id, study.created, study.epoch
+
+
+def _now(study: StudyRow) -> tuple[int, str]:
+    """Changes with every commit, and when the process that ran it is gone."""
+    return study.revision, study.state
 
 
 def merged(known: DataFrame, fresh: DataFrame) -> DataFrame:

@@ -14,7 +14,13 @@ from nas.report.candidates import Candidate
 from nas.report.words import metric_lines
 
 _TERMS = (html.Dt, html.Dd)
-CAPTIONS = {"running": "running", "finished": "finished", "interrupted": "interrupted", "failed": "failed"}
+CAPTIONS = {
+    "running": "running",
+    "finished": "finished",
+    "interrupted": "interrupted",
+    "failed": "failed",
+    "lost": "lost",
+}
 
 
 def address(study: str) -> str:

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from nas.data.batches import MEAN, STD
 from nas.errors import NasError
+from nas.kept_weights import fill
 from nas.metrics import Metric
 from nas.pipeline.data import fingerprints
 from nas.pipeline.load_data import LoadedData, augment_of, load_network_data, load_run_data
 from nas.pipeline.plan import RunPlan, study_folder
 from nas.pipeline.presets import NamedPreset, preset_plan, study_name
-from nas.pipeline.retrained import RetrainFolder, folder_of
+from nas.pipeline.retrained import RetrainFolder, again, folder_of
 from nas.pipeline.study_plan import plan_of
 from nas.pipeline.study_space import space_of
 from nas.pipeline.training import load, set_threads
@@ -149,8 +150,6 @@ def _of_study(study: StudyRow, arch: Arch) -> Source:
 
 
 def _retrained(plan: RunPlan, arch: Arch) -> Source:
-    from safetensors.torch import load_file
-
     retrained = RetrainFolder(folder_of(plan.name, arch.id)).read()
     card = retrained.card
     set_threads(plan.settings)
@@ -161,7 +160,7 @@ def _retrained(plan: RunPlan, arch: Arch) -> Source:
             raise NasError(f"{retrained.weights}: trained with {key} {card[key]!r}, which is {now!r} now.")
     scale = plan.settings.train.resolution_scale
     network = build(arch.space, arch, num_classes=data.classes, seed=None, scale=scale)
-    network.load_state_dict(load_file(retrained.weights), assign=True)
+    fill(network, retrained.tensors(), retrained.weights, again(retrained.weights.parent), assign=True)
     start = f"from the weights of study {code_span(card['supernet'])}" if card["supernet"] else "from scratch"
     if "init" in card:
         init = card["init"]

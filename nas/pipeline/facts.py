@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ def run_facts(settings: RunSettings, space: Space, source: str, command: Sequenc
         "git": git_revision(),
         "plugins": all_facts(),
         "form": "deploy",
-        "command": " ".join(command) if command else " ".join(sys.argv),
+        "command": shlex.join(command or sys.argv),
         "space_file": str(file.resolve()) if file.is_file() else None,
         "space_distribution": distribution(space),
     }

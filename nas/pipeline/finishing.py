@@ -10,8 +10,9 @@ import numpy as np
 from nas.latency.device import Device
 from nas.metrics import Metric
 from nas.pipeline.evaluating import Evaluator, interval_overlaps
+from nas.pipeline.job import Interrupted
 from nas.pipeline.plan import RunPlan
-from nas.pipeline.progress import Reporter
+from nas.pipeline.progress import Interrupt, Reporter
 from nas.space.batch import Arch
 from nas.space.space import Space
 from nas.store import Preset, Storage, TrialRow
@@ -19,20 +20,33 @@ from nas.store import Preset, Storage, TrialRow
 FINAL = "final"
 
 
-def finish(plan: RunPlan, evaluator: Evaluator, storage: Storage, study_id: int, reporter: Reporter) -> None:
-    """Evaluate the front on the test split and the presets under the same weights; store both."""
+def finish(
+    plan: RunPlan,
+    evaluator: Evaluator,
+    storage: Storage,
+    study_id: int,
+    reporter: Reporter,
+    interrupt: Interrupt,
+) -> None:
+    """Evaluate the front on the test split and the presets under the same weights; store both.
+
+    Raises:
+        Interrupted: stopped between two of them; the search is saved, these evaluations are made again.
+    """
     front = storage.front(study_id)
     archs = {row.number: plan.space.encode([row.arch])[0] for row in front}
     presets = plan.space.presets if plan.space.blueprint is not None else {}
     finals: dict[int, dict[str, Metric]] = {}
     with reporter.task("final accuracies", len(front) + len(presets)) as task:
         for number, arch in archs.items():
+            _check_stop(interrupt)
             accuracy = evaluator.final(arch)
             if accuracy is not None:
                 finals[number] = {"accuracy": accuracy}
             task.advance()
         stored = []
         for name, arch in presets.items():
+            _check_stop(interrupt)
             stored.append(_preset(plan, evaluator, name, arch))
             task.advance()
     storage.add_metrics(study_id, FINAL, finals)
@@ -44,6 +58,11 @@ def finish(plan: RunPlan, evaluator: Evaluator, storage: Storage, study_id: int,
             device.name: breakdown(device, plan.space, named) for device in plan.metrics.devices
         }
     storage.add_facts(study_id, facts)
+
+
+def _check_stop(interrupt: Interrupt) -> None:
+    if interrupt.asked:
+        raise Interrupted("the search is saved, final accuracies are taken again")
 
 
 def _preset(plan: RunPlan, evaluator: Evaluator, name: str, arch: Arch) -> Preset:

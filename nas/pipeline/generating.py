@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from nas.errors import NasError
+from nas.kept import is_there
 from nas.metrics import Metric
 from nas.pipeline.plan import RunPlan
 from nas.pipeline.reproduce import plan_of
-from nas.pipeline.searching import CHECKPOINT
+from nas.pipeline.search_state import CHECKPOINT, UNREADABLE, read_generator
 from nas.search.objective import explain_empty, parse_constraint
 from nas.search.strategies import strategy
 from nas.search.strategies.generative import Generative
@@ -92,7 +91,7 @@ def _restored(study: StudyRow, plan: RunPlan) -> Generative:
             f"nas run {study.space} --strategy {NAME}."
         )
     file = plan.folder / CHECKPOINT
-    if not file.exists():
+    if not is_there(file):
         raise NasError(
             f"study {study.name!r} has no learned generator here: {file} is missing. It lies in the folder where the "
             "study ran."
@@ -106,14 +105,19 @@ def _restored(study: StudyRow, plan: RunPlan) -> Generative:
         **settings.options,
     )
     assert isinstance(made, Generative)
-    state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    state = read_generator(file)
     if not state["trials"]:
         raise NasError(
             f"study {study.name!r} has learned nothing yet: no candidate was evaluated before it stopped. nas run … "
             "--resume goes on with it."
         )
     if list(state["strategy"].get("generator", ())) == [decision.name for decision in plan.space.decisions]:
-        made.restore(state["strategy"])
+        try:
+            made.restore(state["strategy"])
+        except UNREADABLE as error:
+            raise NasError(
+                f"{file}: not the state of this strategy ({error}); nas run … --resume makes it again."
+            ) from None
     known = {trial.arch_id for trial in Storage(plan.storage, read_only=True).trials(study.id)}
     if not len(made.archs) or not set(made.archs.ids) <= known:
         raise NasError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from nas.pipeline.data import RunData
+from nas.pipeline.data import RunData, fingerprints
 from nas.pipeline.load_data import load_run_data
 from nas.pipeline.plan import RunPlan
 from nas.pipeline.progress import Interrupt, Reporter
@@ -60,6 +62,15 @@ class Job(ABC):
         """What it is trained on, loaded by the process that asks."""
         return load_run_data(self.plan)
 
+    def identity(self, data: RunData) -> str:
+        """A word that tells its checkpoints from those of any other training."""
+        settings, space = self.plan.settings, self.plan.space
+        train = settings.train.model_dump(
+            exclude={"checkpoint_every", "checkpoint_seconds"}, exclude_defaults=True
+        )
+        parts = [self.name, space.hash, settings.seed, train, data.name, fingerprints(data)]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
     def steps(self, data: RunData) -> int:
         """Steps of the whole training."""
         settings = self.plan.settings.train
@@ -89,7 +100,6 @@ def train_here(job: Job, data: RunData, reporter: Reporter, interrupt: Interrupt
         Interrupted: the user asked to stop; a checkpoint is written.
     """
     trainer = job.trainer(data)
-    every = job.plan.settings.train.checkpoint_every
     if trainer.resume():
         reporter.say(f"training continues at step {trainer.step} of {trainer.total}")
     with reporter.task(job.name, trainer.total, trainer.step) as task:
@@ -97,13 +107,12 @@ def train_here(job: Job, data: RunData, reporter: Reporter, interrupt: Interrupt
         for report in trainer.steps():
             points += job.points(report, trainer)
             task.advance(f"loss {report.loss:.3f}")
-            saved = trainer.step % every == 0 or trainer.step == trainer.total
-            if saved or interrupt.asked:
+            if trainer.due or interrupt.asked:
                 keep(points)
                 points = []
             if interrupt.asked and trainer.step < trainer.total:
-                trainer.save()
-                raise Interrupted
+                trainer.save(between=True)
+                raise Interrupted(f"step {trainer.step} of {trainer.total} is saved")
     for warning in trainer.warnings:
         reporter.warn(warning)
     return job.finished(data, trainer)

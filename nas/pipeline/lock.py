@@ -1,12 +1,17 @@
-"""One run at a time works on a study."""
+"""One run at a time works on a study: one in its folder, and one in its storage."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nas.errors import NasError
+
+if TYPE_CHECKING:
+    from nas.store import Storage
 
 LOCK = ".lock"
 
@@ -45,3 +50,24 @@ def held(folder: Path, message: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def heard_from(store: Storage) -> Iterator[None]:
+    """Tell the storage every few seconds that this process is alive, whatever else it is busy with."""
+    from nas.store.leases import BEAT_S
+
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT_S):
+            with suppress(NasError):  # a storage that is busy or out of reach; the next sign may come through
+                store.beat()
+
+    thread = threading.Thread(target=beat, name="nas-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
+from nas.pipeline.stopping import Interrupt as Interrupt
 from nas.printable import printable
 
 
@@ -66,11 +63,13 @@ class ConsoleReporter:
 
     def say(self, text: str) -> None:
         """One line."""
-        self.console.print(printable(text), markup=False)
+        with suppress(OSError):  # the terminal may have been closed; the run goes on to its next safe point
+            self.console.print(printable(text), markup=False)
 
     def warn(self, text: str) -> None:
         """One line, marked."""
-        self.console.print(f"warning: {printable(text)}", markup=False, style="yellow")
+        with suppress(OSError):
+            self.console.print(f"warning: {printable(text)}", markup=False, style="yellow")
 
     @contextmanager
     def task(self, name: str, total: int, done: int = 0) -> Iterator[Task]:
@@ -97,7 +96,8 @@ class _Bar:
         self.progress, self.id = progress, task
 
     def advance(self, text: str = "") -> None:
-        self.progress.update(self.id, advance=1, text=text)
+        with suppress(OSError):
+            self.progress.update(self.id, advance=1, text=text)
 
 
 class _Lines:
@@ -113,26 +113,3 @@ class _Lines:
         elapsed = time.monotonic() - self.started
         left = elapsed / max(self.done - self.first, 1) * (self.total - self.done)
         self.reporter.say(f"{self.name} {self.done}/{self.total}, {left:.0f} s left {text}".rstrip())
-
-
-class Interrupt:
-    """Ctrl-C asks a run to stop at its next safe point; a second one stops at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._previous: Any = None
-
-    def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGINT, self._on_signal)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-        print("stopping at the next safe point (Ctrl-C again stops at once) …", file=sys.stderr)  # noqa: T201

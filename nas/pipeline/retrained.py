@@ -9,15 +9,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import NasError
-from nas.files import write_atomically
+from nas.kept import Shape, is_there, previous_of, read_record, write_record
+from nas.kept_weights import WEIGHTS_HASH, read_weights, write_weights
 from nas.metrics import Metric
 from nas.pipeline.plan import study_folder
 from nas.settings import differences
+from nas.store.resume import MAY_CHANGE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 BEGUN, WEIGHTS, CARD = "begun.json", "retrained.safetensors", "retrained.json"
+CHECKPOINTS = ("checkpoint.pt", "checkpoint.previous.pt", "checkpoint.between.pt")
+
+
+def again(folder: Path) -> str:
+    """What to do about files of a retraining that cannot be used."""
+    return f"Retrain again: nas retrain … --overwrite; or delete {folder} first."
+
+
+class Begun(Shape):
+    """What every version's retraining was begun with."""
+
+    start: str
+    arch_id: str
+    settings: dict[str, Any]
+
+
+class RetrainedCard(Begun):
+    """What every version's finished retraining has."""
+
+    correct: int
+    n: int
+    loss: float
+    steps: int
+    data: str
+    supernet: str | None
 
 
 def folder_of(study: str, arch_id: str) -> Path:
@@ -36,6 +63,14 @@ class Retrained:
 
     weights: Path
     card: Mapping[str, Any]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights by name.
+
+        Raises:
+            NasError: they are missing, damaged, or not those of the card.
+        """
+        return read_weights(self.weights, self.card, again(self.weights.parent))
 
     @property
     def accuracy(self) -> Metric:
@@ -70,26 +105,24 @@ class RetrainFolder:
         known = self._begun()
         if resume:
             self._check_same(known, facts)
-            return self.read() if (self.folder / CARD).exists() else None
+            return self.read() if is_there(self.folder / CARD) else None
         if known is not None and not overwrite:
-            finished = (self.folder / CARD).exists()
+            finished = is_there(self.folder / CARD)
             raise NasError(
                 f"{self.folder} holds {'a finished' if finished else 'an unfinished'} retraining from "
                 f"{known['start']}. --resume {'takes it as it is' if finished else 'goes on with it'}, --overwrite "
                 "begins again."
             )
-        for name in (CARD, WEIGHTS, "checkpoint.pt", "checkpoint.previous.pt"):
+        for name in (CARD, previous_of(Path(CARD)).name, WEIGHTS, *CHECKPOINTS):
             (self.folder / name).unlink(missing_ok=True)
-        write_atomically(self.folder / BEGUN, json.dumps(facts, indent=1))
+        write_record(self.folder / BEGUN, facts, indent=1)
         return None
 
     def finish(self, weights: Mapping[str, Tensor], outcome: Mapping[str, Any]) -> None:
         """Write weights, then the card: what it was begun with and its outcome."""
-        from safetensors.torch import save
-
-        state = {name: tensor.contiguous() for name, tensor in weights.items()}
-        write_atomically(self.folder / WEIGHTS, save(state))
-        write_atomically(self.folder / CARD, json.dumps({**(self._begun() or {}), **outcome}, indent=1))
+        stated = write_weights(self.folder / WEIGHTS, weights)
+        card = {**(self._begun() or {}), **outcome, WEIGHTS_HASH: stated}
+        write_record(self.folder / CARD, card, indent=1)
 
     def read(self) -> Retrained:
         """The finished retraining.
@@ -98,13 +131,14 @@ class RetrainFolder:
             NasError: there is none.
         """
         file = self.folder / CARD
-        if not file.exists():
+        if not is_there(file):
             raise NasError(f"{self.folder}: no retrained weights there; `nas retrain TRIAL` makes them.")
-        return Retrained(self.folder / WEIGHTS, json.loads(file.read_text(encoding="utf-8")))
+        card = read_record(file, RetrainedCard, again(self.folder)).data
+        return Retrained(self.folder / WEIGHTS, card)
 
     def _begun(self) -> dict[str, Any] | None:
         file = self.folder / BEGUN
-        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+        return read_record(file, Begun, again(self.folder)).data if is_there(file) else None
 
     def _check_same(self, known: dict[str, Any] | None, facts: Mapping[str, Any]) -> None:
         if known is None:
@@ -113,6 +147,8 @@ class RetrainFolder:
             )
         given = {key: value for key, value in json.loads(json.dumps(facts)).items() if key in known}
         for key, (then, now) in differences(known, given).items():  # earlier versions wrote fewer
+            if key in MAY_CHANGE or then is None:
+                continue
             raise NasError(
                 f"this retraining was begun with {key} {then!r}, not {now!r}; give what it was begun with, or begin "
                 "again with --overwrite."

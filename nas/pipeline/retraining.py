@@ -80,7 +80,7 @@ class RetrainJob(Job):
             settings.train,
             SingleSampler(self.arch),
             seed=settings.seed,
-            folder=Checkpointer(self.folder),
+            folder=Checkpointer(self.folder, f"{self.identity(data)}/{self.arch.id}/{self.start}"),
             teachers=teachers(settings.train.teachers),
             device=compute_device(),
             group=group,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import NasError
+from nas.kept import is_there
 from nas.latency.device import Device
 from nas.pipeline.evaluating import (
     Evaluator,
@@ -22,13 +24,15 @@ from nas.pipeline.facts import check_same_data, data_facts, deviations, run_fact
 from nas.pipeline.finishing import finish
 from nas.pipeline.job import UP_TO_CHECKPOINT
 from nas.pipeline.ladder import climb
-from nas.pipeline.lock import LOCK, only_run
+from nas.pipeline.lock import LOCK, heard_from, only_run
 from nas.pipeline.plan import RunPlan, check_feasible, make_plan, study_folder
 from nas.pipeline.pool import LocalPool, Pool
 from nas.pipeline.progress import Interrupt, Reporter, Silent
 from nas.pipeline.same_numbers import check_same_numbers
-from nas.pipeline.searching import CHECKPOINT, End, Search
-from nas.pipeline.supernet_card import trained_on
+from nas.pipeline.search_state import CHECKPOINT
+from nas.pipeline.searching import End, Search
+from nas.pipeline.stopping import Stopped
+from nas.pipeline.supernet_card import CARD, trained_on
 from nas.pipeline.training import Interrupted, TrainedSupernet, check_card, obtain, set_threads
 from nas.pipeline.verdicts import judge_predictor, sampler_warnings
 from nas.plugins.compare import check_loaded, keep_copies
@@ -37,7 +41,9 @@ from nas.settings import make_settings
 from nas.space.load import load_space
 from nas.space.space import Space
 from nas.store import Objective as StoredObjective
-from nas.store import Storage, StudyRow, check_resumable
+from nas.store import Storage, StudyRow, StudyState, check_resumable, default_url
+from nas.store.engine import parse_url, sqlite_file
+from nas.store.studies import taken
 from nas.study import Study
 
 if TYPE_CHECKING:
@@ -103,7 +109,7 @@ def run(
 
     Raises:
         NasError: what was wrong and what would be right.
-        KeyboardInterrupt: stopped by the user; says what is saved, once there is a study.
+        Stopped: by a signal, a KeyboardInterrupt; says what is saved, once there is a study.
     """
     load_all(plugins)
     plan, source = planned(
@@ -212,6 +218,7 @@ def execute(
     """
     reporter, started = reporter or Silent(), time.monotonic()
     check_feasible(plan)
+    _check_there(plan, resume)
     if measured is not None:
         from nas.pipeline.measuring import check_measurable
 
@@ -220,28 +227,30 @@ def execute(
     loaded_data = _data(plan)
     if loaded_data is not None and not resume:  # a study that goes on has the images it began with
         loaded_data.check(reporter)
-    store = Storage(plan.storage)
     end = End(None if timeout is None else started + timeout, trials)
-    with only_run(plan.folder, plan.name), Interrupt() as interrupt:
+    with ExitStack() as stack:
+        if workers is not None:
+            stack.enter_context(_cluster(workers, loaded_data))
+        store = Storage(plan.storage)
+        _check_name(plan, store, resume)
+        stack.enter_context(only_run(plan.folder, plan.name))
+        interrupt = stack.enter_context(Interrupt())
         study = _open(plan, source, loaded_data, store, resume, command, reporter)
+        stack.enter_context(heard_from(store))
         if workers is not None:
             store.add_facts(study.id, {"workers": spread(workers)})
         _announce(plan, reporter, study)
         if verbose:
             reporter.say(plan.settings.model_dump_json(indent=1))
-        try:
+        with _state_told(store, study, interrupt):
             _work(plan, loaded_data, store, study, reporter, interrupt, end, started, workers)
-        except (Interrupted, KeyboardInterrupt) as stopped:
-            store.set_state(study.id, "interrupted")
-            raise KeyboardInterrupt(str(stopped) or UP_TO_CHECKPOINT) from None
-        except Exception:
-            store.set_state(study.id, "failed")
-            raise
         try:
             if measured is not None:
                 from nas.pipeline.measuring import measure_front
 
                 measure_front(plan, source, measured, store, reporter, lambda: interrupt.asked)
+        except KeyboardInterrupt as stopped:
+            raise Stopped(str(stopped), interrupt.number) from None
         except BaseException:
             if report:
                 _report_in_spite(plan, store, reporter)
@@ -249,6 +258,69 @@ def execute(
         if report:
             _report(plan, store, reporter)
     return Study(store, plan.name)
+
+
+@contextmanager
+def _state_told(store: Storage, study: StudyRow, interrupt: Interrupt) -> Iterator[None]:
+    """However the work ends, the storage says so, unless another process has taken the study over."""
+    state: StudyState = "failed"
+    try:
+        yield
+        return
+    except (Interrupted, KeyboardInterrupt) as stopped:
+        state = "interrupted"
+        raise Stopped(
+            str(stopped) or UP_TO_CHECKPOINT, getattr(stopped, "number", interrupt.number)
+        ) from None
+    finally:
+        if sys.exc_info()[0] is not None and store.runs(study.id):
+            store.set_state(study.id, state)
+
+
+@contextmanager
+def _cluster(workers: Workers, data: LoadedData | None) -> Iterator[None]:
+    """Ray from before there is a study until its end, so that a cluster that is not there costs nothing.
+
+    Raises:
+        NasError: no cluster, one too small, or nothing that workers could do.
+    """
+    from nas.scale.cluster import connected
+    from nas.scale.workers import check_room
+
+    if data is None:
+        raise NasError("--ray: this run evaluates no networks, so there is nothing for workers to do.")
+    with connected(workers.address, option="--ray") as ray:
+        check_room(ray, workers)
+        yield
+
+
+def _check_there(plan: RunPlan, resume: bool) -> None:
+    """A study that is to be resumed is in a storage that is there; nothing is made on the way to finding out.
+
+    Raises:
+        NasError: there is no such file.
+    """
+    file = sqlite_file(parse_url(default_url() if plan.storage is None else plan.storage))
+    if resume and file is not None and not file.exists():
+        raise NasError(
+            f"there is no study {plan.name!r} to resume: {file} is missing. Leave --resume out to begin it, or name "
+            "its storage with --storage."
+        )
+
+
+def _check_name(plan: RunPlan, store: Storage, resume: bool) -> None:
+    """Whether there is a study of that name, before its folder is touched.
+
+    Raises:
+        NasError: there is one where a new one is begun, or none where one is resumed.
+    """
+    known = plan.name in store.names()
+    if resume and not known:
+        raise NasError(
+            f"there is no study {plan.name!r} to resume in {store.url}; leave --resume out to begin it."
+        )
+    if known and not resume:
+        raise NasError(taken(plan.name))
 
 
 def _assignments(**given: Any) -> dict[str, Any]:
@@ -272,22 +344,9 @@ def _open(
     command: Sequence[str],
     reporter: Reporter,
 ) -> StudyRow:
-    known = {study.name: study for study in store.studies()}
-    if plan.name in known and resume:
-        _check_files(plan, known[plan.name])
-        check_loaded(plan.name, known[plan.name].facts, plan.folder, "cannot be continued")
-        check_resumable(known[plan.name], space_hash=plan.space.hash, config=plan.config())
-        if data is not None:
-            check_same_data(known[plan.name], data)
-        check_same_numbers(plan.metrics, store, known[plan.name])
-        store.set_state(known[plan.name].id, "running")
-        return known[plan.name]
     if resume:
-        raise NasError(
-            f"there is no study {plan.name!r} to resume in {store.url}; leave --resume out to begin it."
-        )
-    if plan.name not in known:  # before there is a study: a resumed one trusts what lies in its folder
-        _set_aside(plan.folder, reporter)
+        return _reopen(plan, data, store, store.study(plan.name), reporter)
+    _set_aside(plan.folder, reporter)  # before there is a study: a resumed one trusts what lies in its folder
     facts = run_facts(plan.settings, plan.space, source, command)
     if plan.init is not None:
         facts["init"] = plan.init.facts()
@@ -304,12 +363,37 @@ def _open(
     return study
 
 
+def _reopen(
+    plan: RunPlan, data: LoadedData | None, store: Storage, study: StudyRow, reporter: Reporter
+) -> StudyRow:
+    """The study that goes on, run by this process from here on."""
+    check_loaded(plan.name, study.facts, plan.folder, "cannot be continued")
+    changed = check_resumable(study, space_hash=plan.space.hash, config=plan.config())
+    if data is not None:
+        check_same_data(study, data)
+    check_same_numbers(plan.metrics, store, study)
+    _check_files(plan, study)
+    store.set_state(study.id, "running")
+    if changed:
+        for line in changed:
+            reporter.say(f"goes on with another {line.removeprefix('settings.')}")
+        noted = [*study.facts.get("changed", []), {"trials": study.n_trials, "what": changed}]
+        budget = study.config.get("settings", {}).get("search", {}).get("n_trials")
+        store.add_facts(study.id, {"changed": noted, "budget": study.facts.get("budget", budget)})
+        store.set_config(study.id, plan.config())
+    return store.study(plan.name)
+
+
 def _check_files(plan: RunPlan, study: StudyRow) -> None:
-    """A search whose state lies elsewhere cannot go on here: it would begin again on top of its own trials."""
-    if study.n_trials and study.state != "finished" and not (plan.folder / CHECKPOINT).exists():
+    """A search whose files lie elsewhere does not go on here, where it would train again.
+
+    A lost state alone can be made again from the trials.
+    """
+    here = [plan.folder / CHECKPOINT, plan.folder / CARD]
+    if study.n_trials and study.state != "finished" and not any(map(is_there, here)):
         raise NasError(
-            f"study {plan.name!r} cannot be resumed here: {plan.folder / CHECKPOINT} is missing. Resume it in the "
-            "folder and on the machine where it ran, or begin again under another name."
+            f"study {plan.name!r} cannot be resumed here: {here[0]} is missing. Resume it in the folder and on the "
+            "machine where it ran, or begin again under another name (--study-name OTHER)."
         )
 
 
@@ -366,15 +450,14 @@ def _work(
     phases["supernet"] = time.monotonic() - started
     with _pool(plan, trained, evaluator, workers, reporter) as pool:
         search = Search(plan, pool, store, study.id, end)
-        search.strategy.hear(trained.importance if trained is not None else {})
         probing = None if trained is None or data is None else supernet_probing(plan, trained, data)
-        search.strategy.equip(plan.metrics.values, probing)
+        search.prepare(trained.importance if trained is not None else {}, probing)
         progress = search.run(reporter, interrupt)
     phases["search"] = progress.wall_s
     search.check_found()
     judge_predictor(search, store, study, reporter)
     begun = time.monotonic()
-    finish(plan, evaluator, store, study.id, reporter)
+    finish(plan, evaluator, store, study.id, reporter, interrupt)
     phases["final"] = time.monotonic() - begun
     if trained is not None:
         climb(plan, search.strategy, store, reporter, interrupt)
@@ -403,8 +486,7 @@ def _pool(
     if workers is None:
         yield LocalPool(evaluator)
         return
-    if trained is None:
-        raise NasError("--ray: this run evaluates no networks, so there is nothing for workers to do.")
+    assert trained is not None  # `_cluster` has seen to it
     from nas.scale.workers import ray_pool
 
     with ray_pool(plan, trained, workers, reporter) as pool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,23 @@ import numpy as np
 
 from nas.accuracy.predictor import ArchPredictor, rank_correlation
 from nas.errors import NasError
-from nas.files import write_atomically
+from nas.kept import is_there
 from nas.metrics import Metric
 from nas.pipeline.plan import RunPlan
 from nas.pipeline.pool import Evaluated, Pool
 from nas.pipeline.progress import Interrupt, Reporter
+from nas.pipeline.replay import evaluated, replay
+from nas.pipeline.search_state import CHECKPOINT, UNREADABLE, no_way_on, read_state, write_state
 from nas.pipeline.stream import Stream
+from nas.pipeline.supernet_card import CARD
 from nas.pipeline.training import Interrupted
 from nas.search.objective import explain_empty, total_violation
 from nas.search.strategies import Strategy, strategy
+from nas.search.strategies.base import Probe
 from nas.search.strategies.predictor import PredictorSearch, extra_features
 from nas.space.batch import ArchBatch
-from nas.store import SeriesPoint, Storage, TrialRecord
+from nas.store import SeriesPoint, Storage, TrialRecord, TrialRow
 
-CHECKPOINT = "search.json"
 REFERENCE_DRAWS = 20_000
 PREDICT_FROM = 20
 
@@ -41,6 +43,7 @@ class Progress:
         wall_s: seconds spent evaluating and proposing, over all sessions.
         pairs: predicted and evaluated accuracy of archs the predictor had not seen.
         unfinished: codes of archs that were asked for and not evaluated when the state was written.
+        cut: whether the last batch was not evaluated whole, because the trials ended there.
     """
 
     generation: int = 0
@@ -48,6 +51,7 @@ class Progress:
     wall_s: float = 0.0
     pairs: list[tuple[float, float]] = field(default_factory=list)
     unfinished: list[list[int]] = field(default_factory=list)
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,23 +91,41 @@ class Search:
     ) -> None:
         self.plan, self.pool, self.storage, self.study_id = plan, pool, storage, study_id
         self.end, self.ended_early = end or End(), False
-        settings = plan.settings
         self.cheap = plan.cheap
-        self.strategy: Strategy = strategy(
+        self.strategy: Strategy = self._fresh()
+        self.progress = Progress()
+        self._kept = 0
+        self._open: tuple[ArchBatch, dict[str, Evaluated]] | None = None
+        self._prepared: Callable[[Strategy], None] = lambda made: None
+
+    def _fresh(self) -> Strategy:
+        """The strategy at its beginning; its budget stays what the study began with."""
+        settings, plan = self.plan.settings, self.plan
+        facts = self.storage.study(plan.name).facts
+        made = strategy(
             settings.search.strategy,
             plan.space,
             [objective.direction for objective in plan.objectives],
             seed=settings.seed,
             cheap=self.cheap,
-            budget=settings.search.n_trials,
+            budget=facts.get("budget", settings.search.n_trials),
             **settings.search.options,
         )
         if plan.pool is None:
-            self.strategy.draw_from(plan.region.draws)
+            made.draw_from(plan.region.draws)
         else:
-            self.strategy.bind(plan.region.inside(plan.pool))
-        self.progress = Progress()
-        self._kept = 0
+            made.bind(plan.region.inside(plan.pool))
+        return made
+
+    def prepare(self, importance: Mapping[str, Sequence[float]], probe: Probe | None) -> None:
+        """Tell the strategy what the run can say about architectures; as `hear` and `equip` of strategies."""
+
+        def prepare(made: Strategy) -> None:
+            made.hear(importance)
+            made.equip(self.plan.metrics.values, probe)
+
+        self._prepared = prepare
+        prepare(self.strategy)
 
     def run(self, reporter: Reporter, interrupt: Interrupt) -> Progress:
         """Search to the last trial, or to an earlier end.
@@ -111,11 +133,12 @@ class Search:
         Raises:
             Interrupted: stopped between two batches.
         """
-        self._resume()
+        self._resume(reporter)
         total = self.plan.settings.search.n_trials
         if self.strategy.aim():
             reporter.say(self.strategy.aim())
         with reporter.task("searching", total, self.progress.trials) as task:
+            self._finish_open(task)
             if self.pool.asynchronous:
                 Stream(self, task).run(reporter, interrupt)
                 return self.progress
@@ -126,12 +149,23 @@ class Search:
                 if self.late(reporter):
                     break
                 started = time.monotonic()
-                batch = self.strategy.ask(min(self.plan.settings.search.batch, total - self.progress.trials))
+                batch = self.strategy.ask(self.plan.settings.search.batch)
                 if not len(batch):
                     self.say_exhausted(reporter)
                     break
-                self._evaluate(batch, task, started)
+                left = total - self.progress.trials
+                self.progress.cut = len(batch) > left
+                self._evaluate(batch[np.arange(min(left, len(batch)))], task, started)
         return self.progress
+
+    def _finish_open(self, task: Any) -> None:
+        """Evaluate the rest of a batch of which the storage has the beginning."""
+        if self._open is not None:
+            (batch, known), self._open = self._open, None
+            left = self.plan.settings.search.n_trials - self.progress.trials
+            self.progress.cut = len(batch) > left
+            batch = batch[np.arange(min(max(left, len(known)), len(batch)))]
+            self._evaluate(batch, task, time.monotonic(), known)
 
     def _finish_unfinished(self, task: Any) -> None:
         """Evaluate what an asynchronous run was asked for and did not get to."""
@@ -140,12 +174,16 @@ class Search:
             self.progress.unfinished = []
             self._evaluate(ArchBatch(self.plan.space, codes), task, time.monotonic())
 
-    def _evaluate(self, batch: ArchBatch, task: Any, started: float) -> None:
+    def _evaluate(
+        self, batch: ArchBatch, task: Any, started: float, found: dict[str, Evaluated] | None = None
+    ) -> None:
+        """Evaluate a batch, but those that were `found` before, and learn from all of it."""
         predicted = self.predict(batch)
-        for arch in batch:
+        found = dict(found or {})
+        new = [arch for arch in batch if arch.id not in found]
+        for arch in new:
             self.pool.submit(arch)
-        found = {}
-        for _ in range(len(batch)):
+        for _ in new:
             result = self.pool.next()
             found[result.arch_id] = result
             task.advance()
@@ -166,18 +204,25 @@ class Search:
 
     def learn(self, batch: ArchBatch, results: list[Evaluated], predicted: Any, started: float) -> None:
         """Tell the strategy what a batch is worth, and store it."""
+        metrics, values, violations = self._tell(self.strategy, batch, results)
+        walls = [result.wall_s for result in results]
+        self._store(batch, metrics, values, violations, walls, predicted, started)
+
+    def _tell(
+        self, told: Strategy, batch: ArchBatch, results: list[Evaluated]
+    ) -> tuple[list[dict[str, Metric]], Any, Any]:
+        """Metrics, objective values and violations of a batch, which the strategy is told."""
         metrics = self.plan.metrics.metrics(batch)
         for row, result in zip(metrics, results):
             row.update(result.metrics)
         values, violations = self._values(batch, metrics)
         seen = {
             name: np.array([row[name].value if name in row else np.nan for row in metrics])
-            for name in self.strategy.observes
+            for name in told.observes
             if any(name in row for row in metrics)
         }
-        self.strategy.tell(batch, values, violations, seen)
-        walls = [result.wall_s for result in results]
-        self._store(batch, metrics, values, violations, walls, predicted, started)
+        told.tell(batch, values, violations, seen)
+        return metrics, values, violations
 
     def _values(self, batch: ArchBatch, metrics: list[dict[str, Metric]]) -> tuple[Any, Any]:
         def column(name: str) -> Any:
@@ -236,7 +281,7 @@ class Search:
             )
         ]
         numbers = self.storage.add_trials(self.study_id, records)
-        if progress.generation == 0:
+        if self.storage.study(self.plan.name).reference_point is None:
             self.storage.set_reference_point(self.study_id, self._reference(values))
         if predicted is not None:
             column = [objective.metric for objective in self.plan.objectives].index("accuracy")
@@ -306,33 +351,82 @@ class Search:
         raise NasError(f"{told} {self.strategy.advice()}".strip())
 
     def _checkpoint(self) -> None:
-        revision = self.storage.study(self.plan.name).revision
-        state = {
-            "revision": revision,
-            "strategy": self.strategy.state(),
-            "generation": self.progress.generation,
-            "trials": self.progress.trials,
-            "wall_s": self.progress.wall_s,
-            "pairs": self.progress.pairs,
-            "unfinished": self.progress.unfinished,
-        }
-        write_atomically(self._file, json.dumps(state))
+        state = {"strategy": self.strategy.state(), **asdict(self.progress)}
+        write_state(self._file, self.storage.study(self.plan.name), state)
 
-    def _resume(self) -> None:
-        if not self._file.exists():
+    def _resume(self, reporter: Reporter) -> None:
+        """Go on from the state that was written down, or made again from the trials where none fits them."""
+        study, trials = self.storage.study(self.plan.name), self.storage.trials(self.study_id)
+        if not is_there(self._file) and not trials:
             self._checkpoint()
             return
-        state: Mapping[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
-        self.storage.rollback_to(self.study_id, int(state["revision"]))
-        self.strategy.restore(dict(state["strategy"]))
-        self._kept = len(self.strategy.course())
+        total = self.plan.settings.search.n_trials
+        try:
+            record = read_state(self._file, study, self.plan.space, trials)
+            self._restore(record.data)
+        except NasError as error:
+            why = str(error).strip()
+        else:
+            if record.warning:
+                reporter.warn(record.warning)
+            if self.progress.cut and self.progress.trials < total:
+                self._reopen(record.data)
+            return
+        if not self._replay(trials):
+            trained = is_there(self.plan.folder / CARD)
+            raise no_way_on(self._file, study, why.rstrip("."), trained)
+        reporter.warn(f"{why} The state was made again from the {len(trials)} trials that are stored.")
+
+    def _reopen(self, state: dict[str, Any]) -> None:
+        """Go on inside the batch that the trials ended in, as if they had not; behind it where that cannot be."""
+        if not self._replay(self.storage.trials(self.study_id)):
+            self._restore(state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Back to a state, and the storage with it.
+
+        Raises:
+            NasError: it cannot be what this strategy wrote.
+        """
+        self.strategy = self._fresh()
+        self._prepared(self.strategy)
+        try:
+            self.strategy.restore(dict(state["strategy"]))
+            self._kept = len(self.strategy.course())
+        except UNREADABLE as error:
+            raise NasError(f"{self._file}: not the state of this strategy ({error}).") from None
         self.progress = Progress(
             int(state["generation"]),
             int(state["trials"]),
             float(state["wall_s"]),
             [(float(p), float(t)) for p, t in state["pairs"]],
             [list(codes) for codes in state["unfinished"]],
+            bool(state.get("cut", False)),
         )
+        if int(state["revision"]) < self.storage.study(self.plan.name).revision:
+            self.storage.rollback_to(self.study_id, int(state["revision"]))
+
+    def _replay(self, trials: list[TrialRow]) -> bool:
+        """Make the state again from stored trials; False where the strategy asks for others now."""
+        fresh = self._fresh()
+        self._prepared(fresh)
+        done = replay(fresh, trials, self.plan.settings.search.batch, self._tell)
+        if done is None:
+            return False
+        history = self.storage.hypervolume_history(self.study_id)
+        points = self.storage.series(self.study_id, "predictor")
+        self.strategy, self._kept = fresh, len(fresh.course())
+        self.progress = Progress(
+            done.batches,
+            done.trials,
+            history[-1].wall_s or 0.0 if history else 0.0,
+            [(data["predicted"], data["evaluated"]) for n, data in points if n < done.trials],
+        )
+        if done.open is not None:
+            self._open = (done.open, {trial.arch_id: evaluated(trial) for trial in trials[done.trials :]})
+        else:
+            self._checkpoint()
+        return True
 
     @property
     def _file(self) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +11,15 @@ import numpy as np
 import torch
 
 from nas.errors import NasError
-from nas.files import write_atomically
+from nas.kept import is_there, write_record
+from nas.kept_weights import WEIGHTS_HASH, read_weights, write_weights
 from nas.pipeline.beginning import tell_fates
 from nas.pipeline.data import RunData, changed_fingerprint, fingerprints
 from nas.pipeline.job import Interrupted as Interrupted
 from nas.pipeline.job import Job, Outcome, train_here
 from nas.pipeline.plan import RunPlan, study_folder
 from nas.pipeline.progress import Interrupt, Reporter
-from nas.pipeline.supernet_card import CARD, read_card
+from nas.pipeline.supernet_card import CARD, WEIGHTS, anew, read_card
 from nas.pipeline.teachers import teachers
 from nas.plugins.compare import KEPT
 from nas.plugins.records import SHOWN, digests
@@ -40,8 +40,6 @@ from nas.supernet.trainer import StepReport, Trainer
 
 if TYPE_CHECKING:
     from nas.scale.workers import Workers
-
-WEIGHTS = "supernet.safetensors"
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,8 @@ def obtain(
     if plan.supernet is not None:
         reporter.say(f"supernet: trained weights of study {plan.supernet!r}, no training")
         return load(plan, study_folder(plan.supernet), data)
-    if (plan.folder / CARD).exists():
+    if is_there(plan.folder / CARD):
+        _check_own(plan)
         return load(plan, plan.folder, data)
     job = SupernetJob(plan)
     if plan.init is not None:
@@ -128,7 +127,7 @@ class SupernetJob(Job):
             settings.train,
             sampler,
             seed=settings.seed,
-            folder=Checkpointer(self.folder),
+            folder=Checkpointer(self.folder, self.identity(data)),
             teachers=teachers(settings.train.teachers),
             device=compute_device(),
             group=group,
@@ -252,14 +251,30 @@ def relaxed_facts(supernet: Supernet) -> dict[str, float]:
 
 
 def save(weights: Mapping[str, torch.Tensor], card: Mapping[str, Any], folder: Path) -> None:
-    """Weights as safetensors, then the card: its presence says that the weights are whole."""
-    from safetensors.torch import save_file
+    """Weights as safetensors, then the card with their hash: its presence says that they are whole.
 
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f"{WEIGHTS}.writing"
-    save_file({name: tensor.contiguous().cpu() for name, tensor in weights.items()}, aside)
-    aside.replace(folder / WEIGHTS)
-    write_atomically(folder / CARD, json.dumps(dict(card), indent=1))
+    Raises:
+        NasError: one of them cannot be written.
+    """
+    stated = write_weights(folder / WEIGHTS, weights)
+    write_record(folder / CARD, {**card, WEIGHTS_HASH: stated}, indent=1)
+
+
+def _check_own(plan: RunPlan) -> None:
+    """A study's folder holds what its own training left, unless somebody put another's files there.
+
+    Raises:
+        NasError: another seed, or another training.
+    """
+    card, train = read_card(plan.folder), plan.settings.train.model_dump()
+    here = {"seed": plan.settings.seed, **{f"train.{key}": value for key, value in train.items()}}
+    then = {"seed": card["seed"], **{f"train.{key}": value for key, value in card.get("train", {}).items()}}
+    for key in sorted(here.keys() & then.keys()):
+        if here[key] != then[key] and not key.startswith("train.checkpoint_"):
+            raise NasError(
+                f"{plan.folder / CARD}: the card of another training: its {key} is {then[key]!r}, this study's is "
+                f"{here[key]!r}. {anew(plan.folder)}"
+            )
 
 
 def check_card(plan: RunPlan, folder: Path, data: RunData) -> dict[str, Any]:
@@ -304,12 +319,20 @@ def _check_plugins(folder: Path, card: Mapping[str, Any]) -> None:
 
 
 def load(plan: RunPlan, folder: Path, data: RunData) -> TrainedSupernet:
-    """A trained supernet from a study's folder; see `check_card`."""
-    from safetensors.torch import load_file
+    """A trained supernet from a study's folder; see `check_card`.
 
+    Raises:
+        NasError: its files are missing, damaged, or of something else.
+    """
     card = check_card(plan, folder, data)
-    scale = plan.settings.train.resolution_scale
-    supernet = Supernet.loaded(plan.space, data.classes, scale, load_file(folder / WEIGHTS))
+    weights = read_weights(folder / WEIGHTS, card, anew(folder))
+    try:
+        supernet = Supernet.loaded(plan.space, data.classes, plan.settings.train.resolution_scale, weights)
+    except RuntimeError as error:
+        wrong = " ".join(line.strip() for line in str(error).splitlines()[1:2])
+        raise NasError(
+            f"{folder / WEIGHTS}: not the weights of this supernet ({wrong}). {anew(folder)}"
+        ) from None
     return TrainedSupernet(supernet, card)
 
 

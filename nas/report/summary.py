@@ -188,6 +188,7 @@ def _state(snapshot: Snapshot) -> list[str]:
     return {
         "running": ["This study is not finished: it was still running when this report was written."],
         "interrupted": ["This study was interrupted; repeat its command with --resume to continue it."],
+        "lost": ["The process that ran this study is gone; repeat its command with --resume to continue it."],
         "failed": ["This study ended with an error; what it had found until then is shown."],
     }.get(snapshot.study.state, [])
 

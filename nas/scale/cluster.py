@@ -48,13 +48,14 @@ def alive(ray: Any) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def connected(address: str = LOCAL) -> Iterator[Any]:
+def connected(address: str = LOCAL, option: str = "--address") -> Iterator[Any]:
     """A connection to Ray; the module `ray`. One that was there before is used and left open.
 
     Args:
         address: `local` starts Ray on this machine for as long as the connection lasts; `auto` finds a cluster
             this machine belongs to; `HOST:PORT` of a head, from a machine of its cluster; `ray://HOST:PORT`
             from anywhere (needs `ray[client]`).
+        option: of the command line that the address was given by, for messages.
 
     Raises:
         NasError: Ray is not installed, or there is no cluster at the address.
@@ -71,12 +72,12 @@ def connected(address: str = LOCAL) -> Iterator[Any]:
         options["include_dashboard"] = False
         options["_node_ip_address"] = LOOPBACK
     else:
-        _knock(address)
+        _knock(address, option)
     try:
         with _alone(ray) if address == LOCAL else nullcontext():
             ray.init(**options)
     except Exception as error:  # a part of Ray that does not start in time is told by a bare Exception
-        raise NasError(_explained(address, str(error))) from None
+        raise NasError(_explained(address, str(error), option)) from None
     try:
         yield ray
     finally:
@@ -99,7 +100,7 @@ def _alone(ray: Any) -> Iterator[None]:
         setattr(constants, _SWITCH, before)
 
 
-def _knock(address: str) -> None:
+def _knock(address: str, option: str) -> None:
     """Fail at once where nothing listens; Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address == "auto":
@@ -109,7 +110,7 @@ def _knock(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
     except OSError as error:
-        raise NasError(_explained(address, str(error))) from None
+        raise NasError(_explained(address, str(error), option)) from None
 
 
 def _ray() -> Any:
@@ -122,7 +123,7 @@ def _ray() -> Any:
     return ray
 
 
-def _explained(address: str, error: str) -> str:
+def _explained(address: str, error: str, option: str) -> str:
     first = error.strip().splitlines()[0].rstrip(".") if error.strip() else "no reason given"
     if address.startswith("ray://"):
         hint = (
@@ -132,5 +133,8 @@ def _explained(address: str, error: str) -> str:
     elif address == LOCAL:
         hint = "Ray could not start on this machine; `nas doctor` may say more."
     else:
-        hint = "Start a head with `ray start --head`, or leave --address out for this machine alone."
+        if address == "auto":  # Ray's own words name options of other programs
+            first = "none is running that this machine belongs to"
+        alone = "give --ray local" if option == "--ray" else f"leave {option} out"
+        hint = f"Start a head with `ray start --head`, or {alone} for this machine alone."
     return f"no Ray at {address!r}: {first}. {hint}"

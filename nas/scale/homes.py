@@ -79,14 +79,14 @@ def newest(names: Sequence[str], origin: Origin) -> dict[str, float]:
 
     Studies without any are left out. Reports and exports do not count: they are written where somebody asks for them.
     """
-    from nas.pipeline.searching import CHECKPOINT
+    from nas.pipeline.search_state import CHECKPOINT
     from nas.pipeline.supernet_card import CARD
-    from nas.supernet.checkpoint import CURRENT, PREVIOUS
+    from nas.supernet.checkpoint import BETWEEN, CURRENT, PREVIOUS
 
     origin.enter()
     found: dict[str, float] = {}
     for name in names:
-        for file in (CHECKPOINT, CURRENT, PREVIOUS, CARD):
+        for file in (CHECKPOINT, CURRENT, PREVIOUS, BETWEEN, CARD):
             try:
                 at = (study_folder(name) / file).stat().st_mtime
             except FileNotFoundError:

@@ -125,7 +125,7 @@ def _close(store: Storage, members: list[Member]) -> None:
     """Studies whose process was stopped with the sweep could not say so themselves."""
     names = {member.name for member in members}
     for study in store.studies():
-        if study.name in names and study.state == "running":
+        if study.name in names and study.state in ("running", "lost"):
             store.set_state(study.id, "interrupted")
 
 

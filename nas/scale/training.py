@@ -36,18 +36,18 @@ Messages = list[tuple[str, Any]]
 class CarriedCheckpointer(Checkpointer):
     """Checkpoints of a process that has not got the driver's disk: written beside it and handed to the driver."""
 
-    def __init__(self, files: dict[str, bytes], carry: Callable[[bytes], None]) -> None:
+    def __init__(self, files: dict[str, bytes], carry: Callable[[bytes, bool], None], of: str = "") -> None:
         """Begin with the files that the driver has; `carry` takes each new one to it."""
         self._aside = TemporaryDirectory(prefix="nas-training-")
-        super().__init__(Path(self._aside.name))
+        super().__init__(Path(self._aside.name), of)
         self._carry = carry
         for name, content in files.items():
             (self.folder / name).write_bytes(content)
 
-    def save(self, payload: dict[str, Any]) -> None:
+    def save(self, payload: dict[str, Any], *, between: bool = False) -> None:
         """Write here, then there."""
-        super().save(payload)
-        self._carry(self.current.read_bytes())
+        super().save(payload, between=between)
+        self._carry((self.between if between else self.current).read_bytes(), between)
 
 
 class _Mailbox:
@@ -189,7 +189,8 @@ class _Driver:
             elif kind == "points":
                 self.keep([SeriesPoint(*point) for point in content])
             elif kind == "checkpoint":
-                self.checkpoints.keep(content)
+                written, between = content
+                self.checkpoints.keep(written, between=between)
             else:
                 weights, card = content
                 tensors = {name: torch.tensor(value) for name, value in weights.items()}
@@ -265,7 +266,10 @@ def _process(config: dict[str, Any]) -> None:
     trainer = job.trainer(data, group)
     if group.leads and not config["origin"].near:
         files = ray.get(config["checkpoints"])
-        trainer.checkpoints = CarriedCheckpointer(files, lambda content: line.deliver("checkpoint", content))
+        of = trainer.checkpoints.of
+        trainer.checkpoints = CarriedCheckpointer(
+            files, lambda *content: line.deliver("checkpoint", content), of
+        )
     if trainer.resume():
         line.tell("say", f"training continues at step {trainer.step} of {trainer.total}")
     line.tell("begin", trainer.step)
@@ -284,7 +288,7 @@ def _train(job: Job, trainer: Trainer[Any], line: _Line) -> None:
     for report in trainer.steps():
         points += job.points(report, trainer) if trainer.group.leads else []
         line.tell("step", f"loss {report.loss:.3f}")
-        if trainer.step % job.plan.settings.train.checkpoint_every == 0 or trainer.step == trainer.total:
+        if trainer.due:
             line.deliver("points", [(point.name, point.step, point.data) for point in points])
             points = []
     for warning in trainer.warnings:

@@ -219,9 +219,7 @@ class RayPool:
         return self._actor.remote(*self._parts)
 
     def _check_room(self, threads: int) -> None:
-        room, wanted = int(self._ray.cluster_resources().get("CPU", 0)), self._workers.count
-        if wanted > room:
-            raise NasError(f"--n-workers {wanted}: the cluster has {room} CPU, one for each worker.")
+        room, wanted = check_room(self._ray, self._workers), self._workers.count
         if wanted * threads > room:
             self._reporter.say(
                 f"{wanted} workers of {threads} threads each (setting 'threads') share {room} CPU"
@@ -236,6 +234,20 @@ class RayPool:
             ) from None
         except self._ray.exceptions.RayError as error:
             raise NasError(f"a worker could not start: {_reason(error)}") from None
+
+
+def check_room(ray: Any, workers: Workers) -> int:
+    """Processors of the cluster.
+
+    Raises:
+        NasError: fewer than there are to be workers.
+    """
+    room = int(ray.cluster_resources().get("CPU", 0))
+    if workers.count > room:
+        raise NasError(f"--n-workers {workers.count}: the cluster has {room} CPU, one for each worker.")
+    if workers.training > room:
+        raise NasError(f"--train-workers {workers.training}: the cluster has {room} CPU, one for each.")
+    return room
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,20 @@ from nas.errors import NasError
 from nas.store.failures import shown
 
 BUSY_S = 60.0  # how long a writer waits for its turn on SQLite
-_DRIVERS = {"psycopg": "postgres", "psycopg2": "postgres"}
+_DRIVERS = {
+    "psycopg": '"nas[postgres]"',
+    "psycopg2": "psycopg2-binary",
+    "pg8000": "pg8000",
+    "MySQLdb": "mysqlclient",
+    "pymysql": "PyMySQL",
+    "mysql": "mysql-connector-python",
+    "mariadb": "mariadb",
+    "pyodbc": "pyodbc",
+    "pymssql": "pymssql",
+    "oracledb": "oracledb",
+    "cx_Oracle": "cx_Oracle",
+}
+"""The package that has a driver's module: seldom one of the module's name."""
 _WRITES = "nas_writes"
 
 
@@ -44,7 +57,8 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
     """An engine for the URL; nothing is opened yet.
 
     On SQLite: write-ahead log, so that readers and the writer do not wait for one another;
-    foreign keys checked; a commit survives the end of the process.
+    foreign keys checked; a commit survives the end of the process and of the power: files that name a commit are
+    synced too, and must not outlive it.
 
     Raises:
         NasError: unknown kind of database, or its driver is not installed.
@@ -66,9 +80,13 @@ def connect(url: URL, *, read_only: bool = False) -> Engine:
     except ArgumentError as error:
         raise NasError(f"storage {shown(url)}: {str(error).splitlines()[0]}") from None
     except ModuleNotFoundError as error:
-        extra = _DRIVERS.get(str(error.name))
-        remedy = f'pip install "nas[{extra}]"' if extra else f"pip install {error.name}"
-        raise NasError(f"storage {shown(url)}: its driver {error.name!r} is missing: {remedy}") from None
+        module = str(error.name).partition(".")[0]
+        remedy = (
+            f"pip install {_DRIVERS[module]}"
+            if module in _DRIVERS
+            else f"install the package that has the Python module {module!r}; its documentation names it"
+        )
+        raise NasError(f"storage {shown(url)}: its driver {module!r} is missing: {remedy}") from None
     if sqlite:
         _set_up_sqlite(engine, read_only)
         return engine
@@ -104,7 +122,7 @@ def _set_up_sqlite(engine: Engine, read_only: bool) -> None:
         cursor = connection.cursor()
         if not read_only and cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA cache_size=-65536")
         if read_only:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from nas.errors import NasError
 from nas.metrics import Metric
-from nas.store import fronts
+from nas.store import fronts, measures
 from nas.store.models import artefacts, generations, presets, series
 from nas.store.records import Artefact, GenerationRow, Preset, SeriesPoint
 from nas.store.writing import Write, replace
@@ -43,7 +43,11 @@ def history(connection: Connection, study_id: int) -> list[GenerationRow]:
         columns.wall_s,
         columns.created,
     ).where(columns.study_id == study_id)
-    return [GenerationRow(*row) for row in connection.execute(query.order_by(columns.generation))]
+    rows = [GenerationRow(*row) for row in connection.execute(query.order_by(columns.generation))]
+    for row in rows:
+        for number in (row.hypervolume, row.wall_s, row.front_size, row.n_evaluations):
+            measures.bound(number)
+    return rows
 
 
 def add_series(write: Write, points: Sequence[SeriesPoint]) -> None:

@@ -33,11 +33,19 @@ class Kind:
 
 
 def kinds(connection: Connection, study_id: int) -> list[Kind]:
-    """Every kind of metric a study has."""
+    """Every kind of metric a study has.
+
+    Raises:
+        ValueError: one that no version has written.
+    """
     table = metric_kinds.c
     columns = (table.id, table.name, table.unit, table.provenance, table.stage, table.detail)
     query = select(*columns).where(table.study_id == study_id).order_by(table.id)
-    return [Kind(*row) for row in connection.execute(query)]
+    found = [Kind(*row) for row in connection.execute(query)]
+    for kind in found:
+        if kind.provenance not in PROVENANCES:
+            raise ValueError(f"provenance {kind.provenance!r} of metric {kind.name!r}")
+    return found
 
 
 def rows(write: Write, stage: str, found: Iterable[tuple[int, str, Metric]]) -> list[dict[str, Any]]:
@@ -92,8 +100,24 @@ def add(write: Write, stage: str, found: Mapping[int, Mapping[str, Metric]]) -> 
 
 
 def value(stored: float | None) -> float:
-    """A stored value; NULL is NaN, because SQLite has none."""
-    return math.nan if stored is None else stored
+    """A stored value; NULL is NaN, because SQLite has none.
+
+    Raises:
+        ValueError: no number, which SQLite would store in any column.
+    """
+    number = bound(stored)
+    return math.nan if number is None else number
+
+
+def bound(stored: float | None) -> float | None:
+    """An end of a stored interval.
+
+    Raises:
+        ValueError: no number.
+    """
+    if stored is not None and not isinstance(stored, (int, float)):
+        raise ValueError(f"{str(stored)[:40]!r} is no number")
+    return stored
 
 
 def chunks(items: Sequence[Any]) -> Iterable[Sequence[Any]]:

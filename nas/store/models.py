@@ -65,6 +65,25 @@ studies = Table(
     Column("epoch", Integer, nullable=False),
 )
 
+leases = Table(
+    "leases",
+    metadata,
+    Column(
+        "study_id",
+        Integer,
+        ForeignKey("studies.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("token", String(64), nullable=False),
+    Column("host", String(200), nullable=False),
+    Column("machine", String(64), nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("started", Float, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("beat", Utc, nullable=False),
+)
+
 trials = Table(
     "trials",
     metadata,

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from nas.metrics import PROVENANCES, Direction, Metric
+from nas.store.leases import Lease
 
-StudyState = Literal["running", "finished", "interrupted", "failed"]
+StudyState = Literal["running", "finished", "interrupted", "failed", "lost"]
+"""`lost`: it was left as running by a process that is gone; no study is stored with it."""
 TrialState = Literal["running", "complete", "failed", "infeasible"]
 SEARCH = "search"
 """Stage of the metrics a trial was evaluated with; the only ones a front is made of."""
@@ -46,6 +48,7 @@ class StudyRow:
         generation: highest generation of any trial, -1 before the first.
         revision: grows by one with every commit to this study.
         epoch: grows when trials are taken back; who follows the study starts over then.
+        runner: the process that runs it, or did when it was lost.
     """
 
     id: int
@@ -65,6 +68,7 @@ class StudyRow:
     generation: int
     revision: int
     epoch: int
+    runner: Lease | None = None
 
     @property
     def directions(self) -> tuple[Direction, ...]:
@@ -81,6 +85,7 @@ class StudyMark:
     created: datetime
     epoch: int
     revision: int
+    state: StudyState
 
 
 @dataclass(frozen=True)

@@ -5,26 +5,58 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from nas.errors import NasError
+from nas.settings import RunSettings
 from nas.store.columns import dump_json, load_json
 from nas.store.records import StudyRow
 
+MAY_CHANGE = (
+    "settings.search.n_trials",
+    "settings.search.batch",
+    "settings.threads",
+    "settings.train.checkpoint_every",
+    "settings.train.checkpoint_seconds",
+)
+"""What says how far and how a study is run, and not what it finds out about."""
 
-def check_resumable(study: StudyRow, *, space_hash: str, config: Mapping[str, Any]) -> None:
-    """Make sure that a study continues as what it began.
+
+def check_resumable(study: StudyRow, *, space_hash: str, config: Mapping[str, Any]) -> list[str]:
+    """Make sure that a study continues as what it began; what is another now and may be, a line each.
 
     Raises:
-        NasError: another space or configuration, with every difference.
+        NasError: another space or configuration, with every difference, or fewer trials than there are.
     """
-    found = differences(study.config, load_json(dump_json(dict(config))))
+    given = load_json(dump_json(dict(config)))
+    lines = differences(_of_now(study.config), given)
+    allowed = [line for line in lines if line.startswith(tuple(f"{key}: " for key in MAY_CHANGE))]
+    found = [line for line in lines if line not in allowed]
     if study.space_hash != space_hash:
         found.insert(0, f"space: began with {study.space_hash}, now {space_hash}")
     if found:
-        listed = "\n  ".join(found)
+        listed, began = "\n  ".join(found), str(study.facts.get("command", ""))
+        as_it_began = f"Run it as it began ({began})" if began.startswith("nas ") else "Run it as it began"
         raise NasError(
             f"study {study.name!r} cannot be continued, its configuration differs:\n  {listed}\n"
-            "Run it as it began, or use --study-name OTHER for a new study."
+            f"{as_it_began}, or use --study-name OTHER for a new study."
         )
+    wanted = given.get("settings", {}).get("search", {}).get("n_trials", study.n_trials)
+    if wanted < study.n_trials and allowed:
+        raise NasError(
+            f"study {study.name!r} has {study.n_trials} trials already; --n-trials {wanted} is fewer. Give more to go "
+            "on, or the number it has."
+        )
+    return allowed
+
+
+def _of_now(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored configuration with those settings that an earlier version did not have, at their defaults."""
+    try:
+        settings = RunSettings.model_validate(config["settings"]).model_dump()
+    except (KeyError, ValidationError):  # no run's, or one of a version with other settings
+        return dict(config)
+    return {**config, "settings": load_json(dump_json(settings))}
 
 
 def differences(stored: Any, given: Any, key: str = "") -> list[str]:

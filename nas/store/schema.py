@@ -11,15 +11,17 @@ from nas.store.engine import sqlite_file, writer
 from nas.store.failures import shown
 from nas.store.models import metadata
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration, so that opening an up-to-date storage needs no Alembic."""
+READABLE = ("0001",)
+"""Older ones that can be read as they are: what they lack is taken to be empty."""
 VERSION_TABLE = "nas_schema"
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x6E6173  # "nas": the advisory lock under which PostgreSQL migrates
 
 
-def prepare(engine: Engine, *, read_only: bool = False) -> None:
-    """Create or upgrade the tables where they are missing or old.
+def prepare(engine: Engine, *, read_only: bool = False) -> bool:
+    """Create or upgrade the tables where they are missing or old; False where an older one is read as it is.
 
     Raises:
         NasError: a database of a newer nas, of another program, or, where it may only be read,
@@ -29,8 +31,11 @@ def prepare(engine: Engine, *, read_only: bool = False) -> None:
     if read_only and path is not None and not path.exists():
         raise NasError(f"storage {shown(engine.url)}: there is no such file; `nas run` makes one.")
     with engine.begin() as connection:
-        if _version(connection) == HEAD:
-            return
+        version = _version(connection)
+    if version == HEAD:
+        return True
+    if read_only and version in READABLE:
+        return False
     if read_only:
         raise NasError(f"storage {shown(engine.url)}: not a storage of this version; `nas run` sets it up.")
     with writer(engine).begin() as connection:
@@ -39,6 +44,7 @@ def prepare(engine: Engine, *, read_only: bool = False) -> None:
         version = _version(connection)
         if version != HEAD:
             _upgrade(connection, version)
+    return True
 
 
 def _version(connection: Connection) -> str | None:

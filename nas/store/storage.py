@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,9 @@ from sqlalchemy import Connection
 
 from nas.errors import NasError, unknown
 from nas.metrics import Metric
-from nas.store import extras, frames, measures, rollback, schema, studies, trials
+from nas.store import extras, frames, leases, measures, rollback, schema, studies, trials
 from nas.store.engine import connect, default_url, parse_url, reader, writer
-from nas.store.failures import shown, translated
+from nas.store.failures import readable, shown, translated
 from nas.store.fronts import Front
 from nas.store.records import (
     Artefact,
@@ -55,10 +56,12 @@ class Storage:
         self._url = parse_url(default_url() if url is None else url)
         self._lock = threading.RLock()
         self._fronts: dict[int, tuple[int, Front]] = {}
+        self._token, self._runs = uuid4().hex, set[int]()
         engine = connect(self._url, read_only=read_only)
         self._reader, self._writer = reader(engine), writer(engine)
         with translated(self._url):
-            schema.prepare(engine, read_only=read_only)
+            if not schema.prepare(engine, read_only=read_only):
+                self._reader = self._reader.execution_options(**{studies.OLDER: True})
 
     @property
     def url(self) -> str:
@@ -85,7 +88,7 @@ class Storage:
         constraints: Sequence[Mapping[str, Any]] = (),
         facts: Mapping[str, Any] | None = None,
     ) -> StudyRow:
-        """Begin a study, in state `running`.
+        """Begin a study, in state `running`, run by this process.
 
         Args:
             objectives: what its front is made of, in order.
@@ -103,7 +106,10 @@ class Storage:
             "facts": dict(facts or {}),
         }
         with translated(self._url), self._writer.begin() as connection:
-            return studies.create(connection, name, **columns)
+            study = studies.create(connection, name, **columns)
+            leases.put(connection, study.id, leases.new(self._token))
+            self._runs.add(study.id)
+            return studies.by_id(connection, study.id)
 
     def study(self, name: str) -> StudyRow:
         """The study of that name; an error lists those there are."""
@@ -111,9 +117,19 @@ class Storage:
             return studies.by_name(connection, name)
 
     def studies(self) -> list[StudyRow]:
-        """Every study, oldest first."""
+        """Every study that can be read, oldest first; see `damaged`."""
         with self._reading() as connection:
-            return studies.listing(connection)
+            return studies.listing(connection)[0]
+
+    def damaged(self) -> list[str]:
+        """What is wrong with each study whose row cannot be read, oldest first."""
+        with self._reading() as connection:
+            return [f"storage {self.url}: {each}" for each in studies.listing(connection)[1]]
+
+    def names(self) -> list[str]:
+        """Names of all studies, also of those that cannot be read, oldest first."""
+        with self._reading() as connection:
+            return studies.names(connection)
 
     def marks(self) -> list[StudyMark]:
         """What changes with every study, oldest first; quick to read."""
@@ -121,11 +137,60 @@ class Storage:
             return studies.marks(connection)
 
     def set_state(self, study_id: int, state: StudyState) -> None:
-        """Set a study's state."""
+        """Set a study's state. With `running` this process begins to run it, with any other nobody runs it any more.
+
+        Raises:
+            NasError: an unknown state, or another process that is alive runs it; says which.
+        """
         if state not in studies.STATES:
             raise NasError(unknown("study state", state, studies.STATES))
         with self._writing(study_id) as write:
+            if state == "running":
+                self._take(write)
+            else:
+                leases.drop(write.connection, study_id)
+                self._runs.discard(study_id)
             studies.change(write.connection, study_id, state=state)
+
+    def _take(self, write: Write) -> None:
+        runner = write.study.runner
+        if write.study.state == "running" and runner is not None and not runner.is_mine():
+            raise NasError(
+                f"study {write.study.name!r} is being run by another process: {runner}, heard from "
+                f"{runner.beat:%Y-%m-%d %H:%M:%S} UTC. Wait for it, stop it, or choose another --study-name."
+            )
+        leases.put(write.connection, write.study.id, leases.new(self._token))
+        self._runs.add(write.study.id)
+
+    def runs(self, study_id: int) -> bool:
+        """Whether this storage was opened by the run of the study, as far as it knows."""
+        return study_id in self._runs
+
+    def beat(self) -> None:
+        """A sign of life of this process, for the studies it runs."""
+        if self._runs:
+            with self._lock, translated(self._url), self._writer.begin() as connection:
+                leases.beat(connection, sorted(self._runs), self._token)
+
+    def delete_study(self, name: str) -> None:
+        """Delete a study with everything that is stored of it, also one whose row cannot be read.
+
+        Raises:
+            NasError: there is none, or a process that is alive runs it.
+        """
+        with self._lock, translated(self._url), self._writer.begin() as connection:
+            study_id = studies.key_of(connection, name)
+            runner = studies.runner(connection, study_id)
+            if runner is not None and study_id not in self._runs:
+                raise NasError(f"study {name!r} is being run by {runner}; stop it before it is deleted.")
+            studies.remove(connection, study_id)
+            self._runs.discard(study_id)
+            self._fronts.pop(study_id, None)
+
+    def set_config(self, study_id: int, config: Mapping[str, Any]) -> None:
+        """Replace a study's configuration, where it goes on with another."""
+        with self._writing(study_id) as write:
+            studies.change(write.connection, study_id, config=dict(config))
 
     def add_facts(self, study_id: int, facts: Mapping[str, Any]) -> None:
         """Add run facts; those of equal name are replaced."""
@@ -262,7 +327,7 @@ class Storage:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with translated(self._url), self._reader.begin() as connection:
+        with translated(self._url), self._reader.begin() as connection, readable():
             yield connection
 
     @contextmanager
@@ -271,11 +336,24 @@ class Storage:
         with self._lock, translated(self._url):
             with self._writer.begin() as connection:
                 study = studies.advance(connection, study_id, now)
+                self._check_mine(study)
                 revision, front = self._fronts.pop(study_id, (-1, None))
                 write = Write(connection, study, now, front if revision == study.revision - 1 else None)
                 yield write
             if write.front is not None:
                 self._fronts[study_id] = (study.revision, write.front)
+
+    def _check_mine(self, study: StudyRow) -> None:
+        """A run that was taken for dead and is not must not write beside the one that took its place."""
+        runner = study.runner
+        if study.id in self._runs and (
+            runner is None or not (runner.token == self._token or runner.is_mine())
+        ):
+            self._runs.discard(study.id)
+            by = f"is run by {runner} now" if runner is not None else f"is {study.state} now"
+            raise NasError(
+                f"study {study.name!r} {by}: this process was taken for dead. What it had stored until then is kept."
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         raise NasError("a storage cannot be sent to another process; open it there by its URL.")

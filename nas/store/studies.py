@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, get_args
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, inspect, select, update
 from sqlalchemy.exc import IntegrityError
 
 from nas.errors import NasError, unknown
-from nas.store.models import studies
+from nas.store.failures import DAMAGE, Unreadable, reason
+from nas.store.leases import FIELDS, Lease, of_row
+from nas.store.models import leases, metadata, studies
 from nas.store.records import Objective, StudyMark, StudyRow, StudyState
 
-STATES: tuple[str, ...] = get_args(StudyState)
+STATES: tuple[str, ...] = tuple(state for state in get_args(StudyState) if state != "lost")
+OLDER = "nas_older"
+"""Execution option of connections to a storage whose tables are older than this code."""
 _LONGEST = 200
 
 
@@ -45,48 +51,111 @@ def create(connection: Connection, name: str, **columns: Any) -> StudyRow:
     try:
         connection.execute(insert(studies), [row])
     except IntegrityError:
-        raise NasError(
-            f"the study {name!r} exists already: --resume continues it,"
-            " --study-name OTHER starts another one."
-        ) from None
+        raise NasError(taken(name)) from None
     return by_name(connection, name)
+
+
+def taken(name: str) -> str:
+    """That there is a study of that name already, and the ways out."""
+    return (
+        f"the study {name!r} exists already: --resume continues it, --study-name OTHER starts another one, "
+        f"nas study delete {shlex.quote(name)} makes room."
+    )
 
 
 def by_name(connection: Connection, name: str) -> StudyRow:
     """The study of that name.
 
     Raises:
-        NasError: there is none; lists those there are.
+        NasError: there is none; lists those there are. Or its row is damaged.
     """
-    row = connection.execute(select(studies).where(studies.c.name == name)).one_or_none()
-    if row is None:
+    study = _one(connection, studies.c.name == name, f"study {name!r}")
+    if study is None:
         names = connection.execute(select(studies.c.name)).scalars()
         raise NasError(unknown("study", name, names))
-    return _row(row)
+    return study
 
 
 def by_id(connection: Connection, study_id: int) -> StudyRow:
     """The study with that key.
 
     Raises:
-        NasError: there is none.
+        NasError: there is none, or its row is damaged.
     """
-    row = connection.execute(select(studies).where(studies.c.id == study_id)).one_or_none()
-    if row is None:
+    study = _one(connection, studies.c.id == study_id, f"study number {study_id}")
+    if study is None:
         raise NasError(f"there is no study with the id {study_id}.")
-    return _row(row)
+    return study
 
 
-def listing(connection: Connection) -> list[StudyRow]:
-    """Every study, oldest first."""
-    return [_row(row) for row in connection.execute(select(studies).order_by(studies.c.id))]
+def listing(connection: Connection) -> tuple[list[StudyRow], list[str]]:
+    """Every study that can be read, oldest first, and what is wrong with those that cannot."""
+    try:
+        rows = connection.execute(joined(connection).order_by(studies.c.id)).all()
+        return [_row(row) for row in rows], []
+    except DAMAGE:
+        return _one_by_one(connection)
+
+
+def _one_by_one(connection: Connection) -> tuple[list[StudyRow], list[str]]:
+    whole, damaged = [], []
+    for study_id, name in connection.execute(
+        select(studies.c.id, studies.c.name).order_by(studies.c.id)
+    ).all():
+        try:
+            study = _one(connection, studies.c.id == study_id, f"study {name!r}")
+        except NasError as error:
+            damaged.append(str(error))
+            continue
+        whole += [] if study is None else [study]
+    return whole, damaged
 
 
 def marks(connection: Connection) -> list[StudyMark]:
-    """What changes with each study, oldest first."""
-    columns = studies.c
-    query = select(columns.id, columns.name, columns.created, columns.epoch, columns.revision)
-    return [StudyMark(*row) for row in connection.execute(query.order_by(columns.id))]
+    """What changes with each study that can be read, oldest first."""
+    return [
+        StudyMark(row.id, row.name, row.created, row.epoch, row.revision, row.state)
+        for row in listing(connection)[0]
+    ]
+
+
+def names(connection: Connection) -> list[str]:
+    """Every study's name, oldest first."""
+    return [str(name) for name in connection.execute(select(studies.c.name).order_by(studies.c.id)).scalars()]
+
+
+def name_of(connection: Connection, study_id: int) -> str:
+    """A study's name by its key, whatever else of its row can be read."""
+    return str(connection.execute(select(studies.c.name).where(studies.c.id == study_id)).scalar())
+
+
+def key_of(connection: Connection, name: str) -> int:
+    """Key of the study of that name, whatever else of its row can be read.
+
+    Raises:
+        NasError: there is none; lists those there are.
+    """
+    found = connection.execute(select(studies.c.id).where(studies.c.name == name)).scalar()
+    if found is None:
+        names = connection.execute(select(studies.c.name)).scalars()
+        raise NasError(unknown("study", name, names))
+    return int(found)
+
+
+def runner(connection: Connection, study_id: int) -> Lease | None:
+    """The process that runs a study and is alive."""
+    columns = [leases.c[key].label(f"lease_{key}") for key in FIELDS]
+    row = connection.execute(select(*columns).where(leases.c.study_id == study_id)).one_or_none()
+    lease = None if row is None else of_row(dict(row._mapping))
+    return lease if lease is not None and lease.is_alive() else None
+
+
+def remove(connection: Connection, study_id: int) -> None:
+    """Delete a study with all that belongs to it."""
+    for table in reversed(metadata.sorted_tables):
+        if "study_id" in table.c:  # databases that check no foreign keys cascade nothing
+            connection.execute(delete(table).where(table.c.study_id == study_id))
+    connection.execute(delete(studies).where(studies.c.id == study_id))
 
 
 def advance(connection: Connection, study_id: int, now: datetime) -> StudyRow:
@@ -132,7 +201,37 @@ def check_name(name: str) -> None:
         )
 
 
+def joined(connection: Connection) -> Select[Any]:
+    """Studies, each beside its lease."""
+    if connection.get_execution_options().get(OLDER) and not inspect(connection).has_table(leases.name):
+        return select(studies)
+    beside = [leases.c[key].label(f"lease_{key}") for key in FIELDS]
+    return select(studies, *beside).join_from(studies, leases, isouter=True)
+
+
+def _one(connection: Connection, condition: ColumnElement[bool], what: str) -> StudyRow | None:
+    try:
+        row = connection.execute(joined(connection).where(condition)).one_or_none()
+        return None if row is None else _row(row)
+    except DAMAGE as error:
+        raise Unreadable(
+            f"the row of {what} is damaged ({reason(error)}). Put back a copy of the storage from before, or remove "
+            "the study: nas study delete NAME."
+        ) from None
+
+
 def _row(row: Row[Any]) -> StudyRow:
     columns = dict(row._mapping)
-    columns["objectives"] = tuple(Objective(**objective) for objective in columns["objectives"])
-    return StudyRow(**columns)
+    lease = of_row(columns)
+    study: StudyRow = _reading().validate_python({**columns, "runner": None})
+    if study.state != "running":
+        return study
+    alive = lease is not None and lease.is_alive()
+    return replace(study, state="running" if alive else "lost", runner=lease)
+
+
+@cache
+def _reading() -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(StudyRow)

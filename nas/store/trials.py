@@ -9,11 +9,12 @@ from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, select, update
 
 from nas.errors import NasError
 from nas.metrics import Metric
 from nas.store import fronts, measures, studies
+from nas.store.failures import DAMAGE, Unreadable, reason
 from nas.store.models import front_members, metrics, trials
 from nas.store.records import SEARCH, StoredMetric, TrialRecord, TrialRow, TrialState
 from nas.store.writing import Write, insert_rows
@@ -58,9 +59,50 @@ def read(connection: Connection, study_id: int, condition: ColumnElement[bool]) 
         columns.wall_s,
         columns.revision,
     ).where(columns.study_id == study_id, condition)
-    stored = _stored(connection, study_id, condition)
-    rows = connection.execute(query.order_by(columns.number))
-    return [TrialRow(**row, stored=tuple(stored.get(row["number"], ()))) for row in rows.mappings()]
+    try:
+        stored = _stored(connection, study_id, condition)
+        rows = connection.execute(query.order_by(columns.number))
+        return [_row(row, stored.get(row["number"], ())) for row in rows.mappings()]
+    except DAMAGE as error:
+        raise Unreadable(_which(connection, study_id, error)) from None
+
+
+def _row(row: RowMapping, stored: Sequence[StoredMetric]) -> TrialRow:
+    """A trial of a row.
+
+    Raises:
+        ValueError: what its columns hold is no trial.
+    """
+    trial = TrialRow(**row, stored=tuple(stored))
+    if trial.state not in STATES:
+        raise ValueError(f"state {trial.state!r}")
+    if not isinstance(trial.arch, dict) or not isinstance(trial.violation, float):
+        raise ValueError("arch or violation")
+    return trial
+
+
+def _which(connection: Connection, study_id: int, error: Exception) -> str:
+    """Which rows of a study's trials cannot be read."""
+    query = select(trials).where(trials.c.study_id == study_id)
+    numbers = connection.execute(select(trials.c.number).where(trials.c.study_id == study_id)).scalars().all()
+    damaged: list[str] = []
+    first = reason(error)
+    for number in numbers:
+        try:
+            row = connection.execute(query.where(trials.c.number == number)).mappings().one()
+            shown = {key: row[key] for key in _SHOWN}
+            _row(shown, ())  # type: ignore[arg-type]
+        except DAMAGE as wrong:
+            first = first if damaged else reason(wrong)
+            damaged.append(str(number))
+    where = f"the rows of trials {', '.join(damaged[:8])}" if damaged else "a row of its metrics"
+    return (
+        f"{where} of study {studies.name_of(connection, study_id)!r} cannot be read ({first}). Put back a copy of the "
+        "storage from before, or remove the study: nas study delete NAME."
+    )
+
+
+_SHOWN = tuple(name for name in TrialRow.__dataclass_fields__ if name != "stored")
 
 
 def since(revision: int) -> ColumnElement[bool]:
@@ -91,7 +133,14 @@ def _stored(
     for number, kind_id, value, low, high, detail in connection.execute(query):
         kind = kinds[kind_id]
         shown = kind.detail if detail is None else detail
-        metric = Metric(measures.value(value), kind.unit, kind.provenance, low, high, shown)
+        metric = Metric(
+            measures.value(value),
+            kind.unit,
+            kind.provenance,
+            measures.bound(low),
+            measures.bound(high),
+            shown,
+        )
         found.setdefault(number, []).append(StoredMetric(kind.name, kind.stage, metric))
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -121,22 +122,31 @@ class Trainer(Generic[Trained]):
         self.autocast = autocast(dtype, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=dtype is torch.float16)
         self.step = 0
+        self.due = False
+        self._saved_s = time.monotonic()
         self.warnings: list[str] = []
 
     def steps(self) -> Iterator[StepReport]:
         """Train to the end, a report per step; checkpoints are written on the way and at the end.
 
         A checkpoint is written when the next report is asked for: what the caller keeps of a report is kept before
-        a checkpoint says that the step is done.
+        a checkpoint says that the step is done; `due` tells it that one will be written.
         """
         self.supernet.train()
         while self.step < self.total:
             report = self._step()
             self.step += 1
+            at_step = self.step % self.settings.checkpoint_every == 0 and not self.guard.offences
+            fixed = at_step or self.step == self.total
+            self.due = fixed or self._late()
             yield report
-            due = self.step % self.settings.checkpoint_every == 0 and not self.guard.offences
-            if due or self.step == self.total:
-                self.save()
+            if self.due:
+                self.save(between=not fixed)
+
+    def _late(self) -> bool:
+        """Whether the last checkpoint was written too long ago."""
+        late = time.monotonic() - self._saved_s >= self.settings.checkpoint_seconds
+        return late and not self.guard.offences
 
     def _step(self) -> StepReport:
         whole = self._batch()
@@ -259,7 +269,7 @@ class Trainer(Generic[Trained]):
         )
         if verdict != "roll back":
             return
-        loaded = self._load()
+        loaded = self._load(fixed=True)
         if loaded is None:
             raise NasError(
                 f"training broke down at step {self.step}, before the first checkpoint. Lower train.lr or raise "
@@ -271,8 +281,13 @@ class Trainer(Generic[Trained]):
             f"step {self.step}: weights rolled back to the checkpoint of step {loaded[0]['step']}"
         )
 
-    def save(self) -> None:
-        """Write a checkpoint of everything that the rest of the run depends on."""
+    def save(self, *, between: bool = False) -> None:
+        """Write a checkpoint of everything that the rest of the run depends on.
+
+        Args:
+            between: at a step that time or a signal chose; a breakdown does not go back to such a one.
+        """
+        self._saved_s = time.monotonic()
         if not self.group.leads:
             return
         self.checkpoints.save(
@@ -288,7 +303,8 @@ class Trainer(Generic[Trained]):
                 "guard": self.guard.state(),
                 "scaler": self.scaler.state_dict(),
                 "warnings": list(self.warnings),
-            }
+            },
+            between=between,
         )
 
     def resume(self) -> bool:
@@ -297,6 +313,19 @@ class Trainer(Generic[Trained]):
         if loaded is None:
             return False
         state, warning = loaded
+        try:
+            self._restore(state)
+        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise NasError(
+                f"{self.checkpoints.folder}: its checkpoint is not one of this training ({reason}). Delete "
+                f"{', '.join(self.checkpoints.files())} there and repeat the command with --resume: the training "
+                "begins again."
+            ) from None
+        self.warnings = [*state["warnings"], *([warning] if warning else [])]
+        return True
+
+    def _restore(self, state: dict[str, Any]) -> None:
         self._restore_weights(state)
         self.step = int(state["step"])
         self.sampler.restore(state["sampler"])
@@ -304,12 +333,10 @@ class Trainer(Generic[Trained]):
         restore_generator(self.rng, state["rng"])
         self.guard.restore(state["guard"])
         self.scaler.load_state_dict(state["scaler"])
-        self.warnings = [*state["warnings"], *([warning] if warning else [])]
-        return True
 
-    def _load(self) -> tuple[dict[str, Any], str | None] | None:
+    def _load(self, *, fixed: bool = False) -> tuple[dict[str, Any], str | None] | None:
         loaded: tuple[dict[str, Any], str | None] | None
-        loaded = self.group.told(self.checkpoints.load() if self.group.leads else None)
+        loaded = self.group.told(self.checkpoints.load(fixed=fixed) if self.group.leads else None)
         return loaded
 
     def _restore_weights(self, state: dict[str, Any]) -> None:
