@@ -10,7 +10,16 @@ from typing import Any
 from nas.arith import Num, ceil_div
 from nas.blocks.base import ACTIVATIONS, Init, Weight
 from nas.blocks.operations import BN_EPS, LN_EPS, Operations
-from nas.blocks.shapes import Shape, broadcast, certain, check_conv, check_joined, check_whole, words
+from nas.blocks.shapes import (
+    Shape,
+    broadcast,
+    certain,
+    check_conv,
+    check_joined,
+    check_room,
+    check_whole,
+    words,
+)
 from nas.errors import NasError
 
 INPUT, CONSTANT = -1, -2
@@ -168,6 +177,7 @@ class Counting(Operations):
             shape = (out, ceil_div(h, stride), ceil_div(w, stride))
         else:
             shape = (out, *((side + 2 * padding - kernel) // stride + 1 for side in (h, w)))
+            check_room(name, x.shape, kernel, padding)
         macs = prod(shape) * (reach * kernel * kernel)
         return self.emit("depthwise" if depthwise else "conv", shape, x, macs=macs)
 

@@ -52,7 +52,11 @@ class Operations(ABC):
         decay: bool = True,
         padding: Num | None = None,
     ) -> Tensor:
-        """Convolution `(C, H, W)` to `(out, …)`, padded by kernel // 2 unless told; depth-wise: a group per channel."""
+        """Convolution `(C, H, W)` to `(out, …)`; depth-wise: a group per channel.
+
+        Args:
+            padding: zeros around the map; None: kernel // 2, of an odd kernel; 0 for patches, as of an even one.
+        """
 
     @abstractmethod
     def linear(
@@ -114,6 +118,7 @@ class Operations(ABC):
         norm: str | None = None,
         gamma: Init = "ones",
         eps: float = BN_EPS,
+        padding: Num | None = None,
     ) -> Tensor:
         """Convolution `NAME`, batch norm `NAME_bn` (or `norm`) and, if asked for, layer scale `NAME_scale`.
 
@@ -121,7 +126,8 @@ class Operations(ABC):
         """
         norm = norm or f"{name}_bn"
         scales = (f"{name}_scale",) if scale else ()
-        shape = {"kernel": kernel, "stride": stride, "groups": groups, "depthwise": depthwise, "decay": decay}
+        shape = {"kernel": kernel, "stride": stride, "groups": groups, "depthwise": depthwise}
+        shape |= {"decay": decay, "padding": padding}
         if self.deploy:
             self.fold(name, norm, *scales, eps=eps)
             return self.conv(name, x, out, bias=True, **shape)

@@ -54,7 +54,15 @@ def check_conv(name: str, cin: Num, out: Num, kernel: Num, groups: Num, padded: 
     if not padded and certain(kernel % 2 == 0):
         raise NasError(
             f"convolution {name!r}: a kernel of {one(kernel)} is even, so that no padding keeps a map's sides; take an "
-            "odd one, or say the padding."
+            "odd one, or say the padding: padding=0 for patches."
+        )
+
+
+def check_room(name: str, x: Shape, kernel: Num, padding: Num) -> None:
+    """Refuse a map, padded as it was said, that is smaller than the kernel."""
+    if any(certain(side + 2 * padding < kernel) for side in x[1:]):
+        raise NasError(
+            f"convolution {name!r}: a kernel of {one(kernel)} finds no place on {words(x)} with padding {one(padding)}."
         )
 
 
