@@ -15,6 +15,7 @@ from nas.blocks.shapes import (
     broadcast,
     certain,
     check_conv,
+    check_identity,
     check_joined,
     check_room,
     check_whole,
@@ -180,6 +181,9 @@ class Counting(Operations):
             check_room(name, x.shape, kernel, padding)
         macs = prod(shape) * (reach * kernel * kernel)
         return self.emit("depthwise" if depthwise else "conv", shape, x, macs=macs)
+
+    def check_identity(self, name: str, x: Shaped, out: Num, stride: Num) -> None:
+        check_identity(name, self.channels(x), out, stride)
 
     def linear(
         self,

@@ -191,6 +191,8 @@ class Operations(ABC):
             norm: whether a batch norm `NAME_bn` follows the sum (RepViT).
         """
         shape = {"stride": stride, "groups": groups, "depthwise": depthwise}
+        if identity:
+            self.check_identity(name, x, out, stride)
         if self.deploy:
             self.fuse(name, tuple(kernels), identity, norm)
             return self.conv(name, x, out, max(kernels), bias=True, **shape)
@@ -205,6 +207,9 @@ class Operations(ABC):
         y = self.conv("squeeze", self.mean(x, keep=True), squeezed, bias=True, decay=False)
         y = self.conv("excite", self.act(y, act), self.channels(x), bias=True, decay=False)
         return x * self.gate(y, gate)
+
+    def check_identity(self, name: str, x: Tensor, out: Num, stride: Num) -> None:
+        """Refuse to add an input to what has other channels or sides; counting operations do."""
 
     # How the deployed form's weights come about; only folding operations do something here.
 

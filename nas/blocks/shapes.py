@@ -66,6 +66,20 @@ def check_room(name: str, x: Shape, kernel: Num, padding: Num) -> None:
         )
 
 
+def check_identity(name: str, cin: Num, out: Num, stride: Num) -> None:
+    """Refuse a branch that hands its input on where channels or sides change: PyTorch would broadcast, unseen."""
+    if cin is not out and certain(cin != out):
+        raise NasError(
+            f"convolution {name!r}: identity=True adds {one(cin)} channels to {one(out)}; add the input only where "
+            "they are as many, 'identity=s.cin == s.cout'."
+        )
+    if certain(stride != 1):
+        raise NasError(
+            f"convolution {name!r}: identity=True adds the input to what a stride of {one(stride)} made smaller; "
+            "add it only where the stride is 1."
+        )
+
+
 def check_whole(name: str, shape: Shape) -> None:
     """Refuse sizes of a weight that are not whole numbers."""
     for size in shape:

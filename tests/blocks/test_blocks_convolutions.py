@@ -93,6 +93,18 @@ def test_a_pointwise_convolution_heeds_its_padding(padding: int) -> None:
             lambda x, s, ops: ops.conv_norm("a", x, 8, 4, 4, padding=0),
             "a kernel of 4 finds no place on 4×2×3",
         ),
+        (
+            lambda x, s, ops: ops.rep_conv("a", x, 1, (3, 1), identity=True),
+            "'a': identity=True adds 4 channels to 1; add the input only where they are as many",
+        ),
+        (
+            lambda x, s, ops: ops.rep_conv("a", ops.conv("b", x, 1), 4, (3, 1), identity=True),
+            "'a': identity=True adds 1 channels to 4",
+        ),
+        (
+            lambda x, s, ops: ops.rep_conv("a", x, 4, (3, 1), 3, identity=True),
+            "'a': identity=True adds the input to what a stride of 3 made smaller",
+        ),
     ],
 )
 def test_a_convolution_that_cannot_be_says_what_would_be_right(
@@ -103,3 +115,18 @@ def test_a_convolution_that_cannot_be_says_what_would_be_right(
     for given in (sizes, {key: np.array([size, size]) for key, size in sizes.items()}):
         with pytest.raises(NasError, match=words):
             describe(unit, given)
+
+
+def test_a_batch_adds_the_input_where_it_fits() -> None:
+    """Layers of a batch that differ in it take branches of their own."""
+
+    class Chosen(Unit):
+        kind = "test_chosen"
+        keys = ("h", "w", "cin", "cout")
+
+        @classmethod
+        def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+            return ops.rep_conv("a", x, s.cout, (3, 1), identity=bool(s.cin == s.cout))
+
+    rows = [{"h": 4, "w": 5, "cin": cin, "cout": cout} for cin, cout in ((3, 3), (4, 1), (1, 4), (2, 2))]
+    check_block(Chosen, rows)
