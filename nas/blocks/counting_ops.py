@@ -18,7 +18,9 @@ from nas.blocks.shapes import (
     check_identity,
     check_joined,
     check_room,
+    check_tokens,
     check_whole,
+    one,
     words,
 )
 from nas.errors import NasError
@@ -280,6 +282,23 @@ class Counting(Operations):
         total = sum(part.shape[axis] for part in parts)
         shape = (*parts[0].shape[:-1], total) if axis else (total, *parts[0].shape[1:])
         return self.emit("copy", shape, *parts)
+
+    def tokens(
+        self, name: str, like: Shaped, count: Num = 1, *, init: Init = "table", decay: bool = False
+    ) -> Shaped:
+        return self.param(name, count, self.channels(like), init=init, decay=decay)
+
+    def join_tokens(self, parts: Sequence[Shaped]) -> Shaped:
+        for part in parts:
+            check_tokens("join_tokens", part.shape)
+        check_joined([part.shape for part in parts], 0, "join_tokens")
+        return self.emit("copy", (sum(part.shape[0] for part in parts), parts[0].shape[1]), *parts)
+
+    def split_tokens(self, x: Shaped, count: Num) -> tuple[Shaped, Shaped]:
+        check_tokens("split_tokens", x.shape)
+        if certain(count > x.shape[0]):
+            raise NasError(f"'split_tokens' of {one(count)} tokens from {words(x.shape)}, which has fewer.")
+        return self.view(x, (count, x.shape[1])), self.view(x, (x.shape[0] - count, x.shape[1]))
 
     def chunk(self, x: Shaped, parts: Num) -> list[Shaped]:
         if certain(x.shape[0] % parts != 0):

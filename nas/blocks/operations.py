@@ -265,6 +265,20 @@ class Operations(ABC):
         """Maps or tokens joined along their channels."""
 
     @abstractmethod
+    def tokens(
+        self, name: str, like: Tensor, count: Num = 1, *, init: Init = "table", decay: bool = False
+    ) -> Tensor:
+        """`count` learned tokens as wide as `like`, the same for every image: class, carrier or lookup tokens."""
+
+    @abstractmethod
+    def join_tokens(self, parts: Sequence[Tensor]) -> Tensor:
+        """Tokens `(N₁, C)`, `(N₂, C)`, … one behind the other: `(N₁ + N₂ + …, C)`."""
+
+    @abstractmethod
+    def split_tokens(self, x: Tensor, count: Num) -> tuple[Tensor, Tensor]:
+        """The leading `count` tokens and the others: `(count, C)` and `(N - count, C)`."""
+
+    @abstractmethod
     def chunk(self, x: Tensor, parts: Num) -> list[Tensor]:
         """Equal parts of the channels of a map."""
 

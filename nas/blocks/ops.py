@@ -178,6 +178,18 @@ class Ops(Operations):
     def concat(self, parts: Sequence[Tensor]) -> Tensor:
         return torch.cat(list(parts), dim=-1 if parts[0].dim() == 3 else 1)
 
+    def tokens(
+        self, name: str, like: Tensor, count: int = 1, *, init: Init = "table", decay: bool = False
+    ) -> Tensor:
+        weight: Tensor = self.parts[name]
+        return weight.expand(like.shape[0], -1, -1)
+
+    def join_tokens(self, parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(parts), 1)
+
+    def split_tokens(self, x: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        return x[:, :count], x[:, count:]
+
     def chunk(self, x: Tensor, parts: int) -> list[Tensor]:
         return list(x.chunk(parts, 1))
 

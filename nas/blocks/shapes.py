@@ -35,13 +35,19 @@ def broadcast(op: str, a: Shape, b: Shape) -> Shape:
     return tuple(y if isinstance(x, int) and x == 1 else x for x, y in zip(a, b))
 
 
-def check_joined(parts: Sequence[Shape], axis: int) -> None:
+def check_tokens(op: str, shape: Shape) -> None:
+    """Refuse maps and vectors where tokens are needed."""
+    if len(shape) != 2:
+        raise NasError(f"{op!r} takes tokens, not {words(shape)}; 'to_tokens' makes them of a map.")
+
+
+def check_joined(parts: Sequence[Shape], axis: int, op: str = "concat") -> None:
     """Refuse tensors that differ in another dimension than the one along which they are joined."""
     first = parts[0]
     for part in parts[1:]:
         others = [d for d in range(len(first)) if d != axis % len(first)]
         if len(part) != len(first) or any(certain(part[d] != first[d]) for d in others):
-            raise NasError(f"'concat' of {words(first)} and {words(part)}, which do not fit.")
+            raise NasError(f"{op!r} of {words(first)} and {words(part)}, which do not fit.")
 
 
 def check_conv(name: str, cin: Num, out: Num, kernel: Num, groups: Num, padded: bool) -> None:

@@ -232,7 +232,7 @@ def _recording(base: type[Any]) -> type[Any]:
             if not depth:
                 if not hasattr(self, "log"):
                     self.log = []
-                parts = result if isinstance(result, list) else [result]
+                parts = result if isinstance(result, list | tuple) else [result]
                 self.log += [(name, tuple(int(size) for size in part.shape)) for part in parts]
             return result
 
