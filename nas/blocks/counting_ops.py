@@ -26,6 +26,10 @@ from nas.blocks.shapes import (
 from nas.errors import NasError
 
 INPUT, CONSTANT = -1, -2
+IN_PLACE = (
+    "'+=', '*=' and their like change a tensor that others may still read, and training needs as it was; write "
+    "'x = x + y' instead of 'x += y'"
+)
 
 
 @dataclass(slots=True)
@@ -66,24 +70,24 @@ class Shaped:
         self.shape, self.at, self.ops, self.norms = shape, at, ops, norms
 
     def __add__(self, other: Any) -> Shaped:
-        return self._with("add", other)
+        return self.ops.combine("add", self, other)
 
     def __mul__(self, other: Any) -> Shaped:
-        return self._with("mul", other)
+        return self.ops.combine("mul", self, other)
 
     def __neg__(self) -> Shaped:
-        return self._with("mul", -1)
+        return self.ops.combine("mul", self, -1)
 
     def __rtruediv__(self, other: Any) -> Shaped:
-        return self._with("mul", 1)._with("mul", other)  # PyTorch makes the reciprocal first
+        return self.ops.combine("mul", self.ops.emit("mul", self.shape, self), other)  # the reciprocal first
 
     __radd__ = __sub__ = __rsub__ = __add__
     __rmul__ = __truediv__ = __pow__ = __mul__
 
-    def _with(self, op: str, other: Any) -> Shaped:
-        if not isinstance(other, Shaped):
-            return self.ops.emit(op, self.shape, self)
-        return self.ops.emit(op, broadcast(op, self.shape, other.shape), self, other)
+    def __iadd__(self, other: Any) -> Shaped:
+        raise NasError(IN_PLACE)
+
+    __isub__ = __imul__ = __itruediv__ = __ipow__ = __iadd__
 
 
 class Counting(Operations):
@@ -107,6 +111,12 @@ class Counting(Operations):
                 )
         self.kernels.append(Kernel(op, shape, macs, tuple(t.at for t in reads if t.at >= 0)))
         return Shaped(shape, len(self.kernels) - 1, self)
+
+    def combine(self, op: str, a: Shaped, other: Any) -> Shaped:
+        """An operator of two tensors, or of a tensor and a number."""
+        if not isinstance(other, Shaped):
+            return self.emit(op, a.shape, a)
+        return self.emit(op, broadcast(op, a.shape, other.shape), a, other)
 
     def view(self, x: Shaped, shape: Shape) -> Shaped:
         """The same tensor in another shape."""
