@@ -144,6 +144,7 @@ class Unit(ABC):
         f = Sizes(fields)
         given = {
             **fields,
+            **{key: inp.extra(key) for key in cls.takes.keys},
             **inp.extras,
             "h": inp.h,
             "w": inp.w,

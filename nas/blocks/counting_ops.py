@@ -10,10 +10,26 @@ from typing import Any
 from nas.arith import Num, ceil_div
 from nas.blocks.base import ACTIVATIONS, Init, Weight
 from nas.blocks.operations import BN_EPS, LN_EPS, Operations
-from nas.blocks.shapes import Shape, broadcast, certain, check_conv, check_joined, check_whole, words
+from nas.blocks.shapes import (
+    Shape,
+    broadcast,
+    certain,
+    check_conv,
+    check_identity,
+    check_joined,
+    check_room,
+    check_tokens,
+    check_whole,
+    one,
+    words,
+)
 from nas.errors import NasError
 
 INPUT, CONSTANT = -1, -2
+IN_PLACE = (
+    "'+=', '*=' and their like change a tensor that others may still read, and training needs as it was; write "
+    "'x = x + y' instead of 'x += y'"
+)
 
 
 @dataclass(slots=True)
@@ -54,24 +70,24 @@ class Shaped:
         self.shape, self.at, self.ops, self.norms = shape, at, ops, norms
 
     def __add__(self, other: Any) -> Shaped:
-        return self._with("add", other)
+        return self.ops.combine("add", self, other)
 
     def __mul__(self, other: Any) -> Shaped:
-        return self._with("mul", other)
+        return self.ops.combine("mul", self, other)
 
     def __neg__(self) -> Shaped:
-        return self._with("mul", -1)
+        return self.ops.combine("mul", self, -1)
 
     def __rtruediv__(self, other: Any) -> Shaped:
-        return self._with("mul", 1)._with("mul", other)  # PyTorch makes the reciprocal first
+        return self.ops.combine("mul", self.ops.emit("mul", self.shape, self), other)  # the reciprocal first
 
     __radd__ = __sub__ = __rsub__ = __add__
     __rmul__ = __truediv__ = __pow__ = __mul__
 
-    def _with(self, op: str, other: Any) -> Shaped:
-        if not isinstance(other, Shaped):
-            return self.ops.emit(op, self.shape, self)
-        return self.ops.emit(op, broadcast(op, self.shape, other.shape), self, other)
+    def __iadd__(self, other: Any) -> Shaped:
+        raise NasError(IN_PLACE)
+
+    __isub__ = __imul__ = __itruediv__ = __ipow__ = __iadd__
 
 
 class Counting(Operations):
@@ -95,6 +111,12 @@ class Counting(Operations):
                 )
         self.kernels.append(Kernel(op, shape, macs, tuple(t.at for t in reads if t.at >= 0)))
         return Shaped(shape, len(self.kernels) - 1, self)
+
+    def combine(self, op: str, a: Shaped, other: Any) -> Shaped:
+        """An operator of two tensors, or of a tensor and a number."""
+        if not isinstance(other, Shaped):
+            return self.emit(op, a.shape, a)
+        return self.emit(op, broadcast(op, a.shape, other.shape), a, other)
 
     def view(self, x: Shaped, shape: Shape) -> Shaped:
         """The same tensor in another shape."""
@@ -168,8 +190,12 @@ class Counting(Operations):
             shape = (out, ceil_div(h, stride), ceil_div(w, stride))
         else:
             shape = (out, *((side + 2 * padding - kernel) // stride + 1 for side in (h, w)))
+            check_room(name, x.shape, kernel, padding)
         macs = prod(shape) * (reach * kernel * kernel)
         return self.emit("depthwise" if depthwise else "conv", shape, x, macs=macs)
+
+    def check_identity(self, name: str, x: Shaped, out: Num, stride: Num) -> None:
+        check_identity(name, self.channels(x), out, stride)
 
     def linear(
         self,
@@ -266,6 +292,23 @@ class Counting(Operations):
         total = sum(part.shape[axis] for part in parts)
         shape = (*parts[0].shape[:-1], total) if axis else (total, *parts[0].shape[1:])
         return self.emit("copy", shape, *parts)
+
+    def tokens(
+        self, name: str, like: Shaped, count: Num = 1, *, init: Init = "table", decay: bool = False
+    ) -> Shaped:
+        return self.param(name, count, self.channels(like), init=init, decay=decay)
+
+    def join_tokens(self, parts: Sequence[Shaped]) -> Shaped:
+        for part in parts:
+            check_tokens("join_tokens", part.shape)
+        check_joined([part.shape for part in parts], 0, "join_tokens")
+        return self.emit("copy", (sum(part.shape[0] for part in parts), parts[0].shape[1]), *parts)
+
+    def split_tokens(self, x: Shaped, count: Num) -> tuple[Shaped, Shaped]:
+        check_tokens("split_tokens", x.shape)
+        if certain(count > x.shape[0]):
+            raise NasError(f"'split_tokens' of {one(count)} tokens from {words(x.shape)}, which has fewer.")
+        return self.view(x, (count, x.shape[1])), self.view(x, (x.shape[0] - count, x.shape[1]))
 
     def chunk(self, x: Shaped, parts: Num) -> list[Shaped]:
         if certain(x.shape[0] % parts != 0):

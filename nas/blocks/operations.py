@@ -52,7 +52,11 @@ class Operations(ABC):
         decay: bool = True,
         padding: Num | None = None,
     ) -> Tensor:
-        """Convolution `(C, H, W)` to `(out, …)`, padded by kernel // 2 unless told; depth-wise: a group per channel."""
+        """Convolution `(C, H, W)` to `(out, …)`; depth-wise: a group per channel.
+
+        Args:
+            padding: zeros around the map; None: kernel // 2, of an odd kernel; 0 for patches, as of an even one.
+        """
 
     @abstractmethod
     def linear(
@@ -114,6 +118,7 @@ class Operations(ABC):
         norm: str | None = None,
         gamma: Init = "ones",
         eps: float = BN_EPS,
+        padding: Num | None = None,
     ) -> Tensor:
         """Convolution `NAME`, batch norm `NAME_bn` (or `norm`) and, if asked for, layer scale `NAME_scale`.
 
@@ -121,7 +126,8 @@ class Operations(ABC):
         """
         norm = norm or f"{name}_bn"
         scales = (f"{name}_scale",) if scale else ()
-        shape = {"kernel": kernel, "stride": stride, "groups": groups, "depthwise": depthwise, "decay": decay}
+        shape = {"kernel": kernel, "stride": stride, "groups": groups, "depthwise": depthwise}
+        shape |= {"decay": decay, "padding": padding}
         if self.deploy:
             self.fold(name, norm, *scales, eps=eps)
             return self.conv(name, x, out, bias=True, **shape)
@@ -185,6 +191,8 @@ class Operations(ABC):
             norm: whether a batch norm `NAME_bn` follows the sum (RepViT).
         """
         shape = {"stride": stride, "groups": groups, "depthwise": depthwise}
+        if identity:
+            self.check_identity(name, x, out, stride)
         if self.deploy:
             self.fuse(name, tuple(kernels), identity, norm)
             return self.conv(name, x, out, max(kernels), bias=True, **shape)
@@ -199,6 +207,9 @@ class Operations(ABC):
         y = self.conv("squeeze", self.mean(x, keep=True), squeezed, bias=True, decay=False)
         y = self.conv("excite", self.act(y, act), self.channels(x), bias=True, decay=False)
         return x * self.gate(y, gate)
+
+    def check_identity(self, name: str, x: Tensor, out: Num, stride: Num) -> None:
+        """Refuse to add an input to what has other channels or sides; counting operations do."""
 
     # How the deployed form's weights come about; only folding operations do something here.
 
@@ -252,6 +263,20 @@ class Operations(ABC):
     @abstractmethod
     def concat(self, parts: Sequence[Tensor]) -> Tensor:
         """Maps or tokens joined along their channels."""
+
+    @abstractmethod
+    def tokens(
+        self, name: str, like: Tensor, count: Num = 1, *, init: Init = "table", decay: bool = False
+    ) -> Tensor:
+        """`count` learned tokens as wide as `like`, the same for every image: class, carrier or lookup tokens."""
+
+    @abstractmethod
+    def join_tokens(self, parts: Sequence[Tensor]) -> Tensor:
+        """Tokens `(N₁, C)`, `(N₂, C)`, … one behind the other: `(N₁ + N₂ + …, C)`."""
+
+    @abstractmethod
+    def split_tokens(self, x: Tensor, count: Num) -> tuple[Tensor, Tensor]:
+        """The leading `count` tokens and the others: `(count, C)` and `(N - count, C)`."""
 
     @abstractmethod
     def chunk(self, x: Tensor, parts: Num) -> list[Tensor]:

@@ -92,7 +92,8 @@ class Ops(Operations):
             if x.shape[2:] == (1, 1):
                 y = x * weight.flatten()[:, None, None]
                 return y if bias is None else y + bias[:, None, None]
-        if stride == 1 and groups == 1 and _as_product(x, weight, self.training):
+        bare = stride == 1 and groups == 1 and not (weight.shape[-1] // 2 if padding is None else padding)
+        if bare and _as_product(x, weight, self.training):
             return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
         padding = weight.shape[-1] // 2 if padding is None else padding
         return F.conv2d(x, weight, bias, stride=stride, padding=padding, groups=groups)
@@ -176,6 +177,18 @@ class Ops(Operations):
 
     def concat(self, parts: Sequence[Tensor]) -> Tensor:
         return torch.cat(list(parts), dim=-1 if parts[0].dim() == 3 else 1)
+
+    def tokens(
+        self, name: str, like: Tensor, count: int = 1, *, init: Init = "table", decay: bool = False
+    ) -> Tensor:
+        weight: Tensor = self.parts[name]
+        return weight.expand(like.shape[0], -1, -1)
+
+    def join_tokens(self, parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(parts), 1)
+
+    def split_tokens(self, x: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        return x[:, :count], x[:, count:]
 
     def chunk(self, x: Tensor, parts: int) -> list[Tensor]:
         return list(x.chunk(parts, 1))

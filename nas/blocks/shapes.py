@@ -35,13 +35,19 @@ def broadcast(op: str, a: Shape, b: Shape) -> Shape:
     return tuple(y if isinstance(x, int) and x == 1 else x for x, y in zip(a, b))
 
 
-def check_joined(parts: Sequence[Shape], axis: int) -> None:
+def check_tokens(op: str, shape: Shape) -> None:
+    """Refuse maps and vectors where tokens are needed."""
+    if len(shape) != 2:
+        raise NasError(f"{op!r} takes tokens, not {words(shape)}; 'to_tokens' makes them of a map.")
+
+
+def check_joined(parts: Sequence[Shape], axis: int, op: str = "concat") -> None:
     """Refuse tensors that differ in another dimension than the one along which they are joined."""
     first = parts[0]
     for part in parts[1:]:
         others = [d for d in range(len(first)) if d != axis % len(first)]
         if len(part) != len(first) or any(certain(part[d] != first[d]) for d in others):
-            raise NasError(f"'concat' of {words(first)} and {words(part)}, which do not fit.")
+            raise NasError(f"{op!r} of {words(first)} and {words(part)}, which do not fit.")
 
 
 def check_conv(name: str, cin: Num, out: Num, kernel: Num, groups: Num, padded: bool) -> None:
@@ -54,7 +60,29 @@ def check_conv(name: str, cin: Num, out: Num, kernel: Num, groups: Num, padded: 
     if not padded and certain(kernel % 2 == 0):
         raise NasError(
             f"convolution {name!r}: a kernel of {one(kernel)} is even, so that no padding keeps a map's sides; take an "
-            "odd one, or say the padding."
+            "odd one, or say the padding: padding=0 for patches."
+        )
+
+
+def check_room(name: str, x: Shape, kernel: Num, padding: Num) -> None:
+    """Refuse a map, padded as it was said, that is smaller than the kernel."""
+    if any(certain(side + 2 * padding < kernel) for side in x[1:]):
+        raise NasError(
+            f"convolution {name!r}: a kernel of {one(kernel)} finds no place on {words(x)} with padding {one(padding)}."
+        )
+
+
+def check_identity(name: str, cin: Num, out: Num, stride: Num) -> None:
+    """Refuse a branch that hands its input on where channels or sides change: PyTorch would broadcast, unseen."""
+    if cin is not out and certain(cin != out):
+        raise NasError(
+            f"convolution {name!r}: identity=True adds {one(cin)} channels to {one(out)}; add the input only where "
+            "they are as many, 'identity=s.cin == s.cout'."
+        )
+    if certain(stride != 1):
+        raise NasError(
+            f"convolution {name!r}: identity=True adds the input to what a stride of {one(stride)} made smaller; "
+            "add it only where the stride is 1."
         )
 
 

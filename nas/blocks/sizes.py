@@ -71,6 +71,20 @@ class Size(np.ndarray[Any, Any]):
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(self._single())
 
+    # A name for a size is no second size: `n += 1` makes a new one, as it does of an integer.
+
+    def __iadd__(self, other: Any) -> Any:  # type: ignore[misc]
+        return self + other
+
+    def __isub__(self, other: Any) -> Any:  # type: ignore[misc]
+        return self - other
+
+    def __imul__(self, other: Any) -> Any:  # type: ignore[misc]
+        return self * other
+
+    def __ifloordiv__(self, other: Any) -> Any:  # type: ignore[misc]
+        return self // other
+
 
 def batch_length(sizes: Mapping[str, Num]) -> int | None:
     """Layers in a batch; None for the sizes of one layer."""

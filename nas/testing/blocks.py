@@ -14,23 +14,18 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas.blocks.base import Field, Form, Unit
+from nas.blocks.base import Form, Unit
 from nas.blocks.counting import describe, live_elements, macs, params
-from nas.blocks.counting_ops import Counting, Shaped
 from nas.blocks.elastic import Elastic
-from nas.blocks.layouts import Interface
-from nas.blocks.operations import Operations
 from nas.blocks.ops import Ops
-from nas.blocks.per_head import pack
-from nas.blocks.sizes import Sizes
-from nas.errors import NasError
+from nas.testing import recording
+from nas.testing.drawing import draw
 from nas.testing.live import peak_elements
+from nas.testing.traces import check_plan, check_traces
 
 FORMS: tuple[Form, ...] = ("train", "deploy")
 TOLERANCE = 1e-9
 """Largest relative difference of both forms' outputs in float64."""
-_TRIES = 100
-_RECORDED = sorted(Operations.__abstractmethods__ - {"channels"})
 
 
 def check_block(
@@ -44,57 +39,14 @@ def check_block(
     Raises:
         AssertionError: a property does not hold; says which, and at which sizes.
     """
-    rows = list(sizes) if sizes is not None else random_sizes(unit, count, np.random.default_rng(seed))
+    drawn = draw(unit, count, np.random.default_rng(seed)) if sizes is None else []
+    rows = list(sizes) if sizes is not None else [layer.sizes for layer in drawn]
     for row in rows:
         for check in CHECKS:
             check(unit, row)
     check_batch(unit, rows)
-
-
-def random_sizes(unit: type[Unit], count: int, rng: np.random.Generator) -> list[dict[str, int]]:
-    """Sizes of layers that a stage could have, by way of the unit's own `plan`."""
-    rows: list[dict[str, int]] = []
-    refused: Exception | None = None
-    for _ in range(count * _TRIES):
-        if len(rows) == count:
-            return rows
-        h, w = (int(side) for side in rng.integers(1, 10, 2))
-        extras = {key: int(rng.integers(0, 3)) for key in unit.takes.keys}
-        inp = Interface(unit.takes, int(rng.integers(1, 13)), h, w, extras)
-        fields: dict[str, int] = {
-            "stride": int(rng.choice(unit.strides or (1, 2, 3))),
-            "position": 0,
-            "last": 0,
-        }
-        fields["classes"] = int(rng.integers(1, 13))
-        fields |= {name: _draw(field, rng) for name, field in unit.fields.items()}
-        fields |= {
-            n: pack([v], fields[f.heads]) for n, f in unit.fields.items() if f.heads for v in [fields[n]]
-        }
-        fields |= {"width": inp.channels} if "channels" in unit.keys and "width" in fields else {}
-        try:
-            given = [inp, inp] if unit.joins else [inp]
-            planned, handed_on = unit.plan(given if unit.joins else inp, fields)
-            row = {key: int(value) for key, value in planned.items()}
-            out = describe(unit, row).cases[0].out
-        except (NasError, ZeroDivisionError) as error:
-            refused = error
-            continue
-        known = [each.shape for each in unit.inputs(row)] == [each.shape for each in given]
-        assert out == handed_on.shape or not known, (  # a space refuses a layer that is handed another shape
-            f"{unit.kind} {row}: 'forward' hands on {out} where 'plan' says {handed_on.shape}."
-        )
-        rows.append(row)
-    raise AssertionError(
-        f"{unit.kind}: hardly any random sizes can be built ({str(refused).rstrip('.')}); pass sizes of your own."
-    )
-
-
-def _draw(field: Field, rng: np.random.Generator) -> int:
-    if field.words:
-        return int(rng.integers(len(field.words)))
-    value = int(rng.integers(field.low, min(field.high, field.low + 8) + 1))
-    return value + 1 - value % 2 if field.odd else value
+    check_traces(unit, rows, FORMS)
+    check_plan(unit, drawn)
 
 
 def check_counts(unit: type[Unit], sizes: Mapping[str, int]) -> None:
@@ -122,20 +74,14 @@ def check_memory(unit: type[Unit], sizes: Mapping[str, int]) -> None:
 
 
 def check_operations(unit: type[Unit], sizes: Mapping[str, int]) -> None:
-    """The same operations with the same shapes, counted and run."""
+    """The same operations and operators with the same shapes, counted and run."""
     for form in FORMS:
-        counting = _recording(Counting)(form == "deploy")
-        counting.log = []
-        shapes: Any = [Shaped(inp.shape, -1, counting) for inp in unit.inputs(sizes)]
-        unit.forward(shapes if unit.joins else shapes[0], Sizes(sizes), counting)
+        expected = recording.counted(unit, sizes, form).entries
         layer = static(unit, sizes, torch.Generator().manual_seed(0), form)
-        running = _recording(Ops)()
-        running.log = []
-        with torch.no_grad():
-            layer(example(unit, sizes, 1), sizes, running)
-        names = [name for name, _ in running.log]
-        _equal(unit, sizes, f"operations ({form})", [name for name, _ in counting.log], names)
-        for (name, counted), (_, ran) in zip(counting.log, running.log):
+        seen = recording.run(layer, example(unit, sizes, 1), sizes).entries
+        names = [name for name, _ in seen]
+        _equal(unit, sizes, f"operations ({form})", [name for name, _ in expected], names)
+        for (name, counted), (_, ran) in zip(expected, seen):
             fits = counted == ran or counted == ran[1:]
             assert fits, f"{unit.kind} {dict(sizes)}: {name} ({form}): counted {counted}, ran {ran}."
 
@@ -219,23 +165,3 @@ def example(
 
 def _equal(unit: type[Unit], sizes: Mapping[str, int], what: str, counted: Any, real: Any) -> None:
     assert counted == real, f"{unit.kind} {dict(sizes)}: {what}: counted {counted}, real {real}."
-
-
-def _recording(base: type[Any]) -> type[Any]:
-    """The same operations that note their names and the shapes of what they hand on."""
-
-    def wrap(name: str) -> Callable[..., Any]:
-        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            depth, self.depth = getattr(self, "depth", 0), getattr(self, "depth", 0) + 1
-            result = getattr(base, name)(self, *args, **kwargs)
-            self.depth = depth
-            if not depth:
-                if not hasattr(self, "log"):
-                    self.log = []
-                parts = result if isinstance(result, list) else [result]
-                self.log += [(name, tuple(int(size) for size in part.shape)) for part in parts]
-            return result
-
-        return method
-
-    return type(f"Recording{base.__name__}", (base,), {name: wrap(name) for name in _RECORDED})

@@ -4,6 +4,7 @@ cascade over heads with a kernel each, grouped convolutions, positions by a netw
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -357,3 +358,24 @@ def test_rounding_by_pythons_own_functions_counts_alike() -> None:
 )
 def test_operators_of_tensors_count_alike(forward: Callable[[Any, Sizes, Operations], Any]) -> None:
     check_block(_of_map("test_operators", forward), count=3)
+
+
+@pytest.mark.parametrize("name", ["iadd", "isub", "imul", "itruediv", "ipow"])
+def test_operators_in_place_are_refused_before_training_meets_them(name: str) -> None:
+    unit = _of_map("test_in_place", lambda x, s, ops: getattr(operator, name)(ops.act(x, 1), ops.act(x, 2)))
+    with pytest.raises(NasError, match=r"write 'x = x [+] y' instead of 'x [+]= y'"):
+        describe(unit, {"h": 2, "w": 3, "channels": 4})
+
+
+def test_a_name_for_a_size_is_no_second_size() -> None:
+    """Of a batch sizes are arrays, which Python would change in place where it makes a new integer."""
+
+    def forward(x: Any, s: Sizes, ops: Operations) -> Any:
+        wide = s.channels
+        wide *= 3
+        wide += 1
+        wide //= 2
+        wide -= 1
+        return ops.conv("b", ops.conv("a", x, wide), s.channels)
+
+    check_block(_of_map("test_names", forward), [{"h": 2, "w": 3, "channels": c} for c in (2, 3, 5)])

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ import torch
 
 import nas.plugins
 import nas.testing
-from nas.blocks.base import Unit
+from nas.blocks.base import Unit, width
 from nas.blocks.operations import Operations
 from nas.blocks.sizes import Sizes
 from nas.data.bundle import DataBundle, hold_out
@@ -98,6 +98,30 @@ def _block(kind: str, forward: Callable[[Any, Sizes, Operations], Any]) -> type[
     return type(kind, (Unit,), {"kind": kind, "keys": keys, "forward": staticmethod(forward)})
 
 
+def _planned(
+    kind: str, sizes: Callable[[Any, Sizes], Any], through: Callable[[Any], Any] = lambda n: n
+) -> type[Unit]:
+    class Planned(Unit):
+        fields: ClassVar = {"width": width()}
+        keys = ("h", "w", "cin", "cout", "hidden")
+
+        @classmethod
+        def sizes(cls, inp: Any, f: Sizes) -> Any:
+            return sizes(inp, f)
+
+        @classmethod
+        def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
+            return ops.conv("b", ops.conv("a", x, through(s.hidden)), s.cout)
+
+    Planned.kind = kind
+    return Planned
+
+
+def _doubled_in_place(x: Any) -> Any:
+    x *= 2
+    return x
+
+
 @pytest.mark.parametrize(
     ("broken", "sentence"),
     [
@@ -108,6 +132,24 @@ def _block(kind: str, forward: Callable[[Any, Sizes, Operations], Any]) -> type[
         (
             _block("twice", lambda x, s, ops: ops.scale("a", ops.scale("a", x))),
             "hardly any random sizes can be built .*two weights are called 'a'",
+        ),
+        (
+            _block("in_place", lambda x, s, ops: _doubled_in_place(ops.act(x, 1))),
+            "hardly any random sizes .*block 'in_place': .*write 'x = x [+] y' instead of 'x [+]= y'",
+        ),
+        (
+            _block("two_faced", lambda x, s, ops: x + 1 if isinstance(x, torch.Tensor) else x),
+            r"two_faced .*operations \(train\): counted \[\], real \['add'\]",
+        ),
+        (
+            _planned("branches", lambda inp, f: {"hidden": 3 if f.width > 4 else 5}),
+            "branches: 'plan', traced and asked for other fields, .*choose between sizes by nas.arith",
+        ),
+        (
+            _planned(
+                "hides", lambda inp, f: {"hidden": f.width}, lambda n: n.value if hasattr(n, "value") else n
+            ),
+            r"hides .*macs of a trace \(train\)",
         ),
     ],
 )
