@@ -11,6 +11,7 @@ from nas.cli.output import (
     FormatOption,
     StorageOption,
     StudyArgument,
+    echo,
     echo_json,
     echo_table,
     new_grid,
@@ -35,7 +36,7 @@ def list_studies(form: FormatOption = Format.table, storage: StorageOption = Non
         echo_json(studies)
         return
     if not studies:
-        typer.echo(f"There are no studies in {opened.url} yet.")
+        echo(f"There are no studies in {opened.url} yet.")
         return
     heads = ("name", "state", "objectives", "trials", "front", "hypervolume", "changed")
     table = new_table(*heads, right=[3, 4, 5])
@@ -63,9 +64,9 @@ def show(name: StudyArgument, form: FormatOption = Format.table, storage: Storag
     for key, value in _lines(study, told):
         grid.add_row(key, text(value))
     echo_table(grid)
-    typer.echo(f"\nNext: nas front {_quoted(name)}, nas report {_quoted(name)}")
+    echo(f"\nNext: nas front {_quoted(name)}, nas report {_quoted(name)}")
     if study.state in ("interrupted", "lost", "failed"):
-        typer.echo(f"To go on: {_again(study)}")
+        echo(f"To go on: {_again(study)}")
 
 
 @app.command()
@@ -86,19 +87,19 @@ def delete(
     Storage(storage).delete_study(name)
     folder = study_folder(name)
     left = f" Its files are still in {folder}." if folder.exists() else ""
-    typer.echo(f"Deleted the study {name!r} from {reading.url}.{left}")
+    echo(f"Deleted the study {name!r} from {reading.url}.{left}")
 
 
 def _readable(storage: Storage) -> list[dict[str, Any]]:
     """What the listing says of every study that can be read; of the others what is wrong, on standard error."""
     for wrong in storage.damaged():
-        typer.echo(f"warning: {wrong}", err=True)
+        echo(f"warning: {wrong}", err=True)
     listed = []
     for study in storage.studies():
         try:
             listed.append(brief(storage, study))
         except NasError as error:
-            typer.echo(f"warning: {error}", err=True)
+            echo(f"warning: {error}", err=True)
     return listed
 
 

@@ -215,3 +215,19 @@ def test_a_small_budget_leaves_nsga2_something_to_select(small: Space) -> None:
             search.tell(batches[-1], cheap(batches[-1])[0])
         asked[name] = [arch for batch in batches for arch in batch.ids]
     assert len({*asked["random"]} & {*asked["nsga2"]}) < 30
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("nsga2", {"population": 50}, "a population of 50 is not smaller than the 40 evaluations"),
+        ("nevergrad:TwoPointsDE", {"first": 30}, "30 of 40 evaluations are uniform draws"),
+        ("nsga2", {}, ""),
+        ("nevergrad:TwoPointsDE", {}, ""),
+    ],
+)
+def test_a_search_that_is_random_says_so(
+    small: Space, name: str, options: dict[str, int], words: str
+) -> None:
+    said = strategy(name, small, ["min"], budget=40, **options).aim()
+    assert words in said and bool(words) == bool(said)

@@ -36,6 +36,8 @@ from nas.space.batch import ArchBatch
 from nas.space.space import Space
 
 AUGMENTATION = 0.05
+FIRST = 20
+"""Uniform draws whose losses scale the objectives: enough for a range."""
 RECAST_ROUNDS = 50  # of candidates known already, before uniform draws are asked for
 
 
@@ -45,7 +47,7 @@ class NevergradSearch(Strategy):
     Args:
         optimizer: its name in nevergrad's registry.
         budget: planned evaluations; some optimisers choose their method by it.
-        first: uniform draws evaluated before the optimiser is asked.
+        first: uniform draws evaluated before the optimiser is asked; None: 20, of a small budget a quarter.
         vectors: least number of weight vectors where losses are scalarised.
 
     Raises:
@@ -61,11 +63,12 @@ class NevergradSearch(Strategy):
         cheap: Cheap | None = None,
         optimizer: str = "TwoPointsDE",
         budget: int = 500,
-        first: int = 20,
+        first: int | None = None,
         vectors: int = 5,
     ) -> None:
         super().__init__(space, directions, seed=seed, cheap=cheap)
-        self.optimizer, self.budget, self.first, self.vectors = optimizer, budget, first, vectors
+        self.optimizer, self.budget, self.vectors = optimizer, budget, vectors
+        self.first = min(FIRST, max(budget // 4, 1)) if first is None else first
         self._seed = seed
         self._start()
 
@@ -113,6 +116,14 @@ class NevergradSearch(Strategy):
                 self._asked = np.union1d(self._asked, batch.hashes)
                 return batch
         return super().ask(n)
+
+    def aim(self) -> str:
+        if 2 * self.first < self.budget:
+            return ""
+        return (
+            f"{self.first} of {self.budget} evaluations are uniform draws, as those of random search; "
+            "search.options.first sets how many."
+        )
 
     def propose(self, n: int) -> ArchBatch:
         if self._low is None:

@@ -54,7 +54,16 @@ class NSGA2(Strategy):
         if population < 2:
             raise NasError(f"search.options.population is {population}; at least 2 are needed.")
         self.population, self.crossover, self.mutation = population, crossover, mutation
+        self.budget = budget
         self.survivors: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+
+    def aim(self) -> str:
+        if self.budget is None or self.population < self.budget:
+            return ""
+        return (
+            f"a population of {self.population} is not smaller than the {self.budget} evaluations: this is random "
+            "search. Set search.options.population to less, or leave it out."
+        )
 
     def propose(self, n: int) -> ArchBatch:
         if len(self.archs) < self.population:
