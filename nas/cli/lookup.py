@@ -64,7 +64,10 @@ def find(url: str | None, wanted: str) -> list[Found]:
         beginning = _named(storage, connection, study, name) if slash else wanted
         if not beginning:
             raise NasError("an arch id, the beginning of one, STUDY/NUMBER or STUDY/PRESET is needed.")
-        return _unique(_places(storage, connection, beginning), beginning)
+        places = _places(storage, connection, beginning)
+        if not places and not slash:
+            _refuse_other_names(storage, wanted)
+        return _unique(places, beginning)
 
 
 def in_study(places: Sequence[Found], wanted: str) -> list[Found]:
@@ -95,6 +98,37 @@ def _places(storage: Storage, connection: Connection, beginning: str) -> list[Fo
         presets = storage.presets(study.id)
         places += [Found(study, None, one) for one in presets if one.arch_id.startswith(beginning)]
     return places
+
+
+def _refuse_other_names(storage: Storage, wanted: str) -> None:
+    """Nothing, where a name is none of a study, a preset or a space.
+
+    Raises:
+        NasError: it is; says what to type instead.
+    """
+    studies = {study.name: study for study in storage.studies()}
+    if wanted in studies:
+        study = studies[wanted]
+        front = [row.number for row in storage.front(study.id)]
+        presets = [preset.name for preset in storage.presets(study.id)]
+        some = [f"{wanted}/{known}" for known in [*front[:_LISTED], *presets[:_LISTED]]]
+        meant = f"name one of its architectures: {', '.join(some)}" if some else "it has no architectures yet"
+        raise NasError(
+            f"{wanted!r} is a study, not an architecture; {meant}. `nas front {wanted}` lists its front."
+        )
+    having = [
+        f"{study.name}/{wanted}"
+        for study in studies.values()
+        if any(preset.name == wanted for preset in storage.presets(study.id))
+    ]
+    if having:
+        raise NasError(f"{wanted!r} is a preset; name it with its study: {' or '.join(having[:_LISTED])}.")
+    searched = sorted({study.name for study in studies.values() if study.space == wanted})
+    if searched:
+        raise NasError(
+            f"{wanted!r} is a space, not an architecture; studies of it: {', '.join(searched[:_LISTED])}. "
+            f"`nas front {searched[0]}` lists the front of one."
+        )
 
 
 def _unique(places: Sequence[Found], beginning: str) -> list[Found]:
