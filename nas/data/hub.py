@@ -41,6 +41,7 @@ def load_hub(text: str, search_share: float, seed: int) -> DataBundle:
         raise NasError(
             'data hf:NAME needs a package that is not installed: pip install "nas[hub]".'
         ) from None
+    datasets.config.HF_DATASETS_TRUST_REMOTE_CODE = False  # a data set's own script is code that nobody typed
     splits = _load(text, datasets)
     train_name = next((name for name in TRAIN if name in splits), next(iter(splits)))
     first = splits[train_name]

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import pickle
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -271,3 +276,22 @@ def test_published_tables_are_taken_whole(shared_data: Path) -> None:
     for file in sorted((shared_data / "nn_meter_lut").glob("*.json")):
         taken = nn_meter.take(file)
         assert len(taken.table) == taken.total == 12_116 and taken.lines() == []
+
+
+def test_the_documented_line_turns_the_published_pickle_into_json(space_of_cells: nas.space.Space) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "measured-tables.md").read_text()
+    command = next(line.strip() for line in text.splitlines() if line.strip().startswith("python -c"))
+    config = [{"arch_str": cell, "C": np.int64(16)} for cell in CELLS]
+    content = {"config": config, "pixel3_latency": np.array([4.5, 2.5]), "fpga_energy": [np.float64(1), 2.0]}
+    Path("HW-NAS-Bench-v1_0.pickle").write_bytes(
+        pickle.dumps({"nasbench201": {"cifar10": content}, "fbnet": {}})
+    )
+    words = shlex.split(command)
+    subprocess.run([sys.executable, *words[1:]], check=True, timeout=300)
+    table = read_table("table:hw.json#cifar10.pixel3_latency", space_of_cells, metric="latency")
+    assert sorted(table.numbers) == [2.5, 4.5]
+
+
+@pytest.fixture
+def space_of_cells() -> nas.space.Space:
+    return nas.load_space("nasbench201")

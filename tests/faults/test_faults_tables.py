@@ -15,7 +15,8 @@ import nas
 from nas.errors import ConfigError, NasError
 from nas.latency.arch import pairs_from_csv
 from nas.pipeline.table import common, read_table
-from nas.space import Space
+from nas.search.strategies import strategy
+from nas.space import ArchBatch, Space
 from nas.store import Storage
 
 SPACE = "version: 1\nname: cells\ndecisions:\n  a: [x, y, z]\n  b: [1, 2, 3, 4]\n  c: [8, 16]\n"
@@ -335,3 +336,34 @@ def test_published_strings_and_columns_say_the_same(shared_data: Path) -> None:
         assert edges_of(row["arch"]) == {
             name: value for name, value in row.items() if name.startswith("edge_")
         }
+
+
+def test_slimming_stays_where_the_table_knows_latencies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    space = nas.load_space(Path(__file__).parents[1] / "pipeline" / "small.yaml")
+    batch = space.sample(400, seed=0).unique()
+    names = [d.name for d in space.decisions]
+    rows = [
+        ",".join([*(str(arch.get(n, "")) for n in names), str(1 + sum(map(int, batch.codes[at])))])
+        for at, arch in enumerate(batch.to_dicts())
+    ]
+    Path("t.csv").write_text("\n".join([",".join([*names, "ms"]), *rows]) + "\n")
+    pool = read_table("table:t.csv#ms", space, metric="latency")
+
+    def cheap(batch: ArchBatch) -> tuple[np.ndarray, np.ndarray]:
+        ms = pool.values(batch)
+        assert not np.isnan(ms).any()
+        return np.stack([np.full(len(batch), np.nan), ms], axis=1), np.maximum(ms - 6, 0)
+
+    search = strategy("slimming", space, ("max", "min"), cheap=cheap)
+    search.bind(pool.known(space))
+    seen: set[str] = set()
+    while len(asked := search.ask(16)):
+        assert not seen & set(asked.ids) and not np.isnan(pool.values(asked)).any()
+        seen |= set(asked.ids)
+        loss = 1 + asked.codes.sum(axis=1) / 100
+        values = np.stack([-loss, pool.values(asked)], axis=1)
+        search.tell(asked, values, cheap(asked)[1], {"loss": loss, "params": loss})
+    assert len(seen) > 1 and len(search.course()) > 1
