@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from nas.cli.output import echo
+
 
 def profile(
     target: Annotated[
@@ -90,9 +92,9 @@ def profile(
         device = run(request, Silent() if quiet else ConsoleReporter(), lambda: interrupt.asked)
     if device is None:
         again = shlex.join(["nas", *sys.argv[1:]])
-        typer.echo(f"stopped; everything timed is saved. Continue with:\n  {again}", err=True)
+        echo(f"stopped; everything timed is saved. Continue with:\n  {again}", err=True)
         raise typer.Exit(interrupt.status)
-    typer.echo(f"Wrote {device.folder}. {device.describe()}")
+    echo(f"Wrote {device.folder}. {device.describe()}")
 
 
 def _networks(asked: int, samples: int | None) -> int:

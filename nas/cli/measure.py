@@ -13,6 +13,7 @@ from nas.cli.output import (
     QuietOption,
     SpaceFileOption,
     StorageOption,
+    echo,
     echo_json,
     echo_table,
     new_table,
@@ -68,10 +69,10 @@ def measure(
         )
     _print(found, form)
     if len(found) < len(trials):
-        typer.echo(f"stopped; {len(found)} of {len(trials)} are measured and stored.", err=True)
+        echo(f"stopped; {len(found)} of {len(trials)} are measured and stored.", err=True)
         raise typer.Exit(interrupt.status)
     if not quiet:
-        typer.echo(f"Next:\n  {command_line(['nas', 'report'], [owner.name], storage)}", err=True)
+        echo(f"Next:\n  {command_line(['nas', 'report'], [owner.name], storage)}", err=True)
 
 
 def _wanted(url: str | None, names: list[str], front_of: str | None) -> tuple[StudyRow, list[TrialRow]]:

@@ -13,6 +13,7 @@ from nas.cli.output import (
     SpaceFileOption,
     StorageOption,
     StudyArgument,
+    echo,
     echo_json,
     open_storage,
 )
@@ -47,7 +48,7 @@ def reproduce(
     except KeyboardInterrupt as stopped:
         if not any(stopped.args):  # before there was a study to go on with
             raise
-        typer.echo(f"stopped; {stopped}. The same command goes on.", err=True)
+        echo(f"stopped; {stopped}. The same command goes on.", err=True)
         raise typer.Exit(status(stopped)) from None
     if form is Format.json:
         echo_json(
@@ -62,9 +63,9 @@ def reproduce(
         )
     else:
         for label, told in (("trials", found.trials), ("front", found.front)):
-            typer.echo(f"{label}: {f'differ; {told}' if told else 'the same, to the last digit'}")
+            echo(f"{label}: {f'differ; {told}' if told else 'the same, to the last digit'}")
         for fact, then, now in found.facts:
-            typer.echo(f"  {fact}: then {_shown(then)}, now {_shown(now)}")
+            echo(f"  {fact}: then {_shown(then)}, now {_shown(now)}")
     if not found.same:
         raise typer.Exit(1)
 

@@ -14,6 +14,7 @@ from nas.cli.output import (
     QuietOption,
     SpaceFileOption,
     StorageOption,
+    echo,
     echo_json,
     say_stopped,
 )
@@ -172,8 +173,8 @@ def _print_preset(preset: str, job: RetrainJob, done: Retrained, form: Format) -
         answer = {"preset": preset, "arch_id": job.arch.id, "retrained": done.accuracy.to_json()}
         echo_json({**answer, "init": done.card.get("init"), "weights": str(done.weights)})
         return
-    typer.echo(f"accuracy {_shown(done.accuracy)}")
-    typer.echo(f"weights  {done.weights}")
+    echo(f"accuracy {_shown(done.accuracy)}")
+    echo(f"weights  {done.weights}")
 
 
 def _print(place: Found, done: Retrained, form: Format, storage: str | None) -> None:
@@ -192,12 +193,12 @@ def _print(place: Found, done: Retrained, form: Format, storage: str | None) -> 
             }
         )
         return
-    typer.echo(f"accuracy {_shown(done.accuracy)}")
+    echo(f"accuracy {_shown(done.accuracy)}")
     if inherited is not None:
-        typer.echo(f"before   {_shown(inherited)}")
-    typer.echo(f"weights  {done.weights}")
+        echo(f"before   {_shown(inherited)}")
+    echo(f"weights  {done.weights}")
     line = command_line(["nas", "export", "--weights", "retrained"], [place.name], storage)
-    typer.echo(f"Next:\n  {line}", err=True)
+    echo(f"Next:\n  {line}", err=True)
 
 
 def _shown(metric: Metric) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nas.cli.front import front
-from nas.cli.output import say_stopped
+from nas.cli.output import echo, say_stopped
 from nas.shell import resumed, with_plugins
 
 if TYPE_CHECKING:
@@ -189,6 +189,6 @@ def _next_steps(space: str, study: Study, storage: str | None) -> None:
         owner = shlex.quote(config["supernet"] or study.name)
         again = f"{program} run {shlex.quote(space)} --supernet {owner} --device {others[0]}{where}"
         steps.append((again, "another device, without training"))
-    typer.echo("Next:", err=True)
+    echo("Next:", err=True)
     for command, why in steps:
-        typer.echo(f"  {command:<60} {why}", err=True)
+        echo(f"  {command:<60} {why}", err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nas.cli.output import StorageOption
+from nas.cli.output import StorageOption, echo
 from nas.shell import with_plugins
 
 if TYPE_CHECKING:
@@ -40,15 +40,15 @@ def sweep(
     with Forwarded() as stop:
         outcome = run_sweep(loaded, reporter, address=address, storage=storage, concurrent=concurrent)
     for name, why in outcome.failed.items():
-        typer.echo(f"failed: {name}: {why}", err=True)
+        echo(f"failed: {name}: {why}", err=True)
     if outcome.finished:
         _tell(loaded.name, outcome, storage)
     if outcome.unfinished:
         again = _again(file, address, concurrent, storage)
-        typer.echo(f"{len(outcome.unfinished)} studies are not finished. Continue with:\n  {again}", err=True)
+        echo(f"{len(outcome.unfinished)} studies are not finished. Continue with:\n  {again}", err=True)
         raise typer.Exit(stop.status)
     if outcome.failed:
-        typer.echo(f"{len(outcome.failed)} studies failed; the same command tries them again.", err=True)
+        echo(f"{len(outcome.failed)} studies failed; the same command tries them again.", err=True)
         raise typer.Exit(1)
 
 
@@ -74,7 +74,7 @@ def _tell(name: str, outcome: Outcome, storage: str | None) -> None:
         kinds.setdefault(tuple(f"{o.name}:{o.direction}" for o in objectives), []).append(member.name)
     for sought, names in kinds.items():
         if len(kinds) > 1:
-            typer.echo(" ".join(sought))
+            echo(" ".join(sought))
         suffix = "" if len(kinds) == 1 else "-" + "-".join(sought).replace(":", "-")
         _compare(f"{name}{suffix}", opened, names, outcome)
 
@@ -97,9 +97,9 @@ def _compare(name: str, storage: Storage, names: list[str], outcome: Outcome) ->
             group, *shown, ", ".join(f"{value:.4g}" if value == value else "no front" for value in each)
         )
     echo_table(table)
-    typer.echo(_reference(found))
+    echo(_reference(found))
     path = write_overlay(name, found, volumes, study_folder(f"{name}-sweep") / "report.html")
-    typer.echo(f"fronts over each other: {path}", err=True)
+    echo(f"fronts over each other: {path}", err=True)
 
 
 def _reference(found: Overlay) -> str:

@@ -168,3 +168,14 @@ def test_a_model_card_of_names_that_mean_harm(tmp_path: Path, monkeypatch: pytes
     assert "script" in outside and not re.search(r"(?<!\\)<\w|(?<!\\)\]\(|(?<!\\)!\[(?!x\\)", outside)
     rows = [line for line in card.splitlines() if line.startswith("| ")]
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in rows)
+
+
+def test_every_command_prints_by_the_one_function() -> None:
+    """So that no command forgets it: `typer.echo` stands where it is defined and where errors are told."""
+    folder = Path(nas.cli.__file__).parent
+    using = {
+        path.name
+        for path in folder.glob("*.py")
+        if re.search(r"typer\.echo|(?<![\w.])print\(", path.read_text())
+    }
+    assert using <= {"output.py", "__init__.py"}, using
