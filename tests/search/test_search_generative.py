@@ -210,8 +210,8 @@ def test_what_it_needs(tmp_path: Path) -> None:
 def test_options_without_a_meaning_are_refused_at_once(tmp_path: Path) -> None:
     space = _space(tmp_path)
     for options, told in (
-        ({"evidence": float("nan")}, "evidence and trained are numbers from 0 on"),
-        ({"target": float("nan")}, "target is nan; a number above 0"),
+        ({"evidence": float("nan")}, "evidence is nan; a finite number"),
+        ({"target": float("nan")}, "target is nan; a finite number"),
         ({"target": 0.0}, "target is 0.0; a number above 0"),
         ({"weight": float("inf")}, "weight is inf; a finite number"),
         ({"peak": 1.0}, "peak is 1.0; a number between 0 and 1"),
