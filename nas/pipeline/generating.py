@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nas.errors import NasError
-from nas.kept import is_there
 from nas.metrics import Metric
 from nas.pipeline.plan import RunPlan
 from nas.pipeline.reproduce import plan_of
@@ -91,7 +90,7 @@ def _restored(study: StudyRow, plan: RunPlan) -> Generative:
             f"nas run {study.space} --strategy {NAME}."
         )
     file = plan.folder / CHECKPOINT
-    if not is_there(file):
+    if not file.exists():
         raise NasError(
             f"study {study.name!r} has no learned generator here: {file} is missing. It lies in the folder where the "
             "study ran."

@@ -113,8 +113,14 @@ class RetrainFolder:
                 f"{known['start']}. --resume {'takes it as it is' if finished else 'goes on with it'}, --overwrite "
                 "begins again."
             )
-        for name in (CARD, previous_of(Path(CARD)).name, WEIGHTS, *CHECKPOINTS):
-            (self.folder / name).unlink(missing_ok=True)
+        records = [self.folder / name for name in (CARD, BEGUN)]
+        others = [self.folder / name for name in (WEIGHTS, *CHECKPOINTS)]
+        for file in (
+            *records,
+            *map(previous_of, records),
+            *others,
+        ):  # nothing of an earlier one is gone back to
+            file.unlink(missing_ok=True)
         write_record(self.folder / BEGUN, facts, indent=1)
         return None
 

@@ -249,11 +249,11 @@ def execute(
                 from nas.pipeline.measuring import measure_front
 
                 measure_front(plan, source, measured, store, reporter, lambda: interrupt.asked)
-        except KeyboardInterrupt as stopped:
-            raise Stopped(str(stopped), interrupt.number) from None
-        except BaseException:
+        except BaseException as error:
             if report:
                 _report_in_spite(plan, store, reporter)
+            if isinstance(error, KeyboardInterrupt):
+                raise Stopped(str(error), interrupt.number) from None
             raise
         if report:
             _report(plan, store, reporter)

@@ -67,13 +67,16 @@ def read_state(file: Path, study: StudyRow, space: Space, trials: list[TrialRow]
 
 
 def read_generator(file: Path) -> dict[str, Any]:
-    """The state of a search that is over, whichever study of that name it is of.
+    """The newest state of a search, whichever study of that name it is of.
 
     Raises:
-        NasError: it is damaged.
+        NasError: it is damaged; an earlier generation has learned less, and is not taken in its place.
     """
-    remedy = "nas run … --resume makes it again from the stored trials."
-    return read_record(file, SearchState, remedy).data
+    remedy = "Its nas run … with --resume makes it again."
+    record = read_record(file, SearchState, remedy)
+    if record.warning:
+        raise NasError(f"{record.warning.partition('; going on')[0]}. {remedy}")
+    return record.data
 
 
 def no_way_on(file: Path, study: StudyRow, why: str, trained: bool) -> NasError:

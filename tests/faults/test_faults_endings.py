@@ -125,7 +125,7 @@ def test_nohup_is_respected_and_handlers_are_put_back() -> None:
 def begun(tmp_path: Path, *more: str) -> subprocess.Popen[str]:
     """A run in a process of its own that has stored trials and is not at its end."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "nas", *words("--n-trials", "144", "--set", "search.batch=1", *more)],
+        [sys.executable, "-m", "nas", *words("--n-trials", "120", "--set", "search.batch=1", *more)],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -149,7 +149,7 @@ def test_the_command_that_a_stopped_run_names_goes_on(tmp_path: Path) -> None:
     (line,) = [line.strip() for line in told.splitlines() if "--resume" in line]
     done = command(*shlex.split(line)[1:], folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert Storage().study("s").n_trials == 144
+    assert Storage().study("s").n_trials == 120
 
 
 def test_a_killed_run_is_lost_in_every_view_and_its_command_goes_on(tmp_path: Path) -> None:
