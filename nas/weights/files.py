@@ -111,7 +111,12 @@ def _unwrapped(path: Path, content: Any) -> dict[str, Tensor]:
 
 
 def _from_timm(text: str) -> WeightFile:
-    name = text.removeprefix("timm:")
+    name = text.removeprefix("timm:").strip()
+    if not name:
+        raise NasError(
+            f"{text!r}: the name is empty; write timm:NAME with the name of one of timm's models, e.g. "
+            "timm:efficientformer_l1."
+        )
     try:
         import timm
     except ImportError:

@@ -163,6 +163,12 @@ def test_numbers_that_are_no_weights_are_refused_by_name(
             read(str(tmp_path / "bad.safetensors"))
 
 
+def test_an_empty_name_of_timms_is_told_what_a_name_looks_like() -> None:
+    for text in ("timm:", "timm: "):
+        with pytest.raises(NasError, match=r"the name is empty; write timm:NAME .*timm:efficientformer_l1"):
+            read_weights(text)
+
+
 def test_timm_without_a_network_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
     import types
