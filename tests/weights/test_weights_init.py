@@ -135,6 +135,24 @@ def test_torchs_own_files_are_read_without_unpickling_code(tmp_path: Path) -> No
             read_weights(str(tmp_path / "cut.pth"))
 
 
+def test_names_of_a_network_in_parallel_are_read_from_both_kinds_of_file(tmp_path: Path) -> None:
+    space, plain = nas.load_space(SPACE), load_file("s0.safetensors")
+    state = {f"module.{name}": tensor for name, tensor in plain.items()}
+    save_file(state, tmp_path / "wrapped.safetensors")
+    torch.save(state, tmp_path / "wrapped.pth")
+    for file in ("wrapped.safetensors", "wrapped.pth"):
+        assert read_weights(str(tmp_path / file)).tensors.keys() == plain.keys()
+        initial = initial_of_network(space, space.presets["S0"], str(tmp_path / file), "S0")
+        assert initial.note == f"every name in {file} begins with 'module.', which was taken off"
+    assert initial_of_network(space, space.presets["S0"], "s0.safetensors", "S0").note == ""
+    asked = ["evaluate", f"{SPACE}:S0", "--init", str(tmp_path / "wrapped.safetensors"), "--limit", "8"]
+    answer = CliRunner().invoke(app, [*asked, "--set", "threads=1"])
+    assert "begins with 'module.', which was taken off" in answer.stderr, answer.output
+    mixed = {**plain, "module.stem.conv1.conv.weight": torch.zeros(1)}
+    save_file(mixed, tmp_path / "mixed.safetensors")
+    assert read_weights(str(tmp_path / "mixed.safetensors")).tensors.keys() == mixed.keys()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
