@@ -20,6 +20,7 @@ from nas.blocks.base import Form, Unit, Weight
 from nas.blocks.counting_ops import INPUT, Counting, Kernel, Shaped
 from nas.blocks.sizes import Size, Sizes, Split, batch_length
 from nas.errors import NasError
+from nas.whose import place_of
 
 __all__ = ["Case", "Description", "Kernel", "describe", "live_elements", "macs", "params", "weights_of"]
 
@@ -130,7 +131,8 @@ def _case(unit: type[Unit], s: Sizes, form: Form, rows: NDArray[np.intp] | None)
         out = unit.forward(inputs if unit.joins else inputs[0], s, ops)
         ops.finish(out)
     except NasError as error:
-        raise NasError(f"block {unit.kind!r}: {error}") from None
+        place = place_of(error)
+        raise NasError(f"block {unit.kind!r}: {error}" + (f" ({place})" if place else "")) from None
     return Case(rows, ops.weights, ops.kernels, sum(inp.elements for inp in interfaces), out.shape)
 
 

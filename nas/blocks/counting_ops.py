@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from nas.arith import Num, ceil_div
+from nas.blocks.advice import of_tensor
 from nas.blocks.base import ACTIVATIONS, Init, Weight
 from nas.blocks.operations import BN_EPS, LN_EPS, Operations
 from nas.blocks.shapes import (
@@ -88,6 +89,27 @@ class Shaped:
         raise NasError(IN_PLACE)
 
     __isub__ = __imul__ = __itruediv__ = __ipow__ = __iadd__
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise of_tensor(name)
+
+    def __getitem__(self, index: Any) -> Shaped:
+        raise of_tensor("[…]")
+
+    def __matmul__(self, other: Any) -> Shaped:
+        raise of_tensor("@")
+
+    def __len__(self) -> int:
+        raise of_tensor("len()")
+
+    def __bool__(self) -> bool:
+        raise NasError("a branch asks what numbers a tensor holds; branches ask sizes, as 's.stride == 1'.")
+
+    @classmethod
+    def __torch_function__(cls, function: Any, *_: Any) -> Any:
+        raise of_tensor(getattr(function, "__name__", str(function)))
 
 
 class Counting(Operations):

@@ -24,6 +24,8 @@ class Layout:
         dims: shape without the batch, from an interface; a function with a name, so that networks can be pickled.
         keys: extras of the interface that describe it, e.g. the span of unrolled tokens.
         remedy: what brings a map into it, where no converter does by itself.
+        placed: whether it has places, pixels or tokens, which an interface's sides count.
+        answers: whether it holds the class scores with which a classifier answers.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Layout:
     dims: Callable[[Interface], tuple[Num, ...]] = field(compare=False)
     keys: tuple[str, ...] = ()
     remedy: str = ""
+    placed: bool = True
+    answers: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,4 +111,4 @@ TOKENS = Layout("tokens", "tokens", _tokens, ("prefix",))
 UNROLLED = Layout(
     "unrolled", "unrolled tokens", _unrolled, ("span", "units"), "put a stage of block 'unroll' before it"
 )
-VECTOR = Layout("vector", "class scores", _vector)
+VECTOR = Layout("vector", "class scores", _vector, placed=False, answers=True)

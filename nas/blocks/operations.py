@@ -18,10 +18,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nas.arith import Num
+from nas.blocks.advice import of_ops
 from nas.blocks.base import Init
 
 BN_EPS = 1e-5  # PyTorch's default, and what every model published so far was trained with
 LN_EPS = 1e-5  # PyTorch's default
+INNER = frozenset({"deploy", "fold", "average", "fuse", "check_identity"})
+"""Names here that no `forward` uses."""
 Tensor = Any
 """What a backend computes with: tensors `(B, …)`, or shapes."""
 
@@ -34,6 +37,11 @@ class Operations(ABC):
     """
 
     deploy: bool = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise of_ops(name)
 
     # Projections and norms
 

@@ -10,7 +10,7 @@ from nas.blocks.efficientformer_v2 import Attention4D, AttentionDownsample, Conv
 from nas.blocks.heads import DualHead, DualMapHead, MeanHead, PooledHead
 from nas.blocks.hiera import UnitAttention, UnitFFN
 from nas.blocks.join import Join
-from nas.blocks.layouts import MAP, TOKENS, UNROLLED, VECTOR, Layout
+from nas.blocks.layouts import MAP, TOKENS, UNROLLED, Layout
 from nas.blocks.mbconv import Downsample, MBConv
 from nas.blocks.patch_embed import PatchEmbed
 from nas.blocks.transformer import FFN, Attention
@@ -76,5 +76,5 @@ def converters(given: Layout, wanted: Layout, block: str) -> tuple[type[Unit], .
         return (CONVERTERS[given, wanted],)
     if (given, MAP) in CONVERTERS and (MAP, wanted) in CONVERTERS:
         return CONVERTERS[given, MAP], CONVERTERS[MAP, wanted]
-    hint = f"; {wanted.remedy}" if wanted.remedy and given != VECTOR else ""
+    hint = f"; {wanted.remedy}" if wanted.remedy and given.placed else ""
     raise NasError(f"block {block!r} takes {wanted.words}, not {given.words}{hint}.")

@@ -55,7 +55,7 @@ def evaluate(
         echo(listing(done.rows), nl=False)
     if not quiet:
         echo(f"weights  {summary(done.rows)}", err=True)
-        for line in reasons(done.rows):
+        for line in [*filter(None, [done.initial.note]), *reasons(done.rows)]:
             echo(f"  {line}", err=True)
     shown = quantity(metric.value, metric.unit)
     echo(f"accuracy {shown} ({interval(metric)}) {metric.provenance}, {metric.detail}")

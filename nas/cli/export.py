@@ -109,11 +109,11 @@ def _of_trial(
     trial: str, origin: Weights, space: str | None, storage: str | None
 ) -> tuple[Source, dict[str, Metric]]:
     """The network of a study's trial or preset, and what is known of it."""
-    from nas.cli.lookup import find
+    from nas.cli.lookup import find_or_tell
     from nas.cli.output import trial_metrics
     from nas.export.source import source_of
 
-    place = _with_weights(find(storage, trial), trial, origin)
+    place = _with_weights(find_or_tell(storage, trial), trial, origin)
     known = place.trial or place.preset
     assert known is not None
     source = source_of(place.study, dict(known.arch), space, origin)

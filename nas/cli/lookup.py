@@ -70,6 +70,20 @@ def find(url: str | None, wanted: str) -> list[Found]:
         return _unique(places, beginning)
 
 
+def find_or_tell(url: str | None, wanted: str) -> list[Found]:
+    """`find`, for commands that also take SPACE:PRESET.
+
+    Raises:
+        NasError: as there; where it was a space's name or SPACE/PRESET, how its presets are named.
+    """
+    from nas.pipeline.presets import meant
+
+    try:
+        return find(url, wanted)
+    except NasError as error:
+        raise NasError(meant(wanted) or str(error)) from None
+
+
 def in_study(places: Sequence[Found], wanted: str) -> list[Found]:
     """Those places that are of one study: the named one of `STUDY/…`, else the only one.
 

@@ -125,10 +125,10 @@ def retrain(
 
 
 def _trials(storage: str | None, wanted: str) -> list[Found]:
-    from nas.cli.lookup import find, in_study
+    from nas.cli.lookup import find_or_tell, in_study
     from nas.errors import NasError
 
-    trials = [place for place in find(storage, wanted) if place.trial is not None]
+    trials = [place for place in find_or_tell(storage, wanted) if place.trial is not None]
     if not trials:
         raise NasError(
             f"{wanted} is a preset, not a trial; retrained accuracies belong to trials. Without a study it is trained "

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from nas.blocks.counting import macs, params
-from nas.blocks.layouts import VECTOR
 from nas.errors import NasError
 from nas.latency.device import Device
 from nas.latency.network import network_latency
@@ -128,7 +127,7 @@ def _block(
     streams = [stream for slot in slots for stream in slot.reads]
     name += f" ← {', '.join(streams)}" if streams else ""
     last = slots[-1]
-    shown = last.out if last.out.layout != VECTOR else last.inputs[0]  # of a classifier what it reads
+    shown = last.out if last.out.layout.placed else last.inputs[0]  # of a classifier what it reads
     side, channels = (int(shown.h), int(shown.w)), int(shown.channels)
     return Block(stage, name, channels, side, tuple(_unit(slot, devices) for slot in slots))
 

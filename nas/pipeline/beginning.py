@@ -15,12 +15,18 @@ if TYPE_CHECKING:
 FATES = "initial-weights.txt"
 
 
-def tell_fates(rows: Sequence[Row], folder: Path, reporter: Reporter) -> None:
-    """Say in short what became of weights from elsewhere, and write it down weight by weight."""
+def tell_fates(rows: Sequence[Row], folder: Path, reporter: Reporter, note: str = "") -> None:
+    """Say in short what became of weights from elsewhere, and write it down weight by weight.
+
+    Args:
+        note: on how their file was read.
+    """
     from nas.weights.filling import listing, reasons, summary
 
     file = folder / FATES
     write_atomically(file, listing(rows))
     reporter.say(f"weights: {summary(rows)} (each of them: {file})")
+    if note:
+        reporter.say(f"  {note}")
     for line in reasons(rows):
         reporter.say(f"  left: {line}")

@@ -13,7 +13,6 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.blocks.layouts import VECTOR
 from nas.errors import NasError, unknown
 from nas.latency.device import Device, load_device
 from nas.pipeline.feasible import Region
@@ -220,7 +219,7 @@ def check_classifier(space: Space) -> None:
         )
     slots = space.lower(space.sample(1, seed=0)[0])
     last = next((slot for slot in slots for name in slot.keeps if name in outputs), slots[-1])
-    if last.out.layout != VECTOR:
+    if not last.out.layout.answers:
         raise NasError(
             f"space {space.name!r} answers with {last.out.layout.words} (stage {last.stage!r}), not with class scores; "
             "let it end in a stage of a head, such as 'dual_map_head' or 'pooled_head'."

@@ -14,6 +14,8 @@ from nas.space.batch import Arch
 from nas.space.load import load_space
 from nas.space.space import Space
 
+LISTED = 8
+
 
 @dataclass(frozen=True)
 class NamedPreset:
@@ -34,9 +36,13 @@ class NamedPreset:
 
 
 def is_preset(text: str) -> bool:
-    """Whether a text is `SPACE:PRESET`, of a known space or a file, and not the name of something in a study."""
+    """Whether a text is meant as `SPACE:PRESET`, whatever there is: a trial of a study has no colon, or a slash."""
     space, colon, _ = text.rpartition(":")
-    return bool(colon) and (space.endswith((".yaml", ".yml")) or space in names("spaces"))
+    return bool(colon) and ("/" not in text or _is_space(space))
+
+
+def _is_space(text: str) -> bool:
+    return text.endswith((".yaml", ".yml")) or text in names("spaces")
 
 
 def find_preset(text: str) -> NamedPreset:
@@ -47,13 +53,29 @@ def find_preset(text: str) -> NamedPreset:
     """
     source, colon, name = text.rpartition(":")
     if not colon:
-        raise NasError(f"{text!r}: a preset is named as SPACE:PRESET, e.g. efficientformer:L1.")
+        raise NasError(
+            meant(text) or f"{text!r}: a space's preset is needed, SPACE:PRESET, e.g. efficientformer:L1."
+        )
     space = load_space(source)
     if name not in space.presets:
         raise NasError(f"space {space.name!r}: {unknown('preset', name, space.presets)}")
     if space.blueprint is None:
         raise NasError(f"space {space.name!r} has no network behind it.")
     return NamedPreset(space, source, name)
+
+
+def meant(text: str) -> str:
+    """What to write instead of a space's name alone, or of `SPACE/PRESET`; empty where it is neither."""
+    if _is_space(text):
+        presets = list(load_space(text).presets)
+        if not presets:
+            return f"{text!r} is a space, and has no presets; the trials of a study are STUDY/NUMBER."
+        known = ", ".join(presets[:LISTED]) + (", …" if len(presets) > LISTED else "")
+        return f"{text!r} is a space; name one of its presets, {text}:{presets[0]} (it has {known})."
+    source, slash, name = text.rpartition("/")
+    if slash and _is_space(source) and name in load_space(source).presets:
+        return f"{text!r} is in no study here; the preset of the space {source!r} is {source}:{name}."
+    return ""
 
 
 def study_name(preset: NamedPreset) -> str:

@@ -271,7 +271,7 @@ def retrain(
         reporter.say(f"{job.folder}: this retraining is finished; nothing is left to train")
         return known
     if job.given is not None and not resume:
-        tell_fates(job.beginning(data)[1], job.folder, reporter)
+        tell_fates(job.beginning(data)[1], job.folder, reporter, job.given.note)
     keep = _keeper(job, storage, afresh=not resume)
     if workers is not None and workers.training > 1:
         from nas.scale.training import train_together

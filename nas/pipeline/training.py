@@ -80,7 +80,8 @@ def obtain(
     job = SupernetJob(plan)
     if plan.init is not None:
         reporter.say(f"supernet: begins with {plan.init.name}, read as {plan.space.name}:{plan.init.network}")
-        tell_fates(plan.init.put_into(job.supernet(data, None)), plan.folder, reporter)
+        rows = plan.init.put_into(job.supernet(data, None))
+        tell_fates(rows, plan.folder, reporter, plan.init.note)
 
     def keep(points: Sequence[SeriesPoint]) -> None:
         storage.add_series(study_id, points)

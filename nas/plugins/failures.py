@@ -10,6 +10,7 @@ from pathlib import Path
 from nas.errors import ConfigError, NasError
 from nas.plugins.content import module_of
 from nas.plugins.records import LOADED
+from nas.whose import place_of
 
 
 @contextmanager
@@ -39,15 +40,19 @@ def explained(path: str, name: str) -> Iterator[None]:
 
 
 def culprit(error: BaseException) -> str | None:
-    """`FILE:LINE` of the loaded plug-in in which an error arose while it ran; None where no plug-in took part."""
-    places = {}
-    for plugin in LOADED.values():
-        module = module_of(plugin.name)
-        places[plugin.name] = str(getattr(module, "__file__", "") or "")
+    """`FILE:LINE` of the loaded plug-in in which an error arose while it ran, or of a module that it imports.
+
+    None where neither took part.
+    """
+    paths = [path for plugin in LOADED.values() if (path := _file_of(plugin.name))]
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if any(_within(frame.filename, path) for path in places.values() if path):
+        if any(_within(frame.filename, path) for path in paths):
             return f"{frame.filename}:{frame.lineno}"
-    return None
+    return (place_of(error) or None) if paths else None
+
+
+def _file_of(plugin: str) -> str:
+    return str(getattr(module_of(plugin), "__file__", "") or "")
 
 
 def _within(file: str, path: str) -> bool:

@@ -17,7 +17,7 @@ from nas.quantity import parse_quantity
 from nas.space.batch import Arch
 from nas.space.elimination import MAX_CELLS, TooCoupledError
 from nas.space.expression import ExpressionError
-from nas.space.lowering import Blueprint, Slot
+from nas.space.lowering import Blueprint, Slot, StageError
 from nas.space.parse import RESOLUTION, Parser
 from nas.space.resolver import Resolver, cells
 from nas.space.rules import Rule, linear_terms
@@ -277,8 +277,8 @@ def _check_lowering(document: Document, space: Space, blueprint: Blueprint) -> N
     for arch in space.sample(8, seed=0):
         try:
             slots = space.lower(arch)
-        except NasError as error:
-            raise document.error(["stages"], f"architecture {arch.values} cannot be built: {error}") from None
+        except StageError as error:
+            raise document.error(["stages", *error.part.split(".")], _of_stage(error, arch)) from None
         _check_inputs(document, slots)
         _check_outputs(document, slots)
         widths = space.widths_of(arch)
@@ -296,6 +296,15 @@ def _check_lowering(document: Document, space: Space, blueprint: Blueprint) -> N
                     f"block {bad.kind!r} keeps the width of its input ({bad.sizes['channels']}), so the stage cannot "
                     f"have width {width}; give it a 'downsample'.",
                 )
+
+
+def _of_stage(error: StageError, arch: Arch) -> str:
+    """Why a stage cannot be built, and with which choices of its own."""
+    stage = error.part.partition(".")[0]
+    own = [f"{name} {value}" for name, value in arch.values.items() if name.partition(".")[0] == stage]
+    return f"this stage cannot be built: {error.why}" + (
+        f" It was tried with {', '.join(own)}." if own else ""
+    )
 
 
 def _check_inputs(document: Document, slots: Sequence[Slot]) -> None:

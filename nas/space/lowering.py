@@ -19,6 +19,23 @@ from nas.blocks.registry import CONVERTERS, converters
 from nas.errors import NasError
 from nas.space.stage import Chosen, Const, Each, Part, Scope, Source, Stage, Suffix
 
+
+class StageError(NasError):
+    """A stage of one network cannot be built.
+
+    Attributes:
+        part: of the space's file, `S1` or `S1.downsample`.
+        why: without the stage's name.
+    """
+
+    def __init__(self, part: str, why: str) -> None:
+        self.part, self.why = part, why
+        super().__init__(f"stage {part!r}: {why}")
+
+    def __reduce__(self) -> tuple[type[StageError], tuple[str, str]]:
+        return StageError, (self.part, self.why)
+
+
 HELD = "held"
 INPUT = "input"
 """The stream of the images, which any stage may read."""
@@ -107,6 +124,9 @@ def lower(
         scale: training resolution over deployment resolution.
         classes: number of classes, by default the deployment input's.
         form: in which costs mean them; sizes are the same in both.
+
+    Raises:
+        StageError: a stage of these networks cannot be built.
     """
     scope = Scope(decisions, blueprint.sources)
     h = scaled(scope.value(blueprint.resolution, ""), scale)
@@ -114,7 +134,11 @@ def lower(
     inp = Interface(MAP, blueprint.channels, h, w)
     lowering = _Lowering(scope, classes or blueprint.classes, form, inp)
     for stage in blueprint.stages:
-        inp = lowering.stage(stage, inp)
+        lowering.part = stage.name
+        try:
+            inp = lowering.stage(stage, inp)
+        except NasError as error:
+            raise StageError(lowering.part, str(error)) from None
     return _held(lowering.slots, lowering.streams, blueprint.outputs)
 
 
@@ -135,6 +159,8 @@ class _Lowering:
     image: Interface
     slots: list[Slot] = field(default_factory=list)
     streams: dict[str, Interface] = field(default_factory=dict)
+    part: str = ""
+    """Of the space's file, that is lowered now."""
     returns: list[int] = field(default_factory=list)
     """Converters at the end of the last position, after which the next may convert straight back."""
 
@@ -163,7 +189,7 @@ class _Lowering:
 
     def _keep(self, stage: Stage, inp: Interface) -> None:
         if not self.slots:
-            raise NasError(f"stage {stage.name!r} keeps what nothing has made; read {INPUT!r} instead.")
+            raise NasError(f"it keeps what nothing has made; read {INPUT!r} instead.")
         self.streams[stage.keep] = inp
         self.slots[-1] = replace(self.slots[-1], keeps=(*self.slots[-1].keeps, stage.keep))
 
@@ -177,7 +203,7 @@ class _Lowering:
         depth: Num,
         reads: tuple[str, ...] = (),
     ) -> Interface:
-        stage = part.name.split(".")[0]
+        stage, self.part = part.name.split(".")[0], part.name
         inputs = tuple(self.streams[name] for name in reads) or (inp,)
         scope = self.scope.at(position, depth)
         shared = {name: _field(scope, part, name, position) for name in part.fields}

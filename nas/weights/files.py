@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TORCH = (".pth", ".pt", ".bin")
 _WRAPPERS = ("state_dict", "state_dict_ema", "model_ema", "model_state", "model")
-_PREFIX = "module."
+_PREFIX = "module."  # of a network that PyTorch's DataParallel wrapped
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,14 @@ class WeightFile:
         name: of the file without its folder, or `timm:NAME`.
         sha256: of the file, or of timm's weights.
         metadata: of a safetensors file.
+        prefix: before every name in the file, taken off here.
     """
 
     name: str
     sha256: str
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = ""
 
 
 def read_weights(text: str) -> WeightFile:
@@ -56,7 +58,9 @@ def read_weights(text: str) -> WeightFile:
     tensors, metadata = _safetensors(path) if path.suffix == ".safetensors" else (_torch(path), {})
     if not tensors:
         raise NasError(f"{text}: there are no weights in it.")
-    return WeightFile(path.name, file_digest(path), tensors, metadata)
+    prefix = _PREFIX if all(name.startswith(_PREFIX) for name in tensors) else ""
+    plain = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return WeightFile(path.name, file_digest(path), plain, metadata, prefix)
 
 
 def file_digest(path: Path) -> str:
@@ -104,14 +108,16 @@ def _unwrapped(path: Path, content: Any) -> dict[str, Tensor]:
         content = inner
     if not isinstance(content, Mapping):
         raise NasError(f"{path}: a mapping of names to tensors is needed, not {type(content).__name__}.")
-    tensors = {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
-    if tensors and all(name.startswith(_PREFIX) for name in tensors):
-        return {name.removeprefix(_PREFIX): value for name, value in tensors.items()}
-    return tensors
+    return {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}
 
 
 def _from_timm(text: str) -> WeightFile:
-    name = text.removeprefix("timm:")
+    name = text.removeprefix("timm:").strip()
+    if not name:
+        raise NasError(
+            f"{text!r}: the name is empty; write timm:NAME with the name of one of timm's models, e.g. "
+            "timm:efficientformer_l1."
+        )
     try:
         import timm
     except ImportError:

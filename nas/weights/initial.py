@@ -39,6 +39,7 @@ class Initial:
         classes: that its classifier tells apart; None if it has none.
         mean, std: by channel, with which its images are normalised.
         first: the layer that sees them.
+        note: on how the file was read, for the report; empty if there is nothing to say.
     """
 
     given: Given
@@ -50,6 +51,7 @@ class Initial:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     first: str
+    note: str = ""
 
     def identity(self) -> dict[str, str]:
         """What tells these weights from others, wherever they lie."""
@@ -158,7 +160,10 @@ def _whole(space: Space, arch: Arch, text: str, file: WeightFile, table: Table) 
 def _initial(given: Given, text: str, file: WeightFile, table: Table, network: str) -> Initial:
     mean, std = input_of(file, table)
     classes = classes_of(renamed(file, table), table)
-    return Initial(given, text, file.name, file.sha256, network, classes, mean, std, table.input.first)
+    note = (
+        f"every name in {file.name} begins with {file.prefix!r}, which was taken off" if file.prefix else ""
+    )
+    return Initial(given, text, file.name, file.sha256, network, classes, mean, std, table.input.first, note)
 
 
 def _table(space: Space, arch: Arch) -> Table:

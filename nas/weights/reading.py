@@ -72,6 +72,15 @@ def problems(tensors: Mapping[str, Tensor], wanted: Sequence[Entry], table: Tabl
     return lines
 
 
+def _unfit(tensor: Tensor) -> str:
+    """What keeps a tensor's numbers from being weights; empty if nothing does."""
+    if not tensor.is_floating_point():
+        kind = str(tensor.dtype).removeprefix("torch.")
+        return f"has numbers of type {kind} where weights are floating-point numbers"
+    bad = int((~tensor.float().isfinite()).sum())
+    return f"has {bad:,} of {tensor.numel():,} numbers that are not finite (NaN or infinity)" if bad else ""
+
+
 def _fits(shape: Shape, entry: Entry, table: Table) -> bool:
     shape = _without_ones(shape, len(entry.shape))
     if not table.supernet:
@@ -96,6 +105,12 @@ def translated(file: WeightFile, wanted: Sequence[Entry], table: Table, network:
             f"{file.name}: not the weights of {network}: {wrong[0]}{_more(wrong)}. It is read as {table.source} names "
             "them."
         )
+    for entry in wanted:
+        unfit = _unfit(tensors[entry.theirs])
+        if unfit:
+            raise NasError(
+                f"{file.name}: {entry.theirs!r} {unfit}: a damaged file, or not one of trained weights."
+            )
     state: State = {}
     for entry in wanted:
         for name, part in zip(entry.ours, _parts(tensors[entry.theirs], entry), strict=True):

@@ -268,6 +268,16 @@ _WRONG = [
         _of_map("test_word", lambda x, s, ops: ops.act(x, "relu")),
         "'act' takes a position in ACTIVATIONS .*not 'relu'",
     ),
+    (_of_map("test_asks", lambda x, s, ops: x.sigmoid()), "tensors have no 'sigmoid' .*use ops.gate"),
+    (
+        _of_map("test_torch", lambda x, s, ops: F.relu(x)),
+        r"no 'relu' .*use ops.act.* \(.*operations.py:\d+\)",
+    ),
+    (_of_map("test_named", lambda x, s, ops: ops.convnorm(x)), "'ops.convnorm'. Did you mean 'conv_norm'"),
+    (_of_map("test_part", lambda x, s, ops: x[:1]), "use ops.chunk"),
+    (_of_map("test_product", lambda x, s, ops: x @ x), "no '@' .*use ops.linear, or ops.scores"),
+    (_of_map("test_truth", lambda x, s, ops: x or x), "a branch asks what numbers a tensor holds"),
+    (_of_map("test_else", lambda x, s, ops: x.cumsum(1)), "no 'cumsum' .*use one of ops.act, .*ops.weigh"),
     (_of_map("test_nothing", lambda x, s, ops: None), "'forward' returns NoneType where a tensor is needed"),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -226,3 +227,29 @@ def test_an_error_of_a_running_plugin_is_told_with_its_line(here: Path) -> None:
     line = text.splitlines().index("        return {}['nothing']") + 1
     assert f"broken.py:{line}: error in a plug-in: KeyError: 'nothing'" in done.stderr
     assert done.returncode == 2 and "Traceback" not in done.stderr and "broken" not in STRATEGIES
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("ops.act(y, s.act).sigmoid()", "tensors have no 'sigmoid' in 'forward', .*use ops.gate.*{place}"),
+        ("ops.act(y, s.actt)", "{place}: error in a plug-in: AttributeError: there is no size 'actt'"),
+    ],
+)
+def test_an_error_in_a_module_that_a_plugin_imports_is_told_with_its_line(
+    here: Path, wrong: str, said: str
+) -> None:
+    """The plug-in's own file may take no part: the block is written in another, which it registers."""
+    path = write_block(here, "blocks_of_mine.py")
+    text = path.read_text().replace("ops.act(y, s.act)", wrong).replace("@nas.plugins.block\n", "")
+    path.write_text(text)
+    (here / "plug.py").write_text(
+        "import sys, nas.plugins\nsys.path.insert(0, '.')\nfrom blocks_of_mine import Mixer\nnas.plugins.block(Mixer)\n"
+    )
+    root = str(Path(nas.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-m", "nas", "space", "check", "mine.yaml", "--plugin", "plug.py"],
+        env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    line = next(i for i, each in enumerate(text.splitlines(), 1) if wrong in each)
+    assert re.search(said.format(place=f"blocks_of_mine.py:{line}"), done.stderr), done.stderr

@@ -243,6 +243,40 @@ def test_wrong_streams_are_refused_and_those_that_exist_are_named(
         written(tmp_path, stages, more)
 
 
+FIVE = "\n".join(f"c{i}: {{block: conv_norm, width: 4, keep: c{i}}}" for i in range(5))
+READS = "reads: [c0, c1, c2, c3, c4]"
+
+
+@pytest.mark.parametrize(
+    ("stages", "line", "words"),
+    [
+        (
+            f"{A}\n{FIVE}\nneck: {{block: join, {READS}, width: [4, 8]}}\n{HEAD}",
+            11,
+            "stages.neck: this stage cannot be built: block 'join' takes up to 4 streams, not 5. It was tried with "
+            r"neck.width [48]\.$",
+        ),
+        (
+            f"{A}\nt: {{block: ffn, keep: t}}\nneck: {{block: join, reads: [early, t], width: 4}}\n{HEAD}",
+            7,
+            "stages.neck: this stage cannot be built: block 'join' takes a map, not tokens.$",
+        ),
+        (
+            f"{A}\nb:\n  block: mbconv\n  width: 4\n  kernel: 3\n"
+            f"  stride: 2\n  downsample: {{block: unit_attention, heads: 1}}\n{HEAD}",
+            11,
+            "stages.b.downsample: this stage cannot be built: block 'unit_attention' takes unrolled tokens, not a map",
+        ),
+    ],
+)
+def test_a_stage_that_cannot_be_built_is_named_with_its_line(
+    tmp_path: Path, stages: str, line: int, words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        written(tmp_path, stages)
+    assert caught.value.line == line
+
+
 @pytest.mark.parametrize(
     ("resolution", "words"),
     [

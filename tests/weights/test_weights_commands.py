@@ -181,3 +181,38 @@ def test_positions_are_interpolated_for_another_map(tmp_path: Path) -> None:
     theirs = load_file(tmp_path / "hiera.safetensors")["pos_embed"].reshape(1, 56, 56, 96).permute(0, 3, 1, 2)
     expected = F.interpolate(theirs, size=(32, 32), mode="bicubic", antialias=True)[0]
     assert torch.equal(weights_of(half)["embed.0.patch_embed"]["position"], expected)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("efficientform:L1", "unknown space 'efficientform'. Did you mean 'efficientformer'?"),
+        ("efficientformer:L9", "unknown preset 'L9'."),
+        (
+            "efficientformer",
+            "'efficientformer' is a space; name one of its presets, efficientformer:L1 (it has L1, L3",
+        ),
+        ("efficientformer/L1", "the preset of the space 'efficientformer' is efficientformer:L1."),
+        (":L1", "the name of a space is empty"),
+        ("nowhere.yaml:L1", "nowhere.yaml: no such file"),
+    ],
+)
+def test_a_preset_that_is_not_there_is_told_as_one(
+    name: str, words: str, stored: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Also where no study was ever made, so that there is no storage."""
+    file = str(Path("xs.safetensors").resolve())
+    if not stored:
+        monkeypatch.chdir(tmp_path)
+    assert words in call("evaluate", name, "--init", file, code=1)
+    assert words in call("retrain", name, "--init", file, code=1)
+    assert words in call("export", name, "--weights", "retrained", code=1)
+
+
+def test_a_trial_that_is_not_there_is_told_as_before() -> None:
+    assert "SPACE:PRESET, e.g. efficientformer:L1" in call(
+        "evaluate", "own/0", "--init", "xs.safetensors", code=1
+    )
+    assert "has no trial 99" in call("retrain", "own/99", code=1)
+    assert "no architecture 'efficient'" in call("export", "efficient", code=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -133,6 +133,58 @@ def test_torchs_own_files_are_read_without_unpickling_code(tmp_path: Path) -> No
         (tmp_path / "cut.pth").write_bytes(content)
         with pytest.raises(NasError, match=r"unpickled here: it .*damaged.*\. Save its state_dict alone"):
             read_weights(str(tmp_path / "cut.pth"))
+
+
+def test_names_of_a_network_in_parallel_are_read_from_both_kinds_of_file(tmp_path: Path) -> None:
+    space, plain = nas.load_space(SPACE), load_file("s0.safetensors")
+    state = {f"module.{name}": tensor for name, tensor in plain.items()}
+    save_file(state, tmp_path / "wrapped.safetensors")
+    torch.save(state, tmp_path / "wrapped.pth")
+    for file in ("wrapped.safetensors", "wrapped.pth"):
+        assert read_weights(str(tmp_path / file)).tensors.keys() == plain.keys()
+        initial = initial_of_network(space, space.presets["S0"], str(tmp_path / file), "S0")
+        assert initial.note == f"every name in {file} begins with 'module.', which was taken off"
+    assert initial_of_network(space, space.presets["S0"], "s0.safetensors", "S0").note == ""
+    asked = ["evaluate", f"{SPACE}:S0", "--init", str(tmp_path / "wrapped.safetensors"), "--limit", "8"]
+    answer = CliRunner().invoke(app, [*asked, "--set", "threads=1"])
+    assert "begins with 'module.', which was taken off" in answer.stderr, answer.output
+    mixed = {**plain, "module.stem.conv1.conv.weight": torch.zeros(1)}
+    save_file(mixed, tmp_path / "mixed.safetensors")
+    assert read_weights(str(tmp_path / "mixed.safetensors")).tensors.keys() == mixed.keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda t: t.index_fill(0, torch.tensor([1]), float("nan")),
+            "has [0-9,]+ of [0-9,]+ numbers that are not finite",
+        ),
+        (lambda t: t * float("inf"), "not finite"),
+        (lambda t: t.double() * 1e300, "not finite"),
+        (lambda t: t.to(torch.int32), "has numbers of type int32 where weights are floating-point numbers"),
+        (lambda t: t > 0, "numbers of type bool"),
+    ],
+)
+def test_numbers_that_are_no_weights_are_refused_by_name(
+    tmp_path: Path, change: Callable[[torch.Tensor], torch.Tensor], words: str
+) -> None:
+    space, state = nas.load_space(SPACE), load_file("s0.safetensors")
+    name = "stages.1.blocks.0.mlp.fc1.conv.weight"
+    state[name] = change(state[name])
+    save_file(state, tmp_path / "bad.safetensors")
+    for read in (
+        lambda file: initial_of_network(space, space.presets["S0"], file, "S0"),
+        lambda file: initial_of_supernet(space, file),
+    ):
+        with pytest.raises(NasError, match=f"bad.safetensors: '{name}' .*{words}"):
+            read(str(tmp_path / "bad.safetensors"))
+
+
+def test_an_empty_name_of_timms_is_told_what_a_name_looks_like() -> None:
+    for text in ("timm:", "timm: "):
+        with pytest.raises(NasError, match=r"the name is empty; write timm:NAME .*timm:efficientformer_l1"):
+            read_weights(text)
 
 
 def test_timm_without_a_network_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
