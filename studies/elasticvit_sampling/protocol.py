@@ -11,6 +11,7 @@ from tables import Row
 
 from nas.accuracy.inherited import Evaluation
 from nas.costs.counts import cost
+from nas.costs.window import WindowSampler
 from nas.pipeline.plan import RunPlan, make_plan
 from nas.pipeline.training import make_sampler
 from nas.settings import RunSettings, make_settings
@@ -21,7 +22,6 @@ from nas.supernet.sampling.base import Subnet, SubnetSampler
 from nas.supernet.sampling.complexity import ComplexitySampler, LevelSource
 from nas.supernet.sampling.levels import levels_of
 from nas.supernet.sampling.simple import UniformSampler, extremes
-from nas.supernet.sampling.window import WindowSampler
 
 Drawn = Literal["levels", "space"]
 HERE = Path(__file__).resolve().parent
