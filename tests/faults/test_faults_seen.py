@@ -1,0 +1,65 @@
+"""What a user would meet: names that no file has, storages that are none, remedies as they stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from endings_small import write_cells
+
+from nas.cli import main
+
+
+@pytest.fixture(autouse=True)
+def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NAS_STORAGE", raising=False)
+    write_cells(Path())
+
+
+def typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> tuple[int, str]:
+    """Exit status of a command, and what it printed."""
+    monkeypatch.setattr("sys.argv", ["nas", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    return int(ended.value.code or 0), printed.out + printed.err
+
+
+LONG = "a" * 300
+
+TABLES = ["--accuracy", "table:t.csv#acc", "--latency", "table:t.csv#ms", "--strategy", "random"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["space", "check", LONG],
+        ["run", f"{LONG}.yaml"],
+        ["run", "s.yaml", "--accuracy", f"table:{LONG}.csv#acc"],
+        ["run", "elasticvit", "--init", f"{LONG}.safetensors"],
+        ["run", "elasticvit", "--data", f"imagefolder:{LONG}"],
+        ["study", "list", "--storage", f"sqlite:///{LONG}"],
+        ["device", "show", "x/" * 3000],
+        ["device", "import", "table", LONG, "--name", "d"],
+        ["predictor", "show", LONG],
+        ["sweep", LONG],
+        ["--plugin", f"{LONG}.py", "study", "list"],
+    ],
+)
+def test_names_that_no_file_can_have_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    status, printed = typed(monkeypatch, capsys, *words)
+    assert status == 1 and printed.startswith("error: ") and "File name too long" in printed
+    assert len(printed) < 300
+
+
+@pytest.mark.parametrize("words", [["report", "x\udc80"], ["generate", "x\udc80"], ["run", "x\udc80.yaml"]])
+def test_arguments_that_are_no_text_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    status, printed = typed(monkeypatch, capsys, *words)
+    assert status == 1 and "is not UTF-8 text" in printed and "damaged" not in printed
