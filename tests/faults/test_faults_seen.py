@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
 from endings_small import write_cells
 
+import nas
 from nas.cli import main
+from nas.pipeline.table import read_table
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +67,12 @@ def test_arguments_that_are_no_text_are_told(
 ) -> None:
     status, printed = typed(monkeypatch, capsys, *words)
     assert status == 1 and "is not UTF-8 text" in printed and "damaged" not in printed
+
+
+def test_a_table_may_come_through_a_pipe() -> None:
+    os.mkfifo("pipe")
+    writing = threading.Thread(target=lambda: Path("pipe").write_bytes(Path("t.csv").read_bytes()))
+    writing.start()
+    table = read_table("table:pipe#acc", nas.load_space("s.yaml"), metric="accuracy")
+    writing.join()
+    assert len(table.numbers) == 144
