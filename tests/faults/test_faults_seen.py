@@ -11,7 +11,9 @@ from endings_small import write_cells
 
 import nas
 from nas.cli import main
+from nas.errors import NasError
 from nas.pipeline.table import read_table
+from nas.yamlfile import load_document
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +78,8 @@ def test_a_table_may_come_through_a_pipe() -> None:
     table = read_table("table:pipe#acc", nas.load_space("s.yaml"), metric="accuracy")
     writing.join()
     assert len(table.numbers) == 144
+
+
+def test_a_file_without_end_is_no_document() -> None:
+    with pytest.raises(NasError, match=r"/dev/zero: the file has more than 1,000,000 characters"):
+        load_document("/dev/zero")
