@@ -13,6 +13,7 @@ import nas
 from nas.cli import main
 from nas.errors import NasError
 from nas.pipeline.table import read_table
+from nas.search.objective import parse_constraint
 from nas.yamlfile import load_document
 
 
@@ -83,3 +84,9 @@ def test_a_table_may_come_through_a_pipe() -> None:
 def test_a_file_without_end_is_no_document() -> None:
     with pytest.raises(NasError, match=r"/dev/zero: the file has more than 1,000,000 characters"):
         load_document("/dev/zero")
+
+
+@pytest.mark.parametrize("text", ["accuracy>=101%", "accuracy>=7e3%"])
+def test_no_percent_of_percent_is_advised(text: str) -> None:
+    with pytest.raises(NasError, match=r"lies between 0 % and 100 %\.$"):
+        parse_constraint(text)
