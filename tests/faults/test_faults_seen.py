@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from endings_small import write_cells
+from endings_small import search, write_cells
 
 import nas
 from nas.cli import main
@@ -90,3 +90,8 @@ def test_a_file_without_end_is_no_document() -> None:
 def test_no_percent_of_percent_is_advised(text: str) -> None:
     with pytest.raises(NasError, match=r"lies between 0 % and 100 %\.$"):
         parse_constraint(text)
+
+
+def test_all_of_a_small_space_is_looked_at() -> None:
+    with pytest.raises(NasError, match=r"no feasible architecture among 144: .* The space has no others"):
+        search(constraints=["latency<=20ms", "latency>=20.5ms"])
