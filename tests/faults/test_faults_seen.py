@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from nas.cli import main
 from nas.errors import NasError
 from nas.pipeline.table import read_table
 from nas.search.objective import parse_constraint
+from nas.store import Storage
 from nas.yamlfile import load_document
 
 
@@ -95,3 +97,11 @@ def test_no_percent_of_percent_is_advised(text: str) -> None:
 def test_all_of_a_small_space_is_looked_at() -> None:
     with pytest.raises(NasError, match=r"no feasible architecture among 144: .* The space has no others"):
         search(constraints=["latency<=20ms", "latency>=20.5ms"])
+
+
+def test_another_programs_database_is_told_on_reading_too() -> None:
+    with sqlite3.connect("other.db") as connection:
+        connection.execute("CREATE TABLE studies (a)")
+    for read_only in (True, False):
+        with pytest.raises(NasError, match="tables of another program"):
+            Storage("sqlite:///other.db", read_only=read_only)
