@@ -320,7 +320,7 @@ def _check_name(plan: RunPlan, store: Storage, resume: bool) -> None:
             f"there is no study {plan.name!r} to resume in {store.url}; leave --resume out to begin it."
         )
     if known and not resume:
-        raise NasError(taken(plan.name))
+        raise NasError(taken(plan.name, store.named))
 
 
 def _assignments(**given: Any) -> dict[str, Any]:

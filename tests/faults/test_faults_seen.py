@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 import threading
 from pathlib import Path
@@ -16,6 +17,7 @@ from nas.errors import NasError
 from nas.pipeline.table import read_table
 from nas.search.objective import parse_constraint
 from nas.store import Storage
+from nas.store.engine import parse_url
 from nas.yamlfile import load_document
 
 
@@ -99,9 +101,47 @@ def test_all_of_a_small_space_is_looked_at() -> None:
         search(constraints=["latency<=20ms", "latency>=20.5ms"])
 
 
+@pytest.mark.parametrize("url", ["postgresql://[::1", "postgresql://h:port/x", "sqlite:///x%00.db", "  "])
+def test_what_is_no_url_of_a_storage_is_told(url: str) -> None:
+    with pytest.raises(NasError, match=r"^storage "):
+        parse_url(url)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_a_run_into_memory_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    status, printed = typed(monkeypatch, capsys, "run", "s.yaml", *TABLES, "--storage", url)
+    assert status == 1 and "gone when the command ends; name a file" in printed
+    assert not Path("nas-runs").exists()
+
+
 def test_another_programs_database_is_told_on_reading_too() -> None:
     with sqlite3.connect("other.db") as connection:
         connection.execute("CREATE TABLE studies (a)")
     for read_only in (True, False):
         with pytest.raises(NasError, match="tables of another program"):
             Storage("sqlite:///other.db", read_only=read_only)
+
+
+def test_what_makes_room_deletes_in_the_storage_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search(study_name="-s")
+    search(study_name="-s", storage="sqlite:///other.db")
+    with pytest.raises(NasError, match="exists already") as caught:
+        search(study_name="-s", storage="sqlite:///other.db")
+    command = shlex.split(str(caught.value).split("another one, ")[1].removesuffix(" makes room."))
+    status, _ = typed(monkeypatch, capsys, *command[1:3], "--yes", *command[3:])
+    assert status == 0
+    assert Storage("sqlite:///other.db").names() == [] and Storage().names() == ["-s"]
+
+
+def test_what_follows_a_study_reads_the_storage_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search(study_name="-s", storage="sqlite:///other.db")
+    _, printed = typed(monkeypatch, capsys, "study", "show", "--storage", "sqlite:///other.db", "--", "-s")
+    for command in printed.split("Next: ")[1].splitlines()[0].split(", "):
+        status, printed = typed(monkeypatch, capsys, *shlex.split(command)[1:])
+        assert status == 0, printed
