@@ -20,6 +20,9 @@ MOST_BYTES, MOST_ENTRIES, MOST_NODES, DEEPEST = 1_000_000, 10_000, 100_000, 100
 """Of a file: its size; lines and commas, which the parser takes half a millisecond each for; nodes once aliases are
 followed; levels of brackets. The largest space that ships has 5 kB."""
 
+_WIDEST = 4
+"""Bytes of a character."""
+
 PARSING = (YAMLError, ValueError, TypeError, AttributeError, LookupError, AssertionError)
 """What the parser raises for text that is not YAML, and for keys that no mapping can have, such as lists."""
 Model = TypeVar("Model", bound=BaseModel)
@@ -165,7 +168,13 @@ def _read_text(path: Path) -> str:
     if path.is_dir():
         raise ConfigError("this is a directory; a YAML file is needed.", path=path)
     try:
-        return path.read_bytes().decode("utf-8")
+        with path.open("rb") as file:
+            data = file.read(_WIDEST * MOST_BYTES + 1)
+        if len(data) > _WIDEST * MOST_BYTES:
+            raise ConfigError(
+                f"the file has more than {MOST_BYTES:,} characters, the most that are read.", path=path
+            )
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise ConfigError(f"byte {error.start} is not UTF-8 text.", path=path, line=line) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Annotated
 
@@ -29,7 +30,7 @@ from nas.cli import (
     sweep,
 )
 from nas.cli.plugins import PluginOption, explain, load_given, plugins_first
-from nas.errors import NasError
+from nas.errors import NasError, shortened
 from nas.printable import printable
 
 app = typer.Typer(
@@ -97,10 +98,26 @@ def with_objectives(arguments: list[str]) -> list[str]:
     return found
 
 
+def _check_text(arguments: Sequence[str]) -> None:
+    """Names and files go into storages and files, which hold text.
+
+    Raises:
+        NasError: an argument that is no text in the encoding of this system.
+    """
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise NasError(
+                f"{shortened(argument)!r} is not UTF-8 text; rename the file or the study."
+            ) from None
+
+
 def main() -> None:
     """Entry point of the `nas` command."""
     debug = "--debug" in sys.argv
     try:
+        _check_text(sys.argv[1:])
         given = plugins_first([a for a in sys.argv[1:] if a != "--debug"])
         sys.argv = [sys.argv[0], *with_objectives(given)]
         app()
@@ -125,6 +142,9 @@ def main() -> None:
 
         place = culprit(error)
         whose = "internal error" if place is None else f"{place}: error in a plug-in"
+        if place is None and isinstance(error, OSError) and error.filename and error.strerror:
+            typer.echo(printable(f"error: {shortened(str(error.filename))}: {error.strerror}."), err=True)
+            sys.exit(1)
         told = f"{whose}: {type(error).__name__}: {error}. Run with --debug for the traceback."
         typer.echo(printable(told), err=True)
         sys.exit(2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ import typer
 
 from nas.cli.front import front
 from nas.cli.output import echo, say_stopped
-from nas.shell import resumed, with_plugins
+from nas.shell import command_line, resumed
 
 if TYPE_CHECKING:
     from nas.study import Study
@@ -114,6 +113,7 @@ def run(
     from nas.pipeline.run import run as run_study
     from nas.pipeline.stopping import status
     from nas.scale.workers import Workers
+    from nas.store.engine import check_kept
 
     spread = {
         "--n-workers": n_workers > 1,
@@ -129,6 +129,7 @@ def run(
         raise NasError(
             "--via, --binary and --python say how to reach what --measure times; give --measure too."
         )
+    check_kept(storage)
     reporter = Silent() if quiet else ConsoleReporter()
     try:
         study = run_study(
@@ -176,18 +177,17 @@ def _words(texts: list[str] | None) -> list[str]:
 def _next_steps(space: str, study: Study, storage: str | None) -> None:
     from nas import content
 
-    where = f" --storage {shlex.quote(storage)}" if storage else ""
-    name, program = shlex.quote(study.name), shlex.join(with_plugins(["nas"]))
-    steps = [(f"nas front {name} -f json{where}", "the front as data")]
+    steps = [(command_line(["nas", "front", "-f", "json"], [study.name], storage), "the front as data")]
     steps += [
-        (f"nas show {name}/{number}{where}", "one architecture") for number in study.front()["number"][:1]
+        (command_line(["nas", "show"], [f"{study.name}/{number}"], storage), "one architecture")
+        for number in study.front()["number"][:1]
     ]
-    steps.append((f"nas report {name}{where}", "write the report again"))
+    steps.append((command_line(["nas", "report"], [study.name], storage), "write the report again"))
     config = study.row.config
     others = [device for device in content.names("devices") if device not in config["devices"]]
     if config["accuracy"] == "supernet" and config["devices"] and others:
-        owner = shlex.quote(config["supernet"] or study.name)
-        again = f"{program} run {shlex.quote(space)} --supernet {owner} --device {others[0]}{where}"
+        words = ["nas", "run", f"--supernet={config['supernet'] or study.name}", "--device", others[0]]
+        again = command_line(words, [space], storage)
         steps.append((again, "another device, without training"))
     echo("Next:", err=True)
     for command, why in steps:

@@ -20,6 +20,7 @@ from nas.cli.output import (
     text,
 )
 from nas.errors import NasError
+from nas.shell import command_line
 
 if TYPE_CHECKING:
     from nas.store import Storage, StudyRow
@@ -64,7 +65,8 @@ def show(name: StudyArgument, form: FormatOption = Format.table, storage: Storag
     for key, value in _lines(study, told):
         grid.add_row(key, text(value))
     echo_table(grid)
-    echo(f"\nNext: nas front {_quoted(name)}, nas report {_quoted(name)}")
+    steps = [command_line(["nas", verb], [name], storage) for verb in ("front", "report")]
+    echo(f"\nNext: {', '.join(steps)}")
     if study.state in ("interrupted", "lost", "failed"):
         echo(f"To go on: {_again(study)}")
 
@@ -208,9 +210,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, list):
         return "\n".join(map(str, value))
     return f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
-
-
-def _quoted(name: str) -> str:
-    import shlex
-
-    return shlex.quote(name)

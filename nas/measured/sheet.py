@@ -134,11 +134,11 @@ def _text(path: Path) -> str:
 
 
 def _unpacked(path: Path) -> bytes:
-    """The bytes of a file, unpacked where it is packed."""
+    """The bytes of a file, unpacked where it is packed; read once, as a pipe can be."""
     with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if packed else path.open("rb") as opened:
-        data: bytes = opened.read(MOST_BYTES + 1)
+        packed = file.peek(2)[:2] == b"\x1f\x8b"
+        with gzip.open(file) if packed else file as opened:
+            data: bytes = opened.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise OSError(f"more than {MOST_BYTES >> 30} GiB")
     return data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from nas.costs.window import TooWideError, WindowSampler
 from nas.errors import NasError
 from nas.latency.plan import latency_plan
 from nas.pipeline.metrics import CheapMetrics
-from nas.search.feasible import FeasibleDraws, Floats, Source
+from nas.search.feasible import LOOK, FeasibleDraws, Floats, Source
 from nas.search.objective import Constraint, explain_empty, total_violation, with_unit
 from nas.space.batch import ArchBatch, concatenate
 from nas.space.space import Space
@@ -99,6 +100,10 @@ class Region:
             return
         if self.pool is not None:
             raise NasError(explain_empty(self.constraints, self.metrics.values(self.pool), self.pool.ids))
+        every = self._every()
+        if every is not None:
+            told = explain_empty(self.constraints, self.metrics.values(every), every.ids)
+            raise NasError(f"{told} The space has no others.")
         looked = concatenate([self.space.sample(1000, seed=0), self.draws.nearest])
         reason = self._proof() or (
             f"none was found among {self.draws.looked:,}, the last of them sought for the least violation; one may "
@@ -106,6 +111,13 @@ class Region:
         )
         told = explain_empty(self.constraints, self.metrics.values(looked), looked.ids)
         raise NasError(f"{told} {reason[0].upper()}{reason[1:]}")
+
+    def _every(self) -> ArchBatch | None:
+        """All architectures of the space, none twice; None where they are too many to look at."""
+        sizes = [len(decision) for decision in self.space.decisions]
+        if prod(sizes) > LOOK:
+            return None
+        return self.space.repair(self.space.decode(np.indices(sizes).reshape(len(sizes), -1).T)).unique()
 
     def _summed(self) -> list[Bounds]:
         """The constrained costs that are sums over layers, each with its window."""

@@ -54,7 +54,7 @@ def check_name(plan: RunPlan, store: Storage, resume: bool) -> None:
             f"there is no study {plan.name!r} to resume in {store.url}; leave --resume out to begin it."
         )
     if known and not resume:
-        raise NasError(taken(plan.name))
+        raise NasError(taken(plan.name, store.named))
 
 
 def open_study(

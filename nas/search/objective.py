@@ -167,7 +167,7 @@ def parse_constraint(text: str) -> Constraint:
     except NasError as error:
         raise NasError(f"constraint {text!r}: {error}") from None
     if kind.unit == "fraction" and not 0 <= bound <= 1:
-        hint = f" Did you mean {quantity.strip()}%?" if 1 < bound <= 100 else ""
+        hint = f" Did you mean {quantity.strip()}%?" if 1 < bound <= 100 and "%" not in quantity else ""
         raise NasError(f"constraint {text!r}: {name} lies between 0 % and 100 %.{hint}")
     if kind.positive and kind.direction == "min" and operator.startswith("<") and bound <= 0:
         raise NasError(f"constraint {text!r}: {name} is always above 0, so nothing would be left.")

@@ -35,6 +35,11 @@ def default_url() -> str:
     return os.environ.get("NAS_STORAGE") or "sqlite:///nas.db"
 
 
+def named(url: URL) -> str | None:
+    """What `--storage` must say for it, its password hidden; None where the default is that storage."""
+    return None if url == parse_url(default_url()) else shown(url)
+
+
 def parse_url(text: str) -> URL:
     """A storage URL; plain `postgresql://` gets the driver that `nas[postgres]` installs.
 
@@ -43,11 +48,13 @@ def parse_url(text: str) -> URL:
     """
     try:
         url = make_url(text)
-    except ArgumentError:
-        hint = f"sqlite:///{text}" if text and "://" not in text else "sqlite:///nas.db"
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
+        hint = f"sqlite:///{text}" if text.strip() and "://" not in text else "sqlite:///nas.db"
         raise NasError(f"storage {text!r} is not a URL; one that is: {hint}") from None
     if url.get_backend_name() == "sqlite" and url.host:
         raise NasError(f"storage {text!r}: a SQLite URL has three slashes: sqlite:///{url.host}")
+    if "\0" in str(url.database):
+        raise NasError(f"storage {text!r}: no file can have this name.")
     if url.drivername in ("postgres", "postgresql"):
         return url.set(drivername="postgresql+psycopg")
     return url
@@ -106,6 +113,22 @@ def writer(engine: Engine) -> Engine:
     A transaction that reads first and writes later would fail instead of waiting its turn.
     """
     return engine.execution_options(**{_WRITES: True})
+
+
+def check_kept(text: str | None) -> None:
+    """Fail for a database in memory: what a command writes there is gone when it ends.
+
+    Args:
+        text: URL, None for the default.
+
+    Raises:
+        NasError: it is one, or no URL.
+    """
+    url = parse_url(default_url() if text is None else text)
+    if url.get_backend_name() == "sqlite" and sqlite_file(url) is None:
+        raise NasError(
+            f"storage {shown(url)}: a database in memory, gone when the command ends; name a file: sqlite:///nas.db."
+        )
 
 
 def sqlite_file(url: URL) -> Path | None:

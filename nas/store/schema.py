@@ -37,6 +37,8 @@ def prepare(engine: Engine, *, read_only: bool = False) -> bool:
     if read_only and version in READABLE:
         return False
     if read_only:
+        with engine.begin() as connection:
+            _check_ours(connection, version)
         raise NasError(f"storage {shown(engine.url)}: not a storage of this version; `nas run` sets it up.")
     with writer(engine).begin() as connection:
         if connection.dialect.name == "postgresql":
@@ -57,12 +59,20 @@ def _version(connection: Connection) -> str | None:
 def _upgrade(connection: Connection, version: str | None) -> None:
     from alembic import command
     from alembic.config import Config
-    from alembic.script import ScriptDirectory
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
-    if version is not None and version not in known:
+    _check_ours(connection, version)
+    command.upgrade(config, "head")
+
+
+def _check_ours(connection: Connection, version: str | None) -> None:
+    """Fail where setting up would not do.
+
+    Raises:
+        NasError: a database of a newer nas, or of another program.
+    """
+    if version is not None and version not in (HEAD, *READABLE):
         raise NasError(
             f"storage {shown(connection.engine.url)}: made by a newer nas (schema {version}; this one"
             f" knows {HEAD}); upgrade nas, or use another storage."
@@ -73,4 +83,3 @@ def _upgrade(connection: Connection, version: str | None) -> None:
             f"storage {shown(connection.engine.url)}: holds tables of another program"
             f" ({', '.join(sorted(foreign))}); use another storage."
         )
-    command.upgrade(config, "head")

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from nas.errors import NasError, unknown
 from nas.metrics import Metric
 from nas.store import extras, frames, leases, measures, rollback, schema, studies, trials
-from nas.store.engine import connect, default_url, parse_url, reader, writer
+from nas.store.engine import connect, default_url, named, parse_url, reader, writer
 from nas.store.failures import readable, shown, translated
 from nas.store.fronts import Front
 from nas.store.records import (
@@ -62,6 +62,11 @@ class Storage:
         with translated(self._url):
             if not schema.prepare(engine, read_only=read_only):
                 self._reader = self._reader.execution_options(**{studies.OLDER: True})
+
+    @property
+    def named(self) -> str | None:
+        """What `--storage` must say for it, its password hidden; None where it is the default."""
+        return named(self._url)
 
     @property
     def url(self) -> str:

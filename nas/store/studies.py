@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -13,6 +12,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, i
 from sqlalchemy.exc import IntegrityError
 
 from nas.errors import NasError, unknown
+from nas.shell import command_line
+from nas.store.engine import named
 from nas.store.failures import DAMAGE, Unreadable, reason
 from nas.store.leases import FIELDS, Lease, of_row
 from nas.store.models import leases, metadata, studies
@@ -51,15 +52,19 @@ def create(connection: Connection, name: str, **columns: Any) -> StudyRow:
     try:
         connection.execute(insert(studies), [row])
     except IntegrityError:
-        raise NasError(taken(name)) from None
+        raise NasError(taken(name, named(connection.engine.url))) from None
     return by_name(connection, name)
 
 
-def taken(name: str) -> str:
-    """That there is a study of that name already, and the ways out."""
+def taken(name: str, storage: str | None) -> str:
+    """That there is a study of that name already, and the ways out.
+
+    Args:
+        storage: its URL; None where it is the default, so that the command that is named needs none.
+    """
     return (
         f"the study {name!r} exists already: --resume continues it, --study-name OTHER starts another one, "
-        f"nas study delete {shlex.quote(name)} makes room."
+        f"{command_line(['nas', 'study', 'delete'], [name], storage)} makes room."
     )
 
 

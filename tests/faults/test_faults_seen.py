@@ -1,0 +1,147 @@
+"""What a user would meet: names that no file has, storages that are none, remedies as they stand."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from endings_small import search, write_cells
+
+import nas
+from nas.cli import main
+from nas.errors import NasError
+from nas.pipeline.table import read_table
+from nas.search.objective import parse_constraint
+from nas.store import Storage
+from nas.store.engine import parse_url
+from nas.yamlfile import load_document
+
+
+@pytest.fixture(autouse=True)
+def cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NAS_STORAGE", raising=False)
+    write_cells(Path())
+
+
+def typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> tuple[int, str]:
+    """Exit status of a command, and what it printed."""
+    monkeypatch.setattr("sys.argv", ["nas", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    return int(ended.value.code or 0), printed.out + printed.err
+
+
+LONG = "a" * 300
+
+TABLES = ["--accuracy", "table:t.csv#acc", "--latency", "table:t.csv#ms", "--strategy", "random"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["space", "check", LONG],
+        ["run", f"{LONG}.yaml"],
+        ["run", "s.yaml", "--accuracy", f"table:{LONG}.csv#acc"],
+        ["run", "elasticvit", "--init", f"{LONG}.safetensors"],
+        ["run", "elasticvit", "--data", f"imagefolder:{LONG}"],
+        ["study", "list", "--storage", f"sqlite:///{LONG}"],
+        ["device", "show", "x/" * 3000],
+        ["device", "import", "table", LONG, "--name", "d"],
+        ["predictor", "show", LONG],
+        ["sweep", LONG],
+        ["--plugin", f"{LONG}.py", "study", "list"],
+    ],
+)
+def test_names_that_no_file_can_have_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    status, printed = typed(monkeypatch, capsys, *words)
+    assert status == 1 and printed.startswith("error: ") and "File name too long" in printed
+    assert len(printed) < 300
+
+
+@pytest.mark.parametrize("words", [["report", "x\udc80"], ["generate", "x\udc80"], ["run", "x\udc80.yaml"]])
+def test_arguments_that_are_no_text_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    status, printed = typed(monkeypatch, capsys, *words)
+    assert status == 1 and "is not UTF-8 text" in printed and "damaged" not in printed
+
+
+def test_a_table_may_come_through_a_pipe() -> None:
+    os.mkfifo("pipe")
+    writing = threading.Thread(target=lambda: Path("pipe").write_bytes(Path("t.csv").read_bytes()))
+    writing.start()
+    table = read_table("table:pipe#acc", nas.load_space("s.yaml"), metric="accuracy")
+    writing.join()
+    assert len(table.numbers) == 144
+
+
+def test_a_file_without_end_is_no_document() -> None:
+    with pytest.raises(NasError, match=r"/dev/zero: the file has more than 1,000,000 characters"):
+        load_document("/dev/zero")
+
+
+@pytest.mark.parametrize("text", ["accuracy>=101%", "accuracy>=7e3%"])
+def test_no_percent_of_percent_is_advised(text: str) -> None:
+    with pytest.raises(NasError, match=r"lies between 0 % and 100 %\.$"):
+        parse_constraint(text)
+
+
+def test_all_of_a_small_space_is_looked_at() -> None:
+    with pytest.raises(NasError, match=r"no feasible architecture among 144: .* The space has no others"):
+        search(constraints=["latency<=20ms", "latency>=20.5ms"])
+
+
+@pytest.mark.parametrize("url", ["postgresql://[::1", "postgresql://h:port/x", "sqlite:///x%00.db", "  "])
+def test_what_is_no_url_of_a_storage_is_told(url: str) -> None:
+    with pytest.raises(NasError, match=r"^storage "):
+        parse_url(url)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_a_run_into_memory_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    status, printed = typed(monkeypatch, capsys, "run", "s.yaml", *TABLES, "--storage", url)
+    assert status == 1 and "gone when the command ends; name a file" in printed
+    assert not Path("nas-runs").exists()
+
+
+def test_another_programs_database_is_told_on_reading_too() -> None:
+    with sqlite3.connect("other.db") as connection:
+        connection.execute("CREATE TABLE studies (a)")
+    for read_only in (True, False):
+        with pytest.raises(NasError, match="tables of another program"):
+            Storage("sqlite:///other.db", read_only=read_only)
+
+
+def test_what_makes_room_deletes_in_the_storage_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search(study_name="-s")
+    search(study_name="-s", storage="sqlite:///other.db")
+    with pytest.raises(NasError, match="exists already") as caught:
+        search(study_name="-s", storage="sqlite:///other.db")
+    command = shlex.split(str(caught.value).split("another one, ")[1].removesuffix(" makes room."))
+    status, _ = typed(monkeypatch, capsys, *command[1:3], "--yes", *command[3:])
+    assert status == 0
+    assert Storage("sqlite:///other.db").names() == [] and Storage().names() == ["-s"]
+
+
+def test_what_follows_a_study_reads_the_storage_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search(study_name="-s", storage="sqlite:///other.db")
+    _, printed = typed(monkeypatch, capsys, "study", "show", "--storage", "sqlite:///other.db", "--", "-s")
+    for command in printed.split("Next: ")[1].splitlines()[0].split(", "):
+        status, printed = typed(monkeypatch, capsys, *shlex.split(command)[1:])
+        assert status == 0, printed
