@@ -371,7 +371,7 @@ def _reopen(
     changed = check_resumable(study, space_hash=plan.space.hash, config=plan.config())
     if data is not None:
         check_same_data(study, data)
-    check_same_numbers(plan.metrics, store, study)
+    check_same_numbers(plan.metrics, store, study, plan.tables)
     _check_files(plan, study)
     store.set_state(study.id, "running")
     if changed:

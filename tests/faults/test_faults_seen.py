@@ -145,3 +145,31 @@ def test_what_follows_a_study_reads_the_storage_that_was_meant(
     for command in printed.split("Next: ")[1].splitlines()[0].split(", "):
         status, printed = typed(monkeypatch, capsys, *shlex.split(command)[1:])
         assert status == 0, printed
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "latency"])
+@pytest.mark.parametrize("cell", ["99", ""])
+def test_a_table_that_was_edited_is_not_gone_on_with(metric: str, cell: str) -> None:
+    search()
+    last = Storage().trials(Storage().study("s").id)[-1]
+    kept = Path("t.csv").read_text()
+    key = ",".join(str(value) for value in last.arch.values())
+    lines = [line.split(",") for line in kept.splitlines()]
+    edited = next(line for line in lines if ",".join(line[:4]) == key)
+    edited[4 if metric == "accuracy" else 5] = cell
+    Path("t.csv").write_text("\n".join(map(",".join, lines)) + "\n")
+    with pytest.raises(
+        NasError, match=rf"(?s){metric} of trial {last.number}: was .*put t.csv back"
+    ) as caught:
+        search(n_trials=20, resume=True)
+    assert "--supernet" not in str(caught.value)
+    Path("t.csv").write_text(kept)
+    assert len(search(n_trials=20, resume=True).trials()) == 20
+
+
+def test_rows_that_a_table_gained_are_gone_on_with() -> None:
+    whole = Path("t.csv").read_text().splitlines()
+    Path("t.csv").write_text("\n".join(whole[:100]) + "\n")
+    search()
+    Path("t.csv").write_text("\n".join(whole) + "\n")
+    assert len(search(n_trials=20, resume=True).trials()) == 20
