@@ -173,3 +173,28 @@ def test_rows_that_a_table_gained_are_gone_on_with() -> None:
     search()
     Path("t.csv").write_text("\n".join(whole) + "\n")
     assert len(search(n_trials=20, resume=True).trials()) == 20
+
+
+def test_run_it_as_it_began_can_be_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "s.yaml", *TABLES, "--n-trials", "6", "--study-name", "s"]
+    typed(monkeypatch, capsys, *words)
+    status, printed = typed(monkeypatch, capsys, *words, "--seed", "9", "--resume")
+    assert status == 1
+    command = printed.split("Run it as it began (")[1].split("), or use")[0]
+    assert typed(monkeypatch, capsys, *shlex.split(command)[1:])[0] == 0
+
+
+def test_what_learns_a_generator_can_be_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed(monkeypatch, capsys, "run", "s.yaml", *TABLES, "--n-trials", "6", "--study-name", "s")
+    status, printed = typed(monkeypatch, capsys, "generate", "s")
+    assert status == 1
+    command = shlex.split(printed.split("Search for one: ")[1].strip().removesuffix("."))
+    status, printed = typed(monkeypatch, capsys, *command[1:])
+    assert status == 1 and "search.options.utility" in printed  # tables have no counted costs
+    status, printed = typed(monkeypatch, capsys, *command[1:], "--set", "search.options.utility=objective")
+    assert status == 0, printed
+    assert typed(monkeypatch, capsys, "generate", "s-generative")[0] == 0
