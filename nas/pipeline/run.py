@@ -37,7 +37,7 @@ from nas.pipeline.training import Interrupted, TrainedSupernet, check_card, obta
 from nas.pipeline.verdicts import judge_predictor, sampler_warnings
 from nas.plugins.compare import check_loaded, keep_copies
 from nas.plugins.loading import load_all
-from nas.settings import make_settings
+from nas.settings import assigned, make_settings
 from nas.space.load import load_space
 from nas.space.space import Space
 from nas.store import Objective as StoredObjective
@@ -176,9 +176,8 @@ def planned(
     )
     if data is None and supernet is not None:
         data = trained_on(study_folder(supernet))
-    named = [f"data.spec={data}"] * (data is not None) + [f"search.strategy={strategy}"] * (
-        strategy is not None
-    )
+    texts = {"data.spec": data, "search.strategy": strategy}
+    named = [assigned(key, text) for key, text in texts.items() if text is not None]
     chosen = make_settings(recipe, [loaded.recipes.get(recipe, {}), direct], [*named, *settings])
     devices = [device] if isinstance(device, (str, Device)) else list(device)
     plan = make_plan(

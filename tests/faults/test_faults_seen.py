@@ -198,3 +198,21 @@ def test_what_learns_a_generator_can_be_typed(
     status, printed = typed(monkeypatch, capsys, *command[1:], "--set", "search.options.utility=objective")
     assert status == 0, printed
     assert typed(monkeypatch, capsys, "generate", "s-generative")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--data", "imagefolder: photos", "photos: no such folder"),
+        ("--data", "imagefolder:photos #2", "photos #2: no such folder"),
+        ("--data", "", "unknown data ''"),
+        ("--data", "7", "unknown data '7'"),
+        ("--strategy", "nevergrad:", "nevergrad"),
+        ("--strategy", "random # fast", "unknown strategy 'random # fast'"),
+    ],
+)
+def test_what_an_option_says_is_text_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str, value: str, says: str
+) -> None:
+    status, printed = typed(monkeypatch, capsys, "run", "elasticvit", option, value, "--timeout", "0")
+    assert status == 1 and says in printed and "a text is needed" not in printed
