@@ -200,6 +200,17 @@ def test_what_learns_a_generator_can_be_typed(
     assert typed(monkeypatch, capsys, "generate", "s-generative")[0] == 0
 
 
+@pytest.mark.parametrize("rule", ["a < 3", "a + 1 > 0", "min(a, b) > 1", "not a", "-a > 1"])
+@pytest.mark.parametrize("scope", ["local", "global"])
+def test_a_rule_that_takes_a_word_for_a_number_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rule: str, scope: str
+) -> None:
+    decisions = "version: 1\nname: r\ndecisions:\n  a: [x, y]\n  b: [1, 2]\n"
+    Path("r.yaml").write_text(f"{decisions}rules:\n  - {{require: {rule!r}, scope: {scope}}}\n")
+    status, printed = typed(monkeypatch, capsys, "space", "sample", "r.yaml")
+    assert status == 1 and "has no truth value: a word is no number; words are compared by ==" in printed
+
+
 @pytest.mark.parametrize(
     ("option", "value", "says"),
     [
