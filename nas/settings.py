@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Literal
@@ -273,6 +274,11 @@ def make_settings(
         return RunSettings.model_validate(data)
     except ValidationError as error:
         raise NasError(_message(error)) from None
+
+
+def assigned(key: str, text: str) -> str:
+    """An assignment of a text as it is: `digits:` is no mapping, and ` #2` no comment."""
+    return f"{key}={json.dumps(text, ensure_ascii=False)}"
 
 
 def with_changes(settings: RunSettings, assignments: Sequence[str]) -> RunSettings:

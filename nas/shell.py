@@ -26,6 +26,14 @@ def with_plugins(command: Sequence[str]) -> list[str]:
     return [*command[:1], *options(), *command[1:]]
 
 
+def words_of(command: str) -> list[str]:
+    """A command line that was noted; none where an earlier version did not quote it."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
+
+
 def resumed(arguments: Sequence[str], dropped: Sequence[str] = ()) -> str:
     """The command that goes on where this one stopped, quoted.
 

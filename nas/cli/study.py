@@ -20,7 +20,7 @@ from nas.cli.output import (
     text,
 )
 from nas.errors import NasError
-from nas.shell import command_line
+from nas.shell import command_line, resumed, words_of
 
 if TYPE_CHECKING:
     from nas.store import Storage, StudyRow
@@ -107,14 +107,7 @@ def _readable(storage: Storage) -> list[dict[str, Any]]:
 
 def _again(study: StudyRow) -> str:
     """The command that goes on with a study."""
-    import shlex
-
-    from nas.shell import resumed
-
-    try:
-        words = shlex.split(str(study.facts.get("command", "")))
-    except ValueError:  # an earlier version did not quote it
-        words = []
+    words = words_of(str(study.facts.get("command", "")))
     if words[:2] == ["nas", "run"]:
         return resumed(words[1:])
     return "its command again, with --resume"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,7 @@ from nas.pipeline.search_state import CHECKPOINT, UNREADABLE, read_generator
 from nas.search.objective import explain_empty, parse_constraint
 from nas.search.strategies import strategy
 from nas.search.strategies.generative import Generative
+from nas.shell import words_of
 from nas.space.batch import ArchBatch
 from nas.store import Storage, StudyRow
 
@@ -82,12 +84,20 @@ def _plan(study: StudyRow, url: str, constraints: Sequence[str], space_file: str
     return plan_of(replace(study, config=changed), url, study.name, space_file)[0]
 
 
+def _again(study: StudyRow) -> str:
+    """The command of another study like this one, by the strategy that learns a generator."""
+    words = [word for word in words_of(str(study.facts.get("command", ""))) if word != "--resume"]
+    given = words[2:] if words[:2] == ["nas", "run"] and "--" not in words else [study.space]
+    changed = ["--strategy", NAME, "--study-name", f"{study.name}-{NAME}"]
+    return shlex.join(["nas", "run", *given, *changed])
+
+
 def _restored(study: StudyRow, plan: RunPlan) -> Generative:
     settings = plan.settings.search
     if settings.strategy != NAME:
         raise NasError(
-            f"study {study.name!r} was searched by {settings.strategy!r}, which learns no generator: "
-            f"nas run {study.space} --strategy {NAME}."
+            f"study {study.name!r} was searched by {settings.strategy!r}, which learns no generator. Search for one: "
+            f"{_again(study)}."
         )
     file = plan.folder / CHECKPOINT
     if not file.exists():

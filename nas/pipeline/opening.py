@@ -101,7 +101,7 @@ def _reopen(
     if data is not None:
         check_same_data(study, data)
     _check_tables(plan, study)
-    check_same_numbers(plan.metrics, store, study)
+    check_same_numbers(plan.metrics, store, study, plan.tables)
     _check_files(plan, study)
     store.set_state(study.id, "running")
     if changed:

@@ -9,7 +9,7 @@ from nas.content import names
 from nas.errors import NasError, unknown
 from nas.pipeline.metrics import CheapMetrics
 from nas.pipeline.plan import RunPlan
-from nas.settings import RunSettings, make_settings
+from nas.settings import RunSettings, assigned, make_settings
 from nas.space.batch import Arch
 from nas.space.load import load_space
 from nas.space.space import Space
@@ -94,7 +94,7 @@ def plan_of_preset(
     Raises:
         NasError: an unknown recipe, or a setting that is wrong.
     """
-    spec = [f"data.spec={data}"] if data is not None else []
+    spec = [assigned("data.spec", data)] if data is not None else []
     whole = ["train.resolution_scale=1", "train.conflict_every=0"]
     layers = [preset.space.recipes.get(recipe, {})]
     settings = make_settings(recipe, layers, [*whole, *spec, *assignments])

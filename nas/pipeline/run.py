@@ -33,7 +33,7 @@ from nas.pipeline.supernet_card import trained_on
 from nas.pipeline.training import Interrupted, TrainedSupernet, check_card, obtain, set_threads
 from nas.pipeline.verdicts import judge_predictor, sampler_warnings
 from nas.plugins.loading import load_all
-from nas.settings import make_settings
+from nas.settings import assigned, make_settings
 from nas.space.load import load_space
 from nas.space.space import Space
 from nas.store import Storage, StudyRow, StudyState
@@ -167,9 +167,8 @@ def planned(
     )
     if data is None and supernet is not None:
         data = trained_on(study_folder(supernet))
-    named = [f"data.spec={data}"] * (data is not None) + [f"search.strategy={strategy}"] * (
-        strategy is not None
-    )
+    texts = {"data.spec": data, "search.strategy": strategy}
+    named = [assigned(key, text) for key, text in texts.items() if text is not None]
     chosen = make_settings(recipe, [loaded.recipes.get(recipe, {}), direct], [*named, *settings])
     devices = [device] if isinstance(device, (str, Device)) else list(device)
     plan = make_plan(

@@ -106,8 +106,15 @@ class Expression:
     _node: ast.expr
 
     def __call__(self, values: Mapping[str, Num]) -> Num:
-        """Value under `values` (numbers, arrays of one length, or traces)."""
-        return _evaluate(self._node, values)
+        """Value under `values` (numbers, arrays of one length, or traces).
+
+        Raises:
+            ExpressionError: it has none, such as a quotient by zero, or the sum of a word and a number.
+        """
+        try:
+            return _evaluate(self._node, values)
+        except TypeError:  # numpy's and Python's words on it name ufuncs and types
+            raise ExpressionError("a word is no number; words are compared by ==, != and in") from None
 
     def conjuncts(self) -> list[Expression]:
         """The same truth as smaller expressions joined by `and`; chained comparisons are split."""

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from nas.errors import NasError
 from nas.settings import RunSettings
+from nas.shell import resumed, words_of
 from nas.store.columns import dump_json, load_json
 from nas.store.records import StudyRow
 
@@ -35,8 +36,8 @@ def check_resumable(study: StudyRow, *, space_hash: str, config: Mapping[str, An
     if study.space_hash != space_hash:
         found.insert(0, f"space: began with {study.space_hash}, now {space_hash}")
     if found:
-        listed, began = "\n  ".join(found), str(study.facts.get("command", ""))
-        as_it_began = f"Run it as it began ({began})" if began.startswith("nas ") else "Run it as it began"
+        listed, words = "\n  ".join(found), words_of(str(study.facts.get("command", "")))
+        as_it_began = "Run it as it began" + (f" ({resumed(words[1:])})" if words[:1] == ["nas"] else "")
         raise NasError(
             f"study {study.name!r} cannot be continued, its configuration differs:\n  {listed}\n"
             f"{as_it_began}, or use --study-name OTHER for a new study."

@@ -145,3 +145,85 @@ def test_what_follows_a_study_reads_the_storage_that_was_meant(
     for command in printed.split("Next: ")[1].splitlines()[0].split(", "):
         status, printed = typed(monkeypatch, capsys, *shlex.split(command)[1:])
         assert status == 0, printed
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "latency"])
+@pytest.mark.parametrize("cell", ["99", ""])
+def test_a_table_that_was_edited_is_not_gone_on_with(metric: str, cell: str) -> None:
+    search()
+    last = Storage().trials(Storage().study("s").id)[-1]
+    kept = Path("t.csv").read_text()
+    key = ",".join(str(value) for value in last.arch.values())
+    lines = [line.split(",") for line in kept.splitlines()]
+    edited = next(line for line in lines if ",".join(line[:4]) == key)
+    edited[4 if metric == "accuracy" else 5] = cell
+    Path("t.csv").write_text("\n".join(map(",".join, lines)) + "\n")
+    with pytest.raises(
+        NasError, match=rf"(?s){metric} of trial {last.number}: was .*put t.csv back"
+    ) as caught:
+        search(n_trials=20, resume=True)
+    assert "--supernet" not in str(caught.value)
+    Path("t.csv").write_text(kept)
+    assert len(search(n_trials=20, resume=True).trials()) == 20
+
+
+def test_rows_that_a_table_gained_are_gone_on_with() -> None:
+    whole = Path("t.csv").read_text().splitlines()
+    Path("t.csv").write_text("\n".join(whole[:100]) + "\n")
+    search()
+    Path("t.csv").write_text("\n".join(whole) + "\n")
+    assert len(search(n_trials=20, resume=True).trials()) == 20
+
+
+def test_run_it_as_it_began_can_be_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "s.yaml", *TABLES, "--n-trials", "6", "--study-name", "s"]
+    typed(monkeypatch, capsys, *words)
+    status, printed = typed(monkeypatch, capsys, *words, "--seed", "9", "--resume")
+    assert status == 1
+    command = printed.split("Run it as it began (")[1].split("), or use")[0]
+    assert typed(monkeypatch, capsys, *shlex.split(command)[1:])[0] == 0
+
+
+def test_what_learns_a_generator_can_be_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed(monkeypatch, capsys, "run", "s.yaml", *TABLES, "--n-trials", "6", "--study-name", "s")
+    status, printed = typed(monkeypatch, capsys, "generate", "s")
+    assert status == 1
+    command = shlex.split(printed.split("Search for one: ")[1].strip().removesuffix("."))
+    status, printed = typed(monkeypatch, capsys, *command[1:])
+    assert status == 1 and "search.options.utility" in printed  # tables have no counted costs
+    status, printed = typed(monkeypatch, capsys, *command[1:], "--set", "search.options.utility=objective")
+    assert status == 0, printed
+    assert typed(monkeypatch, capsys, "generate", "s-generative")[0] == 0
+
+
+@pytest.mark.parametrize("rule", ["a < 3", "a + 1 > 0", "min(a, b) > 1", "not a", "-a > 1"])
+@pytest.mark.parametrize("scope", ["local", "global"])
+def test_a_rule_that_takes_a_word_for_a_number_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rule: str, scope: str
+) -> None:
+    decisions = "version: 1\nname: r\ndecisions:\n  a: [x, y]\n  b: [1, 2]\n"
+    Path("r.yaml").write_text(f"{decisions}rules:\n  - {{require: {rule!r}, scope: {scope}}}\n")
+    status, printed = typed(monkeypatch, capsys, "space", "sample", "r.yaml")
+    assert status == 1 and "has no truth value: a word is no number; words are compared by ==" in printed
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--data", "imagefolder: photos", "photos: no such folder"),
+        ("--data", "imagefolder:photos #2", "photos #2: no such folder"),
+        ("--data", "", "unknown data ''"),
+        ("--data", "7", "unknown data '7'"),
+        ("--strategy", "nevergrad:", "nevergrad"),
+        ("--strategy", "random # fast", "unknown strategy 'random # fast'"),
+    ],
+)
+def test_what_an_option_says_is_text_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str, value: str, says: str
+) -> None:
+    status, printed = typed(monkeypatch, capsys, "run", "elasticvit", option, value, "--timeout", "0")
+    assert status == 1 and says in printed and "a text is needed" not in printed
