@@ -77,8 +77,6 @@ def open_study(
     facts = run_facts(plan.settings, plan.space, source, command)
     if plan.init is not None:
         facts["init"] = plan.init.facts()
-    if plan.tables:
-        facts["tables"] = {metric: table.digest for metric, table in plan.tables}
     study = store.create_study(
         plan.name,
         space=plan.space.name,
@@ -100,7 +98,6 @@ def _reopen(
     changed = check_resumable(study, space_hash=plan.space.hash, config=plan.config())
     if data is not None:
         check_same_data(study, data)
-    _check_tables(plan, study)
     check_same_numbers(plan.metrics, store, study, plan.tables)
     _check_files(plan, study)
     store.set_state(study.id, "running")
@@ -112,17 +109,6 @@ def _reopen(
         store.add_facts(study.id, {"changed": noted, "budget": study.facts.get("budget", budget)})
         store.set_config(study.id, plan.config())
     return store.study(plan.name)
-
-
-def _check_tables(plan: RunPlan, study: StudyRow) -> None:
-    """Trials of two versions of a table do not belong on one front."""
-    then = study.facts.get("tables", {})
-    for metric, table in plan.tables:
-        if then.get(metric, table.digest) != table.digest:
-            raise NasError(
-                f"study {plan.name!r} cannot be continued: {table.detail}, its table of {metric}, holds other values "
-                "than it did. Put the file back as it was, or begin a new study with --study-name OTHER."
-            )
 
 
 def _check_files(plan: RunPlan, study: StudyRow) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,11 +42,6 @@ class MeasuredTable:
         position = np.searchsorted(self.hashes, batch.hashes)
         position = np.minimum(position, len(self.hashes) - 1)
         return np.where(self.hashes[position] == batch.hashes, self.numbers[position], np.nan)
-
-    @property
-    def digest(self) -> str:
-        """16 hexadecimal digits over the architectures it knows and their values."""
-        return hashlib.sha256(self.hashes.tobytes() + self.numbers.tobytes()).hexdigest()[:16]
 
     def known(self, space: Space) -> ArchBatch:
         """The architectures of the space that it has a value of."""
