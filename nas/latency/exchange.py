@@ -109,6 +109,8 @@ def read_exported(path: Path) -> Read:
             entries[key] = parse_entry([ms, spread, runs, provenance, source])
     problems.check()
     if not entries:
+        if not left_out:
+            raise NasError(f"{path}: no line has a time; -1, 0, NA and the like say that nothing was timed.")
         raise NasError(
             f"{path}: all {left_out} times are predictions; a table holds measured and published ones."
         )

@@ -108,7 +108,7 @@ def test_folders_are_merged_with_their_networks(tmp_path: Path) -> None:
     [
         ("ffn h=8,1,1,1,measured,measured,,,x", "after 'ffn' come"),
         (f"{UNITS[0]},1,1,1,measured,guessed,,,x", "unknown level 'guessed'"),
-        (f"{UNITS[0]},-1,1,1,measured,measured,,,x", "above 0 is needed"),
+        (f"{UNITS[0]},-2.5,1,1,measured,measured,,,x", "above 0 is needed"),
         (f"{UNITS[0]},1,1,1,measured,measured", "9 are needed"),
     ],
 )
@@ -119,6 +119,16 @@ def test_wrong_lines_are_named(tmp_path: Path, line: str, said: str) -> None:
         read_exported(file)
     assert "all.csv:2" in str(caught.value)
     assert not (tmp_path / "board").exists()
+
+
+def test_lines_that_time_nothing_are_no_table(tmp_path: Path) -> None:
+    file = tmp_path / "all.csv"
+    heads = "signature,ms,low_ms,high_ms,provenance,level,spread_ms,runs,source"
+    file.write_text(
+        f"{heads}\n{UNITS[0]},-1,1,1,measured,measured,,,x\n{UNITS[1]},NA,1,1,measured,measured,,,x\n"
+    )
+    with pytest.raises(NasError, match=r"all\.csv: no line has a time"):
+        read_exported(file)
 
 
 def test_a_lone_published_file_merges_too(tmp_path: Path) -> None:

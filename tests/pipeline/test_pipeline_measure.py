@@ -29,7 +29,7 @@ SPACE = Path(__file__).parent / "small.yaml"
 ARGUMENTS = {
     "objectives": ["latency:min", "params:max"],
     "strategy": "random",
-    "n_trials": 8,
+    "n_trials": 16,
     "study_name": "timed",
 }
 
@@ -96,6 +96,7 @@ def test_measuring_stopped_half_way_keeps_what_was_timed(timing: NetworkTiming) 
     storage = Storage()
     study = storage.study("timed")
     trials = [trial for trial in storage.trials(study.id) if not trial.at("measured")]
+    assert trials
     asked = iter((False, True))
     device, space = load_device("host-torch"), nas.load_space(SPACE)
     found = measure(storage, study, trials, device, space, timing, Silent(), lambda: next(asked))

@@ -204,7 +204,7 @@ def test_the_file_is_whole_or_the_old_one(
     assert [path.name for path in target.parent.iterdir()] == ["report.html"]
     before = target.read_text()
     monkeypatch.setattr(Path, "replace", _full)
-    with pytest.raises(NasError, match="No space left"):
+    with pytest.raises(NasError, match="the disk is full"):
         write_report(storage, "elasticvit-pixel6", target)
     assert target.read_text() == before
 
