@@ -240,6 +240,12 @@ def ceil_div(a: Num, b: Num) -> Num:
     return (a + b - 1) // b
 
 
+def divisible(a: Num, by: Num) -> Num:
+    """The multiple of `by` nearest to `a`, at least `by` and nine tenths of `a` (MobileNet's rounding of channels)."""
+    near = maximum((2 * a + by) // (2 * by) * by, by)
+    return where(10 * near < 9 * a, near + by, near)
+
+
 def logical_not(a: Num) -> Num:
     """Elementwise negation of a truth value."""
     return Traced.of(_inverse, a) if isinstance(a, Traced) else _inverse(a)

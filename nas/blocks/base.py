@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 ACTIVATIONS = ("none", "relu", "gelu", "silu", "hard_swish")
 TOKEN_NORMS = ("layer_norm", "joint_norm")
+GATES = ("sigmoid", "hard_sigmoid")
+PADDINGS = ("symmetric", "tensorflow")
+"""Zeros around a map that a kernel passes over with a stride: as many on each side, or, as TensorFlow's SAME has it,
+what is odd on the far ones."""
 Form = Literal["train", "deploy"]
 """As a layer is trained, or as a device runs it: norms folded, branches fused."""
 Parts = Mapping[str, Any]
@@ -87,6 +91,16 @@ def width_of(inp: Interface, f: Sizes) -> Num:
 def act(default: str) -> Field:
     """A field that names an activation."""
     return Field(default=default, words=ACTIVATIONS)
+
+
+def epsilon(exponent: int) -> Field:
+    """A field that says by which power of ten norms keep variances from zero: 5 is 1e-5."""
+    return Field(default=exponent, high=15, about="n: the norms add 1e-n to variances")
+
+
+def eps_of(s: Sizes) -> float:
+    """What a size of a field `epsilon` says."""
+    return float(10.0 ** -int(s.eps))
 
 
 @dataclass(frozen=True)

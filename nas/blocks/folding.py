@@ -51,7 +51,9 @@ class Folding(Counting):
             moved = torch.zeros_like(factor) if bias is None else bias.double() * factor
             self.parts[f"{name}_bias"] = (moved + shift).to(weight.dtype)
 
-    def average(self, names: Sequence[str]) -> None:
+    def average(self, names: Sequence[str], norms: Sequence[str], eps: float) -> None:
+        for name, norm in zip(names, norms):
+            self.take_in(name, ((norm, eps),))
         for end in ("weight", "bias"):
             parts = [self.parts[f"{name}_{end}"] for name in names]
             self.parts[f"{names[0]}_{end}"] = torch.stack(parts).mean(0)
@@ -63,10 +65,13 @@ class Folding(Counting):
             self.parts[f"{name}_bias"] = (bias.double() + weight.double() @ shift).to(bias.dtype)
             self.parts[f"{name}_weight"] = (weight.double() * factor).to(weight.dtype)
 
-    def fuse(self, name: str, kernels: tuple[int, ...], identity: bool, norm: bool) -> None:
+    def fuse(
+        self, name: str, kernels: tuple[int, ...], identity: bool, norm: bool, bare: tuple[int, ...]
+    ) -> None:
         largest, weight, bias = max(kernels), torch.zeros(()), torch.zeros(())
         for index, kernel in enumerate(kernels):
-            self.fold(f"{name}_{index}", f"{name}_{index}_bn")
+            if index not in bare:
+                self.fold(f"{name}_{index}", f"{name}_{index}_bn")
             around = (largest - kernel) // 2
             weight = weight + F.pad(self.parts[f"{name}_{index}_weight"].double(), [around] * 4)
             bias = bias + self.parts[f"{name}_{index}_bias"].double()

@@ -8,17 +8,28 @@ starts at 0 where the stride is 1, at 1 where it is 2.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from nas.arith import maximum
-from nas.blocks.base import Field, Init, Unit, act, width
+from nas.arith import Num, maximum
+from nas.blocks.base import ACTIVATIONS, GATES, PADDINGS, Field, act, width
+from nas.blocks.bottleneck import NORMED, InvertedBottleneck
+from nas.blocks.layouts import Interface
 from nas.blocks.operations import Operations
 from nas.blocks.sizes import Sizes
 
 SE_REDUCTION = 4
+AS_PUBLISHED = {
+    "norms": NORMED.index("all"),
+    "padding": PADDINGS.index("symmetric"),
+    "eps": 5,
+    "se_act": ACTIVATIONS.index("relu"),
+    "gate": GATES.index("hard_sigmoid"),
+}
+"""What other families set and ElasticViT does not."""
 
 
-class MBConv(Unit):
+class MBConv(InvertedBottleneck):
     """Inverted bottleneck; an expansion of 1 leaves the first 1×1 convolution out."""
 
     kind = "mbconv"
@@ -32,17 +43,21 @@ class MBConv(Unit):
     keys = ("h", "w", "cin", "cout", "kernel", "stride", "expansion", "se", "act")
     strides = (1, 2)
 
+    squeezes = False
+    decay = False
+
+    @classmethod
+    def sizes(cls, inp: Interface, f: Sizes) -> Mapping[str, Num]:
+        return {}
+
     @classmethod
     def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
-        inner, y = s.cin * s.expansion, x
-        if s.expansion != 1:
-            y = ops.act(ops.conv_norm("expand", y, inner, decay=False), s.act)
-        y = ops.conv_norm("depthwise", y, inner, s.kernel, s.stride, depthwise=True, decay=False)
-        y = ops.act(y, s.act)
-        if s.se:
-            y = ops.squeeze_excite(y, maximum(inner // SE_REDUCTION, 1))
-        gamma: Init = "ones" if s.stride != 1 else "zeros"
-        y = ops.conv_norm("project", y, s.cout, gamma=gamma, decay=False)
+        inner = s.cin * s.expansion
+        squeezed = maximum(inner // SE_REDUCTION, 1) if s.se else 0
+        every = Sizes(
+            {**AS_PUBLISHED, **s, "hidden": inner, "expanded": s.expansion != 1, "squeezed": squeezed}
+        )
+        y = cls.branch(x, every, ops, "ones" if s.stride != 1 else "zeros")
         if s.stride != 1:
             x = ops.halve(x)
         return y + (ops.conv("shortcut", x, s.cout, decay=False) if s.cin != s.cout else x)

@@ -59,11 +59,13 @@ class Operations(ABC):
         bias: bool = False,
         decay: bool = True,
         padding: Num | None = None,
+        far: Num = 0,
     ) -> Tensor:
         """Convolution `(C, H, W)` to `(out, …)`; depth-wise: a group per channel.
 
         Args:
             padding: zeros around the map; None: kernel // 2, of an odd kernel; 0 for patches, as of an even one.
+            far: position in `PADDINGS`; 1: with a stride, what is odd of the padding lies at the far sides.
         """
 
     @abstractmethod
@@ -101,6 +103,10 @@ class Operations(ABC):
         """Layer norm of tokens or vectors: per token (0), or over tokens and channels (1), by `TOKEN_NORMS`."""
 
     @abstractmethod
+    def map_norm(self, name: str, x: Tensor, eps: float = LN_EPS) -> Tensor:
+        """Layer norm of a map over channels and pixels together, a factor and a shift per channel (GroupNorm of 1)."""
+
+    @abstractmethod
     def scale(self, name: str, x: Tensor) -> Tensor:
         """A factor per channel, 1e-5 at the start (layer scale, CaiT)."""
 
@@ -127,6 +133,7 @@ class Operations(ABC):
         gamma: Init = "ones",
         eps: float = BN_EPS,
         padding: Num | None = None,
+        far: Num = 0,
     ) -> Tensor:
         """Convolution `NAME`, batch norm `NAME_bn` (or `norm`) and, if asked for, layer scale `NAME_scale`.
 
@@ -135,7 +142,7 @@ class Operations(ABC):
         norm = norm or f"{name}_bn"
         scales = (f"{name}_scale",) if scale else ()
         shape = {"kernel": kernel, "stride": stride, "groups": groups, "depthwise": depthwise}
-        shape |= {"decay": decay, "padding": padding}
+        shape |= {"decay": decay, "padding": padding, "far": far}
         if self.deploy:
             self.fold(name, norm, *scales, eps=eps)
             return self.conv(name, x, out, bias=True, **shape)
@@ -168,14 +175,24 @@ class Operations(ABC):
             return self.linear(name, x, out, inputs=inputs)
         return self.scale(f"{name}_scale", self.linear(name, x, out, inputs=inputs, init=init))
 
-    def mean_linear(self, names: Sequence[str], x: Tensor, out: Num) -> Tensor:
-        """The mean of several linear layers, as of a classifier and its distilled twin; deployed: one."""
+    def mean_linear(
+        self, names: Sequence[str], x: Tensor, out: Num, *, norms: Sequence[str] = (), eps: float = BN_EPS
+    ) -> Tensor:
+        """The mean of several linear layers, as of a classifier and its distilled twin; deployed: one.
+
+        Args:
+            norms: batch norms of a vector, one before each of them.
+        """
         if self.deploy:
-            self.average(names)
+            self.average(names, norms, eps)
             return self.linear(names[0], x, out)
-        total = self.linear(names[0], x, out)
-        for name in names[1:]:
-            total = total + self.linear(name, x, out)
+        answers = [
+            self.linear(name, self.batch_norm(norms[index], x, eps=eps) if norms else x, out)
+            for index, name in enumerate(names)
+        ]
+        total = answers[0]
+        for answer in answers[1:]:
+            total = total + answer
         return total * (1 / len(names)) if len(names) > 1 else total
 
     def rep_conv(
@@ -190,11 +207,13 @@ class Operations(ABC):
         depthwise: bool = False,
         identity: bool = False,
         norm: bool = False,
+        bare: Sequence[int] = (),
     ) -> Tensor:
         """Parallel convolutions, each with its norm, and the identity, summed; deployed: one convolution (RepVGG).
 
         Args:
             kernels: odd sides of the branches `NAME_0`, `NAME_1`, …; the deployed convolution has the largest.
+            bare: positions of branches that have a bias instead of a norm.
             identity: whether the input is added, where neither sides nor channels change.
             norm: whether a batch norm `NAME_bn` follows the sum (RepViT).
         """
@@ -202,11 +221,15 @@ class Operations(ABC):
         if identity:
             self.check_identity(name, x, out, stride)
         if self.deploy:
-            self.fuse(name, tuple(kernels), identity, norm)
+            self.fuse(name, tuple(kernels), identity, norm, tuple(bare))
             return self.conv(name, x, out, max(kernels), bias=True, **shape)
         total = x if identity else None
         for index, kernel in enumerate(kernels):
-            y = self.conv_norm(f"{name}_{index}", x, out, kernel, **shape)
+            branch = f"{name}_{index}"
+            if index in bare:
+                y = self.conv(branch, x, out, kernel, bias=True, **shape)
+            else:
+                y = self.conv_norm(branch, x, out, kernel, **shape)
             total = y if total is None else total + y
         return self.batch_norm(f"{name}_bn", total) if norm else total
 
@@ -224,10 +247,12 @@ class Operations(ABC):
     def fold(self, name: str, *followers: str, eps: float = BN_EPS) -> None:
         """Multiply batch norms and scales into the projection `name` before them."""
 
-    def average(self, names: Sequence[str]) -> None:
-        """Give the first of several linear layers the mean of all weights."""
+    def average(self, names: Sequence[str], norms: Sequence[str], eps: float) -> None:
+        """Give the first of several linear layers the mean of all weights, each with the norm before it."""
 
-    def fuse(self, name: str, kernels: tuple[int, ...], identity: bool, norm: bool) -> None:
+    def fuse(
+        self, name: str, kernels: tuple[int, ...], identity: bool, norm: bool, bare: tuple[int, ...]
+    ) -> None:
         """Make one convolution `name` of its branches."""
 
     # Elementwise and pooling
@@ -265,8 +290,12 @@ class Operations(ABC):
         """Every `stride`-th pixel of a map, from the first on."""
 
     @abstractmethod
-    def resize(self, x: Tensor, h: Num, w: Num) -> Tensor:
-        """A map resized to `h`×`w`, bilinearly."""
+    def resize(self, x: Tensor, h: Num, w: Num, *, corners: bool = False) -> Tensor:
+        """A map resized to `h`×`w`, bilinearly.
+
+        Args:
+            corners: whether the corners' centres stay where they are, instead of the map's edges.
+        """
 
     @abstractmethod
     def concat(self, parts: Sequence[Tensor]) -> Tensor:
@@ -294,7 +323,41 @@ class Operations(ABC):
     def full_precision(self, function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
         """`function(*tensors)` in float32, also under autocast; the answer is of the first tensor's type."""
 
+    @abstractmethod
+    def total(self, x: Tensor) -> Tensor:
+        """Sum over the last dimension, which is kept as 1."""
+
+    @abstractmethod
+    def head(self, x: Tensor, index: int) -> Tensor:
+        """What one head has of a weight with a row per head, as a bias: `(1, …)`."""
+
+    @abstractmethod
+    def in_windows(
+        self,
+        function: Callable[..., Any],
+        maps: Sequence[Tensor],
+        sides: Sequence[tuple[Num, Num]],
+    ) -> Any:
+        """`function` of each window of one or several maps; what it hands on, put together again.
+
+        A map is padded at its far sides with zeros to whole windows, which see them as any pixel; what lies on the
+        padding is cut off again.
+
+        Args:
+            function: takes as many maps and hands on the first changed, or a list of all of them.
+            maps: each has as many windows across and down as the first.
+            sides: height and width of a window of each map.
+        """
+
     # Layouts
+
+    @abstractmethod
+    def to_patches(self, x: Tensor, side: Num) -> Tensor:
+        """A map as `(C, side², H·W / side²)`: pixels of one place in their patch together (MobileViT)."""
+
+    @abstractmethod
+    def from_patches(self, x: Tensor, h: Num, w: Num, side: Num) -> Tensor:
+        """The inverse of `to_patches`: a map of `h`×`w`."""
 
     @abstractmethod
     def to_tokens(self, x: Tensor) -> Tensor:
@@ -339,6 +402,18 @@ class Operations(ABC):
     @abstractmethod
     def scores(self, q: Tensor, k: Tensor, heads: Num, bias: Tensor | None = None) -> Tensor:
         """`q kᵀ / √d + bias` of tokens `(N, heads·d)` or maps `(heads·d, ·, ·)`: `(heads, Nq, Nk)`."""
+
+    @abstractmethod
+    def relu_attention(self, qkv: Tensor, heads: Num, *, quadratic: bool, eps: float = 1e-15) -> Tensor:
+        """Attention by ReLU(q)·ReLU(k) instead of a softmax, in float32 (EfficientViT, arXiv 2205.14756, §3.1).
+
+        Args:
+            qkv: a map `(heads·3·d, H, W)`: of each head q, k and v, one behind the other.
+            quadratic: whether pixels are compared in pairs, which is cheaper for fewer than d pixels.
+
+        Returns:
+            A map `(heads·d, H, W)`.
+        """
 
     @abstractmethod
     def talk(self, name: str, weights: Tensor) -> Tensor:

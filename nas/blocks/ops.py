@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Self
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nas.blocks.base import ACTIVATIONS, TOKEN_NORMS, Init
 from nas.blocks.operations import BN_EPS, LN_EPS, Operations
+from nas.blocks.windows import cut, in_memory, put_together
 
 POINTWISE_PIXELS = (
     64  # up to this many pixels a product was faster than compiling a convolution, on two CPU cores
@@ -72,8 +73,11 @@ class Ops(Operations):
         bias: bool = False,
         decay: bool = True,
         padding: int | None = None,
+        far: int = 0,
     ) -> Tensor:
         weight, shift = self.parts[f"{name}_weight"], self.parts[f"{name}_bias"] if bias else None
+        if far and stride != 1:
+            x, padding = _padded_far(x, kernel, stride)
         return self.convolve(x, weight, shift, stride, x.shape[1] if depthwise else groups, padding)
 
     def convolve(
@@ -132,6 +136,9 @@ class Ops(Operations):
             return F.layer_norm(x, x.shape[-1:], weight, bias, eps)
         return F.layer_norm(x, x.shape[1:], None, None, eps) * weight + bias
 
+    def map_norm(self, name: str, x: Tensor, eps: float = LN_EPS) -> Tensor:
+        return F.group_norm(x, 1, self.parts[f"{name}_weight"], self.parts[f"{name}_bias"], eps)
+
     def scale(self, name: str, x: Tensor) -> Tensor:
         factor = self.parts[name]
         return x * (factor[:, None, None] if x.dim() == 4 else factor)
@@ -172,8 +179,8 @@ class Ops(Operations):
     def every(self, x: Tensor, stride: int) -> Tensor:
         return x[:, :, ::stride, ::stride]
 
-    def resize(self, x: Tensor, h: int, w: int) -> Tensor:
-        return F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)
+    def resize(self, x: Tensor, h: int, w: int, *, corners: bool = False) -> Tensor:
+        return F.interpolate(x, size=(h, w), mode="bilinear", align_corners=corners)
 
     def concat(self, parts: Sequence[Tensor]) -> Tensor:
         return torch.cat(list(parts), dim=-1 if parts[0].dim() == 3 else 1)
@@ -199,7 +206,32 @@ class Ops(Operations):
             wide = [t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in tensors]
             return function(*wide).to(tensors[0].dtype)
 
+    def total(self, x: Tensor) -> Tensor:
+        return x.sum(-1, keepdim=True)
+
+    def head(self, x: Tensor, index: int) -> Tensor:
+        return x[index : index + 1]
+
+    def in_windows(
+        self, function: Callable[..., Any], maps: Sequence[Tensor], sides: Sequence[tuple[int, int]]
+    ) -> Any:
+        parts, grids = zip(*(cut(x, side) for x, side in zip(maps, sides)))
+        done = function(*parts)
+        back = [
+            put_together(y, grid, *x.shape[2:])
+            for x, y, grid in zip(maps, done if isinstance(done, list | tuple) else [done], grids)
+        ]
+        return back if isinstance(done, list | tuple) else back[0]
+
     # Layouts
+
+    def to_patches(self, x: Tensor, side: int) -> Tensor:
+        cut = x.unflatten(3, (-1, side)).unflatten(2, (-1, side))
+        return in_memory(cut.permute(0, 1, 3, 5, 2, 4)).flatten(4, 5).flatten(2, 3)
+
+    def from_patches(self, x: Tensor, h: int, w: int, side: int) -> Tensor:
+        parted = x.unflatten(3, (h // side, w // side)).unflatten(2, (side, side))
+        return in_memory(parted.permute(0, 1, 4, 2, 5, 3)).flatten(4, 5).flatten(2, 3)
 
     def to_tokens(self, x: Tensor) -> Tensor:
         return x.permute(0, 2, 3, 1).flatten(1, 2)
@@ -253,6 +285,11 @@ class Ops(Operations):
         bias = bias.expand(q.shape[0] // heads, *bias.shape).flatten(0, 1)
         return torch.baddbmm(bias, q, k.transpose(1, 2), alpha=alpha)
 
+    def relu_attention(self, qkv: Tensor, heads: int, *, quadratic: bool, eps: float = 1e-15) -> Tensor:
+        attend = partial(_pairs if quadratic else _linear, heads=heads, eps=eps)
+        y: Tensor = self.full_precision(attend, qkv)
+        return y
+
     def talk(self, name: str, weights: Tensor) -> Tensor:
         mix, bias = self.parts[f"{name}_weight"], self.parts[f"{name}_bias"]
         return self.convolve(weights.unflatten(0, (-1, mix.shape[0])), mix, bias).flatten(0, 1)
@@ -297,6 +334,31 @@ def _by_head(x: Tensor, heads: int) -> Tensor:
     if x.dim() == 3:
         return x.unflatten(2, (heads, -1)).transpose(1, 2).flatten(0, 1)
     return x.flatten(2).unflatten(1, (heads, -1)).flatten(0, 1).transpose(1, 2)
+
+
+def _linear(qkv: Tensor, heads: int, eps: float) -> Tensor:
+    """`Σ v·ReLU(k)ᵀ` first, then times ReLU(q): as many steps as there are pixels."""
+    q, k, v = qkv.flatten(2).unflatten(1, (heads, -1)).chunk(3, 2)
+    context = F.pad(v, (0, 0, 0, 1), value=1.0) @ F.relu(k).transpose(2, 3)
+    y = context @ F.relu(q)
+    return (y[:, :, :-1] / (y[:, :, -1:] + eps)).reshape(len(qkv), -1, *qkv.shape[2:])
+
+
+def _pairs(qkv: Tensor, heads: int, eps: float) -> Tensor:
+    """The same by the weights of all pairs of pixels."""
+    q, k, v = qkv.flatten(2).unflatten(1, (heads, -1)).chunk(3, 2)
+    weights = F.relu(k).transpose(2, 3) @ F.relu(q)
+    y = v @ (weights / (weights.sum(2, keepdim=True) + eps))
+    return y.reshape(len(qkv), -1, *qkv.shape[2:])
+
+
+def _padded_far(x: Tensor, kernel: int, stride: int) -> tuple[Tensor, int]:
+    """A map padded as TensorFlow's SAME does for a kernel, and what the convolution still has to pad."""
+    over = [max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[2:]]
+    if over[0] == over[1] and over[0] % 2 == 0:
+        return x, over[0] // 2
+    near = [each // 2 for each in over]
+    return F.pad(x, (near[1], over[1] - near[1], near[0], over[0] - near[0])), 0
 
 
 def _windows(x: Tensor, windows: int, heads: int) -> Tensor:

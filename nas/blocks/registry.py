@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from nas.blocks.base import Block, Unit, block_of
-from nas.blocks.conv_stem import ConvNorm, ConvStem
+from nas.blocks.bottleneck import FusedBottleneck, InvertedBottleneck, ResidualConv
+from nas.blocks.conv_stem import ConvBN, ConvNorm, ConvStem
 from nas.blocks.convert import ToMap, ToTokens
 from nas.blocks.efficientformer import MB3D, MB4D
 from nas.blocks.efficientformer_v2 import Attention4D, AttentionDownsample, ConvFFN
-from nas.blocks.heads import DualHead, DualMapHead, MeanHead, PooledHead
+from nas.blocks.heads import Classifier, DualHead, DualMapHead, MeanHead, PooledHead
 from nas.blocks.hiera import UnitAttention, UnitFFN
 from nas.blocks.join import Join
 from nas.blocks.layouts import MAP, TOKENS, UNROLLED, Layout
+from nas.blocks.map_parts import Depthwise, MapFFN
 from nas.blocks.mbconv import Downsample, MBConv
 from nas.blocks.patch_embed import PatchEmbed
 from nas.blocks.transformer import FFN, Attention
@@ -31,6 +33,7 @@ UNITS: dict[str, type[Unit]] = {
         *(ConvFFN, Attention4D, AttentionDownsample),
         *(PatchEmbed, Unroll, UnitAttention, UnitFFN, Reroll, MeanHead),
         *(Join,),
+        *(ConvBN, InvertedBottleneck, FusedBottleneck, ResidualConv, Depthwise, MapFFN, Classifier),
     )
 }
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nas.blocks.base import ACTIVATIONS
 
+bit = st.integers(0, 1)
 side = st.integers(1, 9)
 width = st.integers(1, 12)
 act = st.integers(0, len(ACTIVATIONS) - 1)
@@ -24,6 +25,11 @@ token = {"h": side, "w": side, "channels": width, "act": act, "norm": st.integer
 place = {"h": side, "w": side, "channels": width}
 attention = {"heads": st.integers(1, 4), "qk_dim": st.integers(1, 5), "v_dim": st.integers(1, 5)}
 squares = {"h": st.sampled_from([8, 16]), "w": st.sampled_from([8, 24]), "channels": width}
+bottleneck = {
+    **conv, "stride": st.integers(1, 3), "hidden": width, "expanded": bit, "norms": bit, "shortcut": bit,
+    "act_after": act, "padding": bit, "eps": st.integers(1, 9),
+}  # fmt: skip
+squeezing = {**bottleneck, "squeezed": st.integers(0, 5), "se_act": act, "gate": bit}
 SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
     "conv_stem": {**conv, "stride": st.integers(1, 4)},
     "mbconv": mbconv,
@@ -56,6 +62,16 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
     },
     "unit_ffn": {**token, "hidden": width},
     "mean_head": {**place, "classes": width},
+    "conv_bn": {**conv, "stride": st.integers(1, 4), "padding": bit, "eps": st.integers(1, 9)},
+    "inverted_bottleneck": squeezing,
+    "fused_bottleneck": squeezing,
+    "residual_conv": {**bottleneck, "scale": bit},
+    "depthwise": {**place, "kernel": st.sampled_from([1, 3, 5]), "shortcut": bit, "eps": st.integers(1, 9)},
+    "map_ffn": {**place, "hidden": width, "act": act, "eps": st.integers(1, 9)},
+    "classifier": {
+        **place, "features": st.integers(0, 9), "hidden": st.integers(0, 9), "hidden_norm": bit,
+        "norm": st.integers(0, 2), "classes": width, "distilled": bit, "act": act, "eps": st.integers(1, 9),
+    },
     "to_tokens": place,
     "to_map": place,
     "join": {

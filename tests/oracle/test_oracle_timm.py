@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from comparing import CLOSE, apart, check_preset
 from safetensors.torch import load_file
 from timm_beside import Timm
 from typer.testing import CliRunner
@@ -13,17 +14,10 @@ from typer.testing import CliRunner
 import nas
 from nas.cli import app
 from nas.export.source import source_of
-from nas.supernet.network import Network, build
-from nas.weights.files import WeightFile
-from nas.weights.filling import fill, summary
-from nas.weights.initial import weights_of
-from nas.weights.names import entries, shapes_of
-from nas.weights.reading import translated
-from nas.weights.table import table_of
-from nas.weights.writing import timm_state, write_timm
+from nas.supernet.network import build
+from nas.weights.writing import write_timm
 
 pytestmark = pytest.mark.oracle
-CLOSE = 1e-6
 MODELS = [
     ("efficientformer", "L1", "efficientformer_l1"),
     ("efficientformer", "L7", "efficientformer_l7"),
@@ -32,42 +26,11 @@ MODELS = [
 ]
 
 
-def apart(a: torch.Tensor, b: torch.Tensor) -> float:
-    return float((a - b).abs().max() / b.abs().max())
-
-
-def filled(network: Network, tensors: dict[str, torch.Tensor]) -> Network:
-    """A network with timm's weights."""
-    table = table_of(network_space(network), [])
-    given = translated(WeightFile("timm", "", tensors), entries(table, shapes_of(network)), table, "it")
-    rows = fill(weights_of(network), given)
-    assert summary(rows) == f"{len(rows):,} taken"
-    return network.eval()
-
-
-def network_space(network: Network) -> str:
-    kinds = {layer.unit.kind for layer in network.description}
-    return {"mb4d": "efficientformer", "conv_ffn": "efficientformer_v2"}.get(
-        next((kind for kind in ("mb4d", "conv_ffn") if kind in kinds), ""), "turbovit"
-    )
-
-
 @pytest.mark.parametrize(("space", "preset", "model"), MODELS)
 def test_a_preset_with_timms_weights_answers_as_timms_model(
     space: str, preset: str, model: str, timm: Timm, tmp_path: Path
 ) -> None:
-    file = tmp_path / "model.safetensors"
-    timm.draw(model, file)
-    tensors = load_file(file)
-    images, expected = tensors.pop("input"), tensors.pop("output")
-    loaded = nas.load_space(space)
-    network = filled(build(loaded, loaded.presets[preset], seed=0).double(), tensors)
-    with torch.no_grad():
-        assert apart(network(images), expected) < CLOSE
-        assert apart(expected[:1], expected[1:]) > 1000 * CLOSE  # the images matter to these weights
-    again = timm_state(network, space)
-    assert again.keys() == tensors.keys()
-    assert all(torch.equal(again[name].to(tensors[name].dtype), tensors[name]) for name in tensors)
+    check_preset(space, preset, model, timm, tmp_path)
 
 
 def test_an_own_architecture_is_loaded_by_the_call_that_its_file_tells(timm: Timm, tmp_path: Path) -> None:
