@@ -27,7 +27,7 @@ _WAYS: Mapping[str, Iterable[str]] = {
         "stack",
         "hstack",
     ),
-    "ops.chunk(x, parts) for channels, ops.split_tokens(x, count) for tokens": (
+    "ops.chunk(x, parts) or ops.split_channels(x, sizes) for channels, ops.split_tokens(x, count) for tokens": (
         "split",
         "[…]",
         "narrow",

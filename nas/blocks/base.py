@@ -248,6 +248,12 @@ class Block:
         """Its units in order."""
         return tuple(member.unit for member in self.members)
 
+    @property
+    def strided(self) -> Member | None:
+        """The member that takes a stride: the first that can; of none, the first. Members before it keep the sides."""
+        able = (member for member in self.members if member.unit.strides != (1,))
+        return next(able, self.members[0] if self.members else None)
+
 
 def block_of(name: str, *members: Member | type[Unit]) -> Block:
     """A block of units in order; a unit without a role has its kind for one.

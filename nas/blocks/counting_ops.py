@@ -198,6 +198,12 @@ class Counting(CountingAttention):
             raise NasError(f"'chunk' of {words(x.shape)}, whose channels are no {parts} equal parts.")
         return [self.view(x, (x.shape[0] // parts, *x.shape[1:])) for _ in range(parts)]
 
+    def split_channels(self, x: Shaped, sizes: Sequence[Num]) -> list[Shaped]:
+        if certain(sum(sizes) != x.shape[0]):
+            given = " and ".join(str(one(size)) for size in sizes)
+            raise NasError(f"'split_channels' of {words(x.shape)} in parts of {given} channels.")
+        return [self.view(x, (size, *x.shape[1:])) for size in sizes]
+
     def full_precision(self, function: Callable[..., Shaped], *tensors: Shaped) -> Shaped:
         return function(*tensors)
 

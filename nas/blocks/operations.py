@@ -320,6 +320,10 @@ class Operations(ABC):
         """Equal parts of the channels of a map."""
 
     @abstractmethod
+    def split_channels(self, x: Tensor, sizes: Sequence[Num]) -> list[Tensor]:
+        """The channels of a map in parts of these sizes, which are all of them."""
+
+    @abstractmethod
     def full_precision(self, function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
         """`function(*tensors)` in float32, also under autocast; the answer is of the first tensor's type."""
 

@@ -200,6 +200,9 @@ class Ops(Operations):
     def chunk(self, x: Tensor, parts: int) -> list[Tensor]:
         return list(x.chunk(parts, 1))
 
+    def split_channels(self, x: Tensor, sizes: Sequence[int]) -> list[Tensor]:
+        return list(x.split(list(sizes), 1))
+
     def full_precision(self, function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
         device = tensors[0].device.type
         with nullcontext() if device == "meta" else torch.autocast(device, enabled=False):
@@ -319,7 +322,7 @@ def _as_product(x: Tensor, weight: Tensor, training: bool) -> bool:
     longer than a small one runs; a matrix product needs no compiling.
     """
     pixels = x.shape[2] * x.shape[3]
-    small = pixels <= POINTWISE_PIXELS if training else pixels == 1
+    small = pixels <= POINTWISE_PIXELS if training else pixels == 1 and x.is_contiguous()
     return weight.shape[-1] == 1 and small and x.device.type == "cpu"
 
 

@@ -8,6 +8,13 @@ from nas.blocks.conv_stem import ConvBN, ConvNorm, ConvStem
 from nas.blocks.convert import ToMap, ToTokens
 from nas.blocks.efficientformer import MB3D, MB4D
 from nas.blocks.efficientformer_v2 import Attention4D, AttentionDownsample, ConvFFN
+from nas.blocks.efficientvit_msra import (
+    EFFICIENTVIT,
+    EFFICIENTVIT_2,
+    EFFICIENTVIT_PLAIN,
+    SUBSAMPLE,
+    CascadedAttention,
+)
 from nas.blocks.heads import Classifier, DualHead, DualMapHead, MeanHead, PooledHead
 from nas.blocks.hiera import UnitAttention, UnitFFN
 from nas.blocks.join import Join
@@ -34,6 +41,7 @@ UNITS: dict[str, type[Unit]] = {
         *(PatchEmbed, Unroll, UnitAttention, UnitFFN, Reroll, MeanHead),
         *(Join,),
         *(ConvBN, InvertedBottleneck, FusedBottleneck, ResidualConv, Depthwise, MapFFN, Classifier),
+        *(CascadedAttention,),
     )
 }
 
@@ -47,6 +55,7 @@ _COMPOSITES: dict[str, tuple[type[Unit], ...]] = {
 BLOCKS: dict[str, Block] = {
     **{kind: block_of(kind, unit) for kind, unit in UNITS.items() if unit not in CONVERTERS.values()},
     **{name: block_of(name, *units) for name, units in _COMPOSITES.items()},
+    **{block.name: block for block in (EFFICIENTVIT, EFFICIENTVIT_2, EFFICIENTVIT_PLAIN, SUBSAMPLE)},
 }
 
 

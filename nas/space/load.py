@@ -288,7 +288,9 @@ def _check_lowering(document: Document, space: Space, blueprint: Blueprint) -> N
                 by_stage.setdefault(slot.stage, []).append(slot)
         for stage in blueprint.stages:
             width = None if _sets_widths(stage) else widths[stage.name]
-            own = by_stage.get(stage.name, ())
+            own = by_stage.get(stage.name, [])
+            wide = next((i for i, slot in enumerate(own) if "cout" in slot.sizes), 0)
+            own = own[wide:]  # what a down-sampler does at the width that comes in is its own affair
             bad = next((s for s in own if s.sizes.get("channels", width) != width), None)
             if width is not None and bad is not None:
                 raise document.error(

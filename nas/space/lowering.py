@@ -266,8 +266,9 @@ class _Lowering:
                 for converter in converters(inputs[0].layout, member.unit.takes, block.name):
                     inputs = (self._unit(name, stage, _converter(converter), inputs, fields, active, reads),)
                     reads = ()
-            inputs = (self._unit(name, stage, member, inputs, fields, active, reads),)
-            fields, reads = {**fields, "stride": 1}, ()
+            own = fields if member is block.strided else {**fields, "stride": 1}
+            inputs = (self._unit(name, stage, member, inputs, own, active, reads),)
+            reads = ()
         return inputs[0]
 
     def _unit(

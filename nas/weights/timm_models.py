@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import TYPE_CHECKING, Any
 
+from nas.blocks.per_head import unpack
 from nas.errors import NasError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def timm_model(network: Network, space: str) -> TimmModel:
         "mb4d": _efficientformer,
         "conv_ffn": _efficientformer_v2,
         "unit_attention": _hiera,
+        "cascaded_attention": _efficientvit_msra,
     }
     kinds = {layer.unit.kind for layer in network.description}
     for kind, family in families.items():
@@ -53,11 +55,11 @@ def _refuse(condition: bool, why: str) -> None:
         raise NasError(f"timm's code cannot hold this network: {why}.")
 
 
-def _stages(layers: Sequence[Layer], kinds: Sequence[str]) -> list[list[Layer]]:
-    """Layers of these kinds by stage, S1 to S4."""
+def _stages(layers: Sequence[Layer], kinds: Sequence[str], count: int = 4) -> list[list[Layer]]:
+    """Layers of these kinds by stage, S1 to S4 (or as many as there are)."""
     by_stage = [
         [layer for layer in layers if layer.name.startswith(f"S{stage}.") and layer.unit.kind in kinds]
-        for stage in range(1, 5)
+        for stage in range(1, count + 1)
     ]
     _refuse(not all(by_stage), "a stage is empty")
     return by_stage
@@ -95,6 +97,25 @@ def _efficientformer_v2(layers: Sequence[Layer], side: int) -> TimmModel:
         "img_size": side,
     }
     return TimmModel("efficientformerv2_s0", arguments)
+
+
+def _efficientvit_msra(layers: Sequence[Layer], side: int) -> TimmModel:
+    stages = _stages(layers, ("cascaded_attention",), 3)
+    around = [layer.role for layer in layers if layer.unit.kind == "map_ffn" and "downsample" not in layer.name]
+    plain = len(around) != 2 * sum(map(len, stages)) or any("2" in role for role in around)
+    _refuse(plain, "a block has more or less than one feed-forward network on each side of its attention")
+    kernels = [unpack(layer.sizes["kernels"]) for stage in stages for layer in stage]
+    longest = max(kernels, key=len)
+    same = all(own == longest[: len(own)] for own in kernels)
+    _refuse(not same, "kernels of its heads differ from stage to stage")
+    arguments = {
+        "embed_dim": tuple(stage[0].sizes["channels"] for stage in stages),
+        "depth": tuple(len(stage) for stage in stages),
+        "num_heads": tuple(stage[0].sizes["heads"] for stage in stages),
+        "kernels": tuple(longest),
+        "img_size": side,
+    }
+    return TimmModel("efficientvit_m0", arguments)
 
 
 def _hiera(layers: Sequence[Layer], side: int) -> TimmModel:

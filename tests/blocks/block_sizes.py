@@ -72,6 +72,12 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
         **place, "features": st.integers(0, 9), "hidden": st.integers(0, 9), "hidden_norm": bit,
         "norm": st.integers(0, 2), "classes": width, "distilled": bit, "act": act, "eps": st.integers(1, 9),
     },
+    "cascaded_attention": {
+        **place, "channels": st.sampled_from([12, 24]), "heads": st.sampled_from([1, 2, 3, 4]),
+        "qk_dim": st.integers(1, 4), "window": st.integers(1, 4), "kernels": st.sampled_from([2, 6, 4]).map(
+            lambda digit: sum(digit * 16**head for head in range(4))
+        ), "cascade": bit,
+    },
     "to_tokens": place,
     "to_map": place,
     "join": {
