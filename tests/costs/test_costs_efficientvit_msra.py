@@ -28,7 +28,11 @@ def test_counts_equal_the_published_networks(preset: str, space: Space) -> None:
     macs, trained, folded = PUBLISHED[preset]
     arch = space.presets[preset]
     assert [cost(space, arch, "train")[name][0] for name in ("macs", "params")] == [macs, trained]
-    assert [cost(space, arch)[name][0] for name in ("macs", "params", "train_params")] == [macs, folded, trained]
+    assert [cost(space, arch)[name][0] for name in ("macs", "params", "train_params")] == [
+        macs,
+        folded,
+        trained,
+    ]
 
 
 def test_a_batch_has_the_counts_of_each(space: Space) -> None:

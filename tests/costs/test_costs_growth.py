@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
+from lines_run import lines_run
 from stage_chains import chain, derived_chain, identity_chain
 
-import nas
 from nas.costs.counts import counted
 from nas.costs.plan import CostPlan
 from nas.space import Space, load_space
 
-PACKAGE = str(Path(nas.__file__).parent)
 FEW, MANY = 20, 60
 MOST = 1.1  # times the ratio of stages
 TABLES = 1.5  # the same of the lookup, which goes by tables: how many stages share one changes by jumps
@@ -43,33 +38,12 @@ def _work(folder: Path, text: str) -> dict[str, int]:
     path = folder / "chain.yaml"
     path.write_text(text)
     spaces: list[Space] = []
-    work = {"load": _lines(lambda: spaces.append(load_space(path)))}
+    work = {"load": lines_run(lambda: spaces.append(load_space(path)))}
     space = spaces[0]
     batch = space.sample(20, seed=1)
-    work["sample"] = _lines(lambda: space.sample(20, seed=0))
-    work["canonical"] = _lines(lambda: space.canonical(batch.codes))
+    work["sample"] = lines_run(lambda: space.sample(20, seed=0))
+    work["canonical"] = lines_run(lambda: space.canonical(batch.codes))
     plans: list[CostPlan] = []
-    work["plan"] = _lines(lambda: plans.append(CostPlan(space, counted("deploy"))))
-    work["lookup"] = _lines(lambda: plans[0](batch))
+    work["plan"] = lines_run(lambda: plans.append(CostPlan(space, counted("deploy"))))
+    work["lookup"] = lines_run(lambda: plans[0](batch))
     return work
-
-
-def _lines(run: Callable[[], Any]) -> int:
-    """Lines of the package that run, every round of a comprehension among them."""
-    count = 0
-
-    def line(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal count
-        count += 1
-        return line
-
-    def call(frame: FrameType, event: str, argument: Any) -> Any:
-        return line if frame.f_code.co_filename.startswith(PACKAGE) else None
-
-    before = sys.gettrace()
-    sys.settrace(call)
-    try:
-        run()
-    finally:
-        sys.settrace(before)
-    return count
