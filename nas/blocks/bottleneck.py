@@ -84,7 +84,8 @@ class Bottleneck(Unit):
         more: dict[str, Any] = {"depthwise": depthwise, "decay": cls.decay, "far": s.padding}
         if s.norms == LAST:
             return ops.act(ops.conv(name, x, out, *shape, bias=True, **more), s.act)
-        return ops.act(ops.conv_norm(name, x, out, *shape, eps=eps_of(s), **more), s.act)
+        more |= {"eps": eps_of(s), "bias": bool(s.get("bias", 0))}
+        return ops.act(ops.conv_norm(name, x, out, *shape, **more), s.act)
 
 
 class InvertedBottleneck(Bottleneck):
@@ -133,12 +134,14 @@ class ResidualConv(Bottleneck):
     fields = {
         **_SHARED,
         "expansion": Field(default=1),
-        "scale": Field(default=0, low=0, high=1, about="layer scale"),
+        "scale": Field(default=0, low=0, high=1, about="layer scale: 0 or 1"),
+        "bias": Field(default=0, low=0, high=1, about="a bias before each norm, as some train it: 0 or 1"),
     }
-    keys = (*_KEYS, *_OPTIONS, "scale")
+    keys = (*_KEYS, *_OPTIONS, "scale", "bias")
 
     @classmethod
     def branch(cls, x: Any, s: Sizes, ops: Operations, gamma: Init) -> Any:
         y = cls.inner("first", x, s.hidden, s, ops, s.kernel, s.stride)
         start: Init = "ones" if s.scale else gamma
-        return ops.conv_norm("second", y, s.cout, s.kernel, gamma=start, eps=eps_of(s), scale=bool(s.scale))
+        more: dict[str, Any] = {"eps": eps_of(s), "bias": bool(s.bias), "scale": bool(s.scale)}
+        return ops.conv_norm("second", y, s.cout, s.kernel, gamma=start, **more)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from nas.arith import Num, ceil_div
-from nas.blocks.counted import Noting, Shaped
+from nas.blocks.counted import CONSTANT, Noting, Shaped
 from nas.blocks.shapes import certain, one, words
 from nas.errors import NasError
 
@@ -44,6 +44,25 @@ class CountingAttention(Noting):
 
     def tabulate(self, name: str, heads: Num, h: Num, w: Num) -> None:
         """Make the table of a network of offsets; folding operations do."""
+
+    def position_network(self, name: str, channels: Num, h: Num, w: Num, hidden: int = 512) -> Shaped:
+        if self.deploy:
+            self.tabulate_positions(name, h, w)
+            self.weight(name, h * w, channels, init="table")
+            return Shaped((h * w, channels), CONSTANT, self)
+        self.weight(f"{name}_hidden_weight", hidden, 2, decay=True)
+        self.weight(f"{name}_hidden_bias", hidden, init="zeros")
+        self.weight(f"{name}_channels_weight", channels, hidden, decay=True)
+        y = self.emit("matmul", (h * w, hidden), macs=h * w * hidden * 2)
+        y = self.emit("act", y.shape, y)
+        return self.emit("matmul", (h * w, channels), y, macs=h * w * hidden * channels)
+
+    def tabulate_positions(self, name: str, h: Num, w: Num) -> None:
+        """Make the table of a network of places; folding operations do."""
+
+    def zeros_before(self, bias: Shaped, count: Num) -> Shaped:
+        heads, n, m = bias.shape
+        return self.emit("copy", (heads, n + count, m + count), bias)
 
     def scores(self, q: Shaped, k: Shaped, heads: Num, bias: Shaped | None = None) -> Shaped:
         n, m = _places(q), _places(k)

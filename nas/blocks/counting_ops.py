@@ -163,10 +163,22 @@ class Counting(CountingAttention):
     def neighbours(self, x: Shaped) -> Shaped:
         return self.emit("pool", x.shape, x)
 
+    def pool_to(self, x: Shaped, h: Num, w: Num) -> Shaped:
+        if certain((h > x.shape[1]) | (w > x.shape[2])):
+            raise NasError(f"'pool_to' {one(h)}×{one(w)} of {words(x.shape)}, which is smaller.")
+        return self.emit("pool", (x.shape[0], h, w), x)
+
+    def pad_to(self, x: Shaped, h: Num, w: Num) -> Shaped:
+        if certain((h < x.shape[1]) | (w < x.shape[2])):
+            raise NasError(f"'pad_to' {one(h)}×{one(w)} of {words(x.shape)}, which is larger.")
+        if h == x.shape[1] and w == x.shape[2]:
+            return x
+        return self.emit("copy", (x.shape[0], h, w), x)
+
     def every(self, x: Shaped, stride: Num) -> Shaped:
         return self.view(x, (x.shape[0], ceil_div(x.shape[1], stride), ceil_div(x.shape[2], stride)))
 
-    def resize(self, x: Shaped, h: Num, w: Num, *, corners: bool = False) -> Shaped:
+    def resize(self, x: Shaped, h: Num, w: Num, *, corners: bool = False, nearest: bool = False) -> Shaped:
         return self.emit("resize", (x.shape[0], h, w), x)
 
     def concat(self, parts: Sequence[Shaped]) -> Shaped:

@@ -16,7 +16,7 @@ from nas.arith import Num
 from nas.blocks.base import Unit
 from nas.blocks.counting_ops import Counting, Shaped
 from nas.blocks.operations import BN_EPS
-from nas.blocks.ops import offset_table
+from nas.blocks.ops import offset_table, position_table
 from nas.blocks.sizes import Sizes
 
 
@@ -84,6 +84,9 @@ class Folding(Counting):
 
     def tabulate(self, name: str, heads: Num, h: Num, w: Num) -> None:
         self.parts[name] = offset_table(self.parts, name, int(h), int(w))
+
+    def tabulate_positions(self, name: str, h: Num, w: Num) -> None:
+        self.parts[name] = position_table(self.parts, name, int(h), int(w))
 
     def _affine(self, name: str, eps: float) -> tuple[Tensor, Tensor]:
         """Factor and shift in double precision of a batch norm at eval, or of a scale."""

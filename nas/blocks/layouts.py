@@ -46,7 +46,8 @@ class Interface:
         channels: of each pixel or token.
         h, w: sides in pixels or tokens.
         extras: what else describes it, by name: `span` and `units` of unrolled tokens (side of the squares in their
-            order, number of mask units), `prefix` (tokens before those of the map, as class or carrier tokens), …
+            order, number of mask units), `prefix` (tokens before those of the map, as class or carrier tokens),
+            `window` and `carriers` (sides of windows, and of their grids of carriers), …
     """
 
     layout: Layout
@@ -110,5 +111,12 @@ MAP = Layout("map", "a map", _map)
 TOKENS = Layout("tokens", "tokens", _tokens, ("prefix",))
 UNROLLED = Layout(
     "unrolled", "unrolled tokens", _unrolled, ("span", "units"), "put a stage of block 'unroll' before it"
+)
+CARRIED = Layout(
+    "carried",
+    "tokens with carriers",
+    _tokens,
+    ("prefix", "window", "carriers"),
+    "put a stage of block 'carrier_tokens' before it",
 )
 VECTOR = Layout("vector", "class scores", _vector, placed=False, answers=True)

@@ -286,15 +286,24 @@ class Operations(ABC):
         """Mean over the 3×3 neighbours that lie on the map."""
 
     @abstractmethod
+    def pool_to(self, x: Tensor, h: Num, w: Num) -> Tensor:
+        """Means over `h`×`w` windows of one size, evenly apart, which cover the map."""
+
+    @abstractmethod
+    def pad_to(self, x: Tensor, h: Num, w: Num) -> Tensor:
+        """A map with zeros at its far sides, so that it is `h`×`w`."""
+
+    @abstractmethod
     def every(self, x: Tensor, stride: Num) -> Tensor:
         """Every `stride`-th pixel of a map, from the first on."""
 
     @abstractmethod
-    def resize(self, x: Tensor, h: Num, w: Num, *, corners: bool = False) -> Tensor:
+    def resize(self, x: Tensor, h: Num, w: Num, *, corners: bool = False, nearest: bool = False) -> Tensor:
         """A map resized to `h`×`w`, bilinearly.
 
         Args:
             corners: whether the corners' centres stay where they are, instead of the map's edges.
+            nearest: whether each pixel is that of its place instead.
         """
 
     @abstractmethod
@@ -402,6 +411,17 @@ class Operations(ABC):
     @abstractmethod
     def offset_network(self, name: str, heads: Num, h: Num, w: Num, hidden: int = 512) -> Tensor:
         """The offset bias given by a small network of log-spaced offsets; deployed: its table (SwinV2, FasterViT)."""
+
+    @abstractmethod
+    def position_network(self, name: str, channels: Num, h: Num, w: Num, hidden: int = 512) -> Tensor:
+        """What a small network says of each place of an h×w map, `(h·w, channels)`; deployed: its table (FasterViT).
+
+        Places count from the middle, in halves of the map's sides: -1 to about 1.
+        """
+
+    @abstractmethod
+    def zeros_before(self, bias: Tensor, count: Num) -> Tensor:
+        """A bias `(heads, n, n)` with `count` rows and columns of zeros before it, for tokens before a map's."""
 
     @abstractmethod
     def scores(self, q: Tensor, k: Tensor, heads: Num, bias: Tensor | None = None) -> Tensor:

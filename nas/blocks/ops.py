@@ -176,10 +176,22 @@ class Ops(Operations):
     def neighbours(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
+    def pool_to(self, x: Tensor, h: int, w: int) -> Tensor:
+        step = (x.shape[2] // h, x.shape[3] // w)
+        reach = (x.shape[2] - (h - 1) * step[0], x.shape[3] - (w - 1) * step[1])
+        return F.avg_pool2d(x, reach, step)
+
+    def pad_to(self, x: Tensor, h: int, w: int) -> Tensor:
+        if (h, w) == tuple(x.shape[2:]):
+            return x
+        return F.pad(x, (0, w - x.shape[3], 0, h - x.shape[2]))
+
     def every(self, x: Tensor, stride: int) -> Tensor:
         return x[:, :, ::stride, ::stride]
 
-    def resize(self, x: Tensor, h: int, w: int, *, corners: bool = False) -> Tensor:
+    def resize(self, x: Tensor, h: int, w: int, *, corners: bool = False, nearest: bool = False) -> Tensor:
+        if nearest:
+            return F.interpolate(x, size=(h, w), mode="nearest")
         return F.interpolate(x, size=(h, w), mode="bilinear", align_corners=corners)
 
     def concat(self, parts: Sequence[Tensor]) -> Tensor:
@@ -279,6 +291,13 @@ class Ops(Operations):
         if self.deploy:
             return _by_offset(self.parts[name], h, w)
         return _by_offset(offset_table(self.parts, name, h, w), h, w)
+
+    def position_network(self, name: str, channels: int, h: int, w: int, hidden: int = 512) -> Tensor:
+        table: Tensor = self.parts[name] if self.deploy else position_table(self.parts, name, h, w)
+        return table
+
+    def zeros_before(self, bias: Tensor, count: int) -> Tensor:
+        return F.pad(bias, (count, 0, count, 0))
 
     def scores(self, q: Tensor, k: Tensor, heads: int, bias: Tensor | None = None) -> Tensor:
         q, k = _by_head(q, heads), _by_head(k, heads)
@@ -398,9 +417,24 @@ def offset_table(parts: Mapping[str, Any], name: str, h: int, w: int) -> Tensor:
     Offsets are `sign(d)·log2(1 + 8·|d| / (side - 1)) / log2(8)`, the answer is `16·sigmoid` (SwinV2, arXiv 2111.09883).
     """
     hidden = parts[f"{name}_hidden_weight"]
-    sides = [torch.arange(1 - side, side, device=hidden.device) * (8 / max(side - 1, 1)) for side in (h, w)]
+    exact = {"dtype": torch.float64, "device": hidden.device}
+    sides = [torch.arange(1 - side, side, **exact) * (8 / max(side - 1, 1)) for side in (h, w)]
     grid = torch.stack(torch.meshgrid(*sides, indexing="ij"), -1).flatten(0, 1)
     logs = grid.sign() * (1 + grid.abs()).log2() / 3
     y = F.relu(F.linear(logs.to(hidden.dtype), hidden, parts[f"{name}_hidden_bias"]))
     y = 16 * F.linear(y, parts[f"{name}_heads_weight"]).sigmoid()
     return y.T.unflatten(1, (2 * h - 1, 2 * w - 1))
+
+
+def position_table(parts: Mapping[str, Any], name: str, h: int, w: int) -> Tensor:
+    """What a network of places says for each of an h×w map: `(h·w, channels)`.
+
+    A place is `(p - side // 2) / (side // 2)` down and across.
+    """
+    hidden = parts[f"{name}_hidden_weight"]
+    halves = [max(side // 2, 1) for side in (h, w)]
+    exact = {"dtype": torch.float64, "device": hidden.device}
+    sides = [(torch.arange(side, **exact) - side // 2) / half for side, half in zip((h, w), halves)]
+    grid = torch.stack(torch.meshgrid(*sides, indexing="ij"), -1).flatten(0, 1).to(hidden.dtype)
+    y = F.relu(F.linear(grid, hidden, parts[f"{name}_hidden_bias"]))
+    return F.linear(y, parts[f"{name}_channels_weight"])

@@ -15,6 +15,14 @@ from nas.blocks.efficientvit_msra import (
     SUBSAMPLE,
     CascadedAttention,
 )
+from nas.blocks.fastervit import (
+    HIERARCHICAL,
+    CarrierAttention,
+    CarrierTokens,
+    EndCarriers,
+    NormConv,
+    WindowedAttention,
+)
 from nas.blocks.heads import Classifier, DualHead, DualMapHead, MeanHead, PooledHead
 from nas.blocks.hiera import UnitAttention, UnitFFN
 from nas.blocks.join import Join
@@ -42,6 +50,7 @@ UNITS: dict[str, type[Unit]] = {
         *(Join,),
         *(ConvBN, InvertedBottleneck, FusedBottleneck, ResidualConv, Depthwise, MapFFN, Classifier),
         *(CascadedAttention,),
+        *(CarrierTokens, CarrierAttention, WindowedAttention, EndCarriers, NormConv),
     )
 }
 
@@ -55,7 +64,10 @@ _COMPOSITES: dict[str, tuple[type[Unit], ...]] = {
 BLOCKS: dict[str, Block] = {
     **{kind: block_of(kind, unit) for kind, unit in UNITS.items() if unit not in CONVERTERS.values()},
     **{name: block_of(name, *units) for name, units in _COMPOSITES.items()},
-    **{block.name: block for block in (EFFICIENTVIT, EFFICIENTVIT_2, EFFICIENTVIT_PLAIN, SUBSAMPLE)},
+    **{
+        block.name: block
+        for block in (EFFICIENTVIT, EFFICIENTVIT_2, EFFICIENTVIT_PLAIN, SUBSAMPLE, HIERARCHICAL)
+    },
 }
 
 

@@ -101,7 +101,9 @@ def _efficientformer_v2(layers: Sequence[Layer], side: int) -> TimmModel:
 
 def _efficientvit_msra(layers: Sequence[Layer], side: int) -> TimmModel:
     stages = _stages(layers, ("cascaded_attention",), 3)
-    around = [layer.role for layer in layers if layer.unit.kind == "map_ffn" and "downsample" not in layer.name]
+    around = [
+        layer.role for layer in layers if layer.unit.kind == "map_ffn" and "downsample" not in layer.name
+    ]
     plain = len(around) != 2 * sum(map(len, stages)) or any("2" in role for role in around)
     _refuse(plain, "a block has more or less than one feed-forward network on each side of its attention")
     kernels = [unpack(layer.sizes["kernels"]) for stage in stages for layer in stage]

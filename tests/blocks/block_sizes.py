@@ -30,6 +30,10 @@ bottleneck = {
     "act_after": act, "padding": bit, "eps": st.integers(1, 9),
 }  # fmt: skip
 squeezing = {**bottleneck, "squeezed": st.integers(0, 5), "se_act": act, "gate": bit}
+carried = {  # test_blocks_fastervit.py has carriers
+    **place, "channels": st.sampled_from([12, 24]), "prefix": st.just(0), "window": st.integers(1, 4),
+    "carriers": st.just(0), "heads": st.integers(1, 3), "hidden": width, "act": act, "scale": bit,
+}  # fmt: skip
 SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
     "conv_stem": {**conv, "stride": st.integers(1, 4)},
     "mbconv": mbconv,
@@ -65,7 +69,7 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
     "conv_bn": {**conv, "stride": st.integers(1, 4), "padding": bit, "eps": st.integers(1, 9)},
     "inverted_bottleneck": squeezing,
     "fused_bottleneck": squeezing,
-    "residual_conv": {**bottleneck, "scale": bit},
+    "residual_conv": {**bottleneck, "scale": bit, "bias": bit},
     "depthwise": {**place, "kernel": st.sampled_from([1, 3, 5]), "shortcut": bit, "eps": st.integers(1, 9)},
     "map_ffn": {**place, "hidden": width, "act": act, "eps": st.integers(1, 9)},
     "classifier": {
@@ -77,6 +81,14 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
         "qk_dim": st.integers(1, 4), "window": st.integers(1, 4), "kernels": st.sampled_from([2, 6, 4]).map(
             lambda digit: sum(digit * 16**head for head in range(4))
         ), "cascade": bit,
+    },
+    "carrier_attention": carried,
+    "windowed_attention": carried,
+    "end_carriers": {**place, "prefix": st.just(0), "window": width, "carriers": st.just(0), "propagate": bit},
+    "carrier_tokens": {**place, "window": st.integers(1, 4), "carriers": st.just(0)},
+    "norm_conv": {
+        "h": side, "w": side, "cin": width, "cout": width, "kernel": st.sampled_from([1, 3]),
+        "stride": st.integers(1, 3),
     },
     "to_tokens": place,
     "to_map": place,
