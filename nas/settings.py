@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -89,6 +89,22 @@ class RelaxedSettings(_Strict):
     latency: Number = Field(default=0.0, ge=0, le=LARGE)
 
 
+class ProgressiveSettings(_Strict):
+    """Progressive learning (EfficientNetV2, arXiv 2104.00298, §4.2): images and regularisation grow with the training.
+
+    Attributes:
+        phases: equal parts of the training; 1: nothing changes.
+        share: image side of the first phase over the last's.
+        strength: augmentation of the first phase over the last's (RandAugment's magnitude, turns, erasing).
+        mix: mixup and cutmix of the first phase over the last's.
+    """
+
+    phases: Whole = Field(default=1, ge=1, le=1000)
+    share: Number = Field(default=0.45, gt=0.01, le=1)
+    strength: Number = Field(default=0.5, ge=0, le=1)
+    mix: Number = Field(default=0.0, ge=0, le=1)
+
+
 class TrainSettings(_Strict):
     """Supernet training (ElasticViT, fact sheet §5).
 
@@ -103,6 +119,8 @@ class TrainSettings(_Strict):
             data are written characters (`digits`, or classes of one character each) or classes that mirroring
             swaps (`left`, `right`).
         mix: mixup and cutmix strength (each), 0 for none.
+        progressive: images and regularisation that grow with the training.
+        shares: random image sizes: one of these shares of the training resolution for each step; empty: all of it.
         teachers: networks to distil from: `PREFIX:REST` of a plug-in's teacher, or `MODULE:FUNCTION` of a module that
             is given as a plug-in. No setting has a module imported.
         checkpoint_every, checkpoint_seconds: steps, and seconds, after which a checkpoint is written: by steps because
@@ -129,6 +147,8 @@ class TrainSettings(_Strict):
     mirror: Flag | Literal["auto"] = "auto"
     mix: Number = Field(default=0.01, ge=0, le=10)
     label_smoothing: Number = Field(default=0.1, ge=0, lt=1)
+    progressive: ProgressiveSettings = ProgressiveSettings()
+    shares: list[Annotated[Number, Field(gt=0.01, le=1)]] = Field(default=[], max_length=64)
     teachers: list[str] = []
     teacher_temperature: Number = Field(default=0.2, ge=1e-3, le=1e3)
     precision: Precision = "auto"

@@ -7,7 +7,7 @@ the images it would have seen, and the CPU and the GPU see the same ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -42,6 +42,13 @@ class Recipe:
     spread: float = 0.0
     erase: float = 0.0
 
+    def weakened(self, strength: float) -> Recipe:
+        """A share of it: of turns, shifts, scales, RandAugment's magnitude and erased images."""
+        if strength == 1:
+            return self
+        names = ("degrees", "shift", "zoom", "magnitude", "erase")
+        return replace(self, **{name: strength * getattr(self, name) for name in names})
+
 
 RECIPES = {
     "none": Recipe(),
@@ -69,9 +76,9 @@ class Augment:
         return np.random.default_rng([self.seed, 14, step]).random((count, NUMBERS))
 
     @torch.no_grad()
-    def __call__(self, images: Tensor, step: int) -> Tensor:
+    def __call__(self, images: Tensor, step: int, strength: float = 1.0) -> Tensor:
         """Augment the images `(B, C, H, W)` in 0..1 of a step; erased rectangles may leave that range."""
-        recipe, rng = self.recipe, np.random.default_rng([self.seed, 15, step])
+        recipe, rng = self.recipe.weakened(strength), np.random.default_rng([self.seed, 15, step])
         if recipe.mirror:
             flip = torch.from_numpy(rng.random(len(images)) < 0.5).to(images.device)
             images = torch.where(flip[:, None, None, None], images.flip(-1), images)

@@ -55,13 +55,17 @@ class TrainingBatches:
         """Whole batches in the training split, at least one."""
         return max(len(self.data.train.labels) // self.size, 1)
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Normalised images `(batch, channels, side, side)` and labels `(batch,)` of a step."""
+    def batch(self, step: int, strength: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Normalised images `(batch, channels, side, side)` and labels `(batch,)` of a step.
+
+        Args:
+            strength: of the augmentation, as a share of its recipe's.
+        """
         ready = self._next[1] if self._next is not None and self._next[0] == step else self._read(step)
         images = ready().to(self.device)
         self._next = (step + 1, self._read(step + 1))
         labels = self.data.train.labels[torch.from_numpy(self.indices(step))]
-        augmented = with_channels(self.augment(images, step), self.channels)
+        augmented = with_channels(self.augment(images, step, strength), self.channels)
         return normalised(augmented), labels.to(self.device)
 
     def indices(self, step: int) -> NDArray[np.int64]:

@@ -19,4 +19,4 @@ def deployed(network: Network) -> Network:
     for layer, module in zip(network.description, network.layers, strict=True):
         assert isinstance(module, Elastic)
         layers.append(module.deployed(layer.sizes))
-    return Network(network.description, layers, network.outputs).eval()
+    return Network(network.description, layers, network.outputs, network.scale).eval()

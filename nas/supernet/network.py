@@ -138,9 +138,14 @@ class Network(nn.Module):
     """
 
     def __init__(
-        self, layers: Sequence[Layer], modules: Sequence[nn.Module], outputs: Sequence[str] = ()
+        self,
+        layers: Sequence[Layer],
+        modules: Sequence[nn.Module],
+        outputs: Sequence[str] = (),
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
+        self.scale = scale
         self.description, self.outputs = tuple(layers), tuple(outputs)
         self.layers = nn.ModuleList(modules)
 
@@ -158,10 +163,15 @@ class Network(nn.Module):
         """Class scores; `momentum` is that of batch norms in training mode."""
         return self.run(x, Ops(self.training, momentum))
 
-    def run(self, x: Tensor, ops: Ops) -> Tensor:
-        """Class scores by given tensor operations."""
-        walk = start(x, self.description)
-        for layer, module in zip(self.description, self.layers):
+    def run(self, x: Tensor, ops: Ops, layers: Sequence[Layer] | None = None) -> Tensor:
+        """Class scores by given tensor operations.
+
+        Args:
+            layers: its layers for images of another size; by default those it was built for.
+        """
+        layers = self.description if layers is None else layers
+        walk = start(x, layers)
+        for layer, module in zip(layers, self.layers, strict=True):
             walk.step(layer, module, ops)
         scores: Tensor = walk.answer(self.outputs)
         return scores
@@ -192,7 +202,7 @@ def build(
         sizes = {key: np.array([value]) for key, value in layer.sizes.items()}
         with torch.device("meta" if generator is None else "cpu"):
             modules.append(Elastic(layer.unit, sizes, generator))
-    return Network(layers, modules, outputs_of(space))
+    return Network(layers, modules, outputs_of(space), scale)
 
 
 def outputs_of(space: Space) -> tuple[str, ...]:

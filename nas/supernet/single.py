@@ -9,7 +9,7 @@ from nas.blocks.ops import Ops
 from nas.errors import NasError
 from nas.space.batch import Arch
 from nas.space.space import Space
-from nas.supernet.network import Network
+from nas.supernet.network import Layer, Network, layers_of
 from nas.supernet.relaxed import Relaxed
 from nas.supernet.sampling.base import Subnet, SubnetSampler
 from nas.supernet.thinned import Thinned
@@ -27,6 +27,11 @@ class Single(Trainee):
     def __init__(self, space: Space, arch: Arch, network: Network) -> None:
         super().__init__(space)
         self.arch, self.network = arch, network
+        self._smaller: dict[float, tuple[Layer, ...]] = {}
+
+    @property
+    def full_scale(self) -> float:
+        return self.network.scale
 
     def forward(self, x: Tensor, arch: Arch | Relaxed | Thinned, momentum: float = 0.1) -> Tensor:
         """Class scores `(B, classes)` of images `(B, channels, H, W)`.
@@ -36,7 +41,17 @@ class Single(Trainee):
         """
         if not isinstance(arch, Arch) or arch.id != self.arch.id:
             raise NasError(f"this network is that of {self.arch.id} alone.")
-        return self.network.run(x, Ops(self.training, momentum, self._together))
+        ops = Ops(self.training, momentum, self._together)
+        return self.network.run(x, ops, None if self.share == 1 else self._layers())
+
+    def _layers(self) -> tuple[Layer, ...]:
+        """The layers of its network for smaller images; they use a part of the same weights."""
+        if self.share not in self._smaller:
+            classes = self.network.description[-1].sizes.get("classes")
+            scale = self.network.scale * self.share
+            slots = self.space.lower(self.arch, scale=scale, classes=classes)
+            self._smaller[self.share] = tuple(layers_of(slots))
+        return self._smaller[self.share]
 
 
 class SingleSampler(SubnetSampler):

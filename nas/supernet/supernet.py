@@ -94,8 +94,17 @@ class Supernet(Trainee):
 
     def lower(self, arch: Arch) -> list[Layer]:
         """Layers of `arch` at the training resolution and number of classes."""
-        slots = partial(self.space.lower, arch, scale=self.resolution_scale, classes=self.num_classes)
-        return _remembered(self._lowered, arch.id, lambda: layers_of(slots()))
+        slots = partial(self.space.lower, arch, scale=self.scale, classes=self.num_classes)
+        return _remembered(self._lowered, f"{arch.id} {self.share}", lambda: layers_of(slots()))
+
+    @property
+    def full_scale(self) -> float:
+        return self.resolution_scale
+
+    @property
+    def scale(self) -> float:
+        """Side of the images it resizes to now, over the deployment resolution."""
+        return self.resolution_scale * self.share
 
     def forward(self, x: Tensor, arch: Arch | Relaxed | Thinned, momentum: float = 0.1) -> Tensor:
         """Class scores `(B, classes)` of the subnet `arch` on images `(B, channels, H, W)`.
@@ -125,8 +134,8 @@ class Supernet(Trainee):
         weights = self.relaxation.weights(relaxed)
         plan = _remembered(
             self._relaxed,
-            relaxed.arch.id,
-            lambda: relaxed_layers(self.space, relaxed.arch, self.resolution_scale, self.num_classes),
+            f"{relaxed.arch.id} {self.share}",
+            lambda: relaxed_layers(self.space, relaxed.arch, self.scale, self.num_classes),
         )
         walk = start(x, [step if isinstance(step, Layer) else step.first for step in plan[:1]])
         for step in plan:
@@ -172,7 +181,7 @@ class Supernet(Trainee):
             )
         layers, places = self.lower(arch), self._places(arch)
         static = [self._elastic(layer, places).extract(layer.sizes) for layer in layers]
-        network = Network(layers, static, self.outputs)
+        network = Network(layers, static, self.outputs, self.scale)
         return network.train(self.training)
 
     def _elastic(self, layer: Layer, places: Mapping[str, str]) -> Elastic:

@@ -22,16 +22,23 @@ class Trainee(nn.Module, ABC):
         space: of the architectures it runs.
         group: the processes that train it together; batch norms use the batches of all of them.
         relaxation: logits of relaxed architectures, if it has any.
+        share: of the training resolution, to which images are resized; see `nas.supernet.course`.
     """
 
     def __init__(self, space: Space) -> None:
         super().__init__()
         self.space, self.group = space, Group()
         self.relaxation: Relaxation | None = None
+        self.share = 1.0
 
     @abstractmethod
     def forward(self, x: Tensor, arch: Arch | Relaxed | Thinned, momentum: float = 0.1) -> Tensor:
         """Class scores `(B, classes)` of `arch` on images `(B, channels, H, W)`."""
+
+    @property
+    @abstractmethod
+    def full_scale(self) -> float:
+        """Training resolution over deployment resolution."""
 
     @property
     def _together(self) -> Callable[..., Tensor] | None:

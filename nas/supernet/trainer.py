@@ -19,6 +19,7 @@ from nas.state import generator_state, restore_generator
 from nas.supernet.checkpoint import Checkpointer
 from nas.supernet.clipping import clip_adaptively, gradients_finite
 from nas.supernet.conflict import gradient_cosine
+from nas.supernet.course import Course
 from nas.supernet.ema import Average
 from nas.supernet.expected_latency import ExpectedLatency
 from nas.supernet.guard import Guard
@@ -40,8 +41,8 @@ class TrainingData(Protocol):
 
     classes: int
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Augmented images `(B, C, H, W)` and labels `(B,)` of a step."""
+    def batch(self, step: int, strength: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Images `(B, C, H, W)` and labels `(B,)` of a step, augmented by a share of the recipe's strength."""
 
     def steps_per_epoch(self) -> int:
         """Steps that show every training image once."""
@@ -106,6 +107,8 @@ class Trainer(Generic[Trained]):
         self.checkpoints = folder
         self.total, self.cosine_steps = total_steps(settings, data.steps_per_epoch())
         self.schedule = _schedule(settings, self.cosine_steps)
+        self.course = Course(settings, self.total, seed)
+        self.course.check(supernet.space, supernet.full_scale)
         self.parameters = [p for p in supernet.parameters() if p.requires_grad]
         self.buffers = list(supernet.buffers())
         self.latency = latency
@@ -135,6 +138,7 @@ class Trainer(Generic[Trained]):
         self.supernet.train()
         while self.step < self.total:
             report = self._step()
+            self.supernet.share = 1.0
             self.step += 1
             at_step = self.step % self.settings.checkpoint_every == 0 and not self.guard.offences
             fixed = at_step or self.step == self.total
@@ -149,7 +153,9 @@ class Trainer(Generic[Trained]):
         return late and not self.guard.offences
 
     def _step(self) -> StepReport:
-        whole = self._batch()
+        moment = self.course(self.step)
+        self.supernet.share = moment.share
+        whole = self._batch(moment.strength)
         images, labels = (self.group.share(part) for part in whole)
         lr = self._set_rates()
         before = [buffer.clone() for buffer in self.buffers]
@@ -157,7 +163,7 @@ class Trainer(Generic[Trained]):
         cosine = self._conflict(images, labels)
         subnets = self.sampler.draw(self.step, self.total)
         self.optimizer.zero_grad(set_to_none=True)
-        losses, scores = self._backward(subnets, *whole)
+        losses, scores = self._backward(subnets, *whole, moment.mix)
         self.group.average_([p.grad for p in self.parameters if p.grad is not None])
         self.scaler.unscale_(self.optimizer)
         verdict = self.guard.judge(
@@ -188,17 +194,17 @@ class Trainer(Generic[Trained]):
             self.optimizer.param_groups[-1]["lr"] = 0.0 if waiting else relaxed.lr
         return lr
 
-    def _batch(self) -> tuple[Tensor, Tensor]:
-        images, labels = self.data.batch(self.step)
+    def _batch(self, strength: float) -> tuple[Tensor, Tensor]:
+        images, labels = self.data.batch(self.step, strength)
         images = images.to(self.device, memory_format=torch.channels_last)
         return images, labels.to(self.device)
 
     def _backward(
-        self, subnets: Sequence[Subnet], images: Tensor, labels: Tensor
+        self, subnets: Sequence[Subnet], images: Tensor, labels: Tensor, strength: float
     ) -> tuple[list[float], list[tuple[Subnet, float]]]:
         """Gradients of all subnets, summed; losses, and scores of those the sampler wants to know."""
         target = labels_to_targets(labels, self.data.classes, self.settings.label_smoothing)
-        mixed, target = mix(images, target, self.settings.mix, self.rng)
+        mixed, target = mix(images, target, strength, self.rng)
         mixed, target, images, labels = map(self.group.share, (mixed, target, images, labels))
         target = self._distilled(mixed, target)
         probabilities: list[Tensor] = []

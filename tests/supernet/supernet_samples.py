@@ -65,7 +65,7 @@ class Images:
     def __init__(self, broken: tuple[int, ...] = ()) -> None:
         self.broken = broken
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+    def batch(self, step: int, strength: float = 1.0) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(step)
         labels = torch.randint(4, (8,), generator=generator)
         images = torch.randn(8, 3, 16, 16, generator=generator) + labels[:, None, None, None]

@@ -23,7 +23,7 @@ STEPS = 5
 class Doubles(Images):
     """The same images in double precision."""
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+    def batch(self, step: int, strength: float = 1.0) -> tuple[Tensor, Tensor]:
         images, labels = super().batch(step)
         return images.double(), labels
 

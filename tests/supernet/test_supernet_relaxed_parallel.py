@@ -27,7 +27,7 @@ RELAXED = RelaxedSettings(warmup=0.0, lr=0.05, widths="all")
 class Doubles(Images):
     """The same images in double precision."""
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+    def batch(self, step: int, strength: float = 1.0) -> tuple[Tensor, Tensor]:
         images, labels = super().batch(step)
         return images.double(), labels
 
