@@ -108,6 +108,6 @@ def test_images_too_small_for_a_network_are_refused_before_training(tmp_path: Pa
         "  S1: {block: hiera, width: 8, heads: [1, 2]}\n  head: {block: mean_head}\n"
     )
 
-    settings = SETTINGS.model_copy(update={"shares": [1.0, 0.4]})
-    with pytest.raises(NasError, match=r"train\.shares: at 0\.4 of the training resolution"):
+    settings = SETTINGS.model_copy(update={"shares": [1.0, 0.3]})
+    with pytest.raises(NasError, match=r"train\.shares: at 0\.3 of the training resolution"):
         Course(settings, 10, 0).check(load_space(path), 1.0)
