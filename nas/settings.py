@@ -123,6 +123,7 @@ class TrainSettings(_Strict):
         shares: random image sizes: one of these shares of the training resolution for each step; empty: all of it.
         teachers: networks to distil from: `PREFIX:REST` of a plug-in's teacher, or `MODULE:FUNCTION` of a module that
             is given as a plug-in. No setting has a module imported.
+        logits: folder in which `nas teach` stored what teachers say of this training's images, instead of teachers.
         checkpoint_every, checkpoint_seconds: steps, and seconds, after which a checkpoint is written: by steps because
             a training that broke down goes back to one of them, by time because a machine may be taken away at any
             moment, and then costs a minute. No result depends on the seconds.
@@ -150,6 +151,7 @@ class TrainSettings(_Strict):
     progressive: ProgressiveSettings = ProgressiveSettings()
     shares: list[Annotated[Number, Field(gt=0.01, le=1)]] = Field(default=[], max_length=64)
     teachers: list[str] = []
+    logits: Annotated[str, Field(max_length=4096)] = ""
     teacher_temperature: Number = Field(default=0.2, ge=1e-3, le=1e3)
     precision: Precision = "auto"
     checkpoint_every: Whole = Field(default=500, ge=1, le=MANY)

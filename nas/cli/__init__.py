@@ -28,6 +28,7 @@ from nas.cli import (
     space,
     study,
     sweep,
+    teach,
 )
 from nas.cli.plugins import PluginOption, explain, load_given, plugins_first
 from nas.errors import NasError, shortened
@@ -51,6 +52,7 @@ app.command("show")(show.show)
 app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("retrain")(retrain.retrain)
+app.command("teach")(teach.teach)
 app.command("export")(export.export)
 app.command("generate")(generate.generate)
 app.command("measure")(measure.measure)

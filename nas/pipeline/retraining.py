@@ -16,6 +16,7 @@ from nas.pipeline.beginning import tell_fates
 from nas.pipeline.data import RunData, fingerprints
 from nas.pipeline.job import Job, Keep, Outcome, train_here
 from nas.pipeline.load_data import LoadedData, load_network_data
+from nas.pipeline.logits import stored_logits
 from nas.pipeline.plan import RunPlan, study_folder
 from nas.pipeline.progress import Interrupt, Reporter
 from nas.pipeline.retrained import Retrained, RetrainFolder, folder_of
@@ -82,6 +83,7 @@ class RetrainJob(Job):
             seed=settings.seed,
             folder=Checkpointer(self.folder, f"{self.identity(data)}/{self.arch.id}/{self.start}"),
             teachers=teachers(settings.train.teachers),
+            stored=stored_logits(settings, data, self.steps(data)),
             device=compute_device(),
             group=group,
         )

@@ -7,10 +7,26 @@ from collections.abc import Callable, Sequence
 import torch
 
 from nas.errors import NasError, unprovided
+from nas.pipeline.presets import find_preset, study_name
+from nas.pipeline.retrained import RetrainFolder, folder_of
 from nas.plugins.content import module_of
+from nas.settings import RunSettings
+from nas.supernet.network import build
 
-TEACHERS: dict[str, Callable[[str], torch.nn.Module]] = {}
-"""By prefix; plug-ins register them."""
+
+def _retrained(name: str) -> torch.nn.Module:
+    """The network of a preset, `SPACE:PRESET`, that `nas retrain` trained here."""
+    preset = find_preset(name)
+    kept = RetrainFolder(folder_of(study_name(preset), preset.arch.id)).read()
+    settings = RunSettings.model_validate(kept.card["settings"])
+    scale = settings.train.resolution_scale
+    network = build(preset.space, preset.arch, num_classes=int(kept.card["classes"]), seed=None, scale=scale)
+    network.load_state_dict(kept.tensors(), assign=True)
+    return network.requires_grad_(False)
+
+
+TEACHERS: dict[str, Callable[[str], torch.nn.Module]] = {"retrained": _retrained}
+"""By prefix; plug-ins register more."""
 
 
 def teachers(names: Sequence[str]) -> list[torch.nn.Module]:

@@ -17,6 +17,7 @@ from nas.pipeline.beginning import tell_fates
 from nas.pipeline.data import RunData, changed_fingerprint, fingerprints
 from nas.pipeline.job import Interrupted as Interrupted
 from nas.pipeline.job import Job, Outcome, train_here
+from nas.pipeline.logits import stored_logits
 from nas.pipeline.plan import RunPlan, study_folder
 from nas.pipeline.progress import Interrupt, Reporter
 from nas.pipeline.supernet_card import CARD, WEIGHTS, anew, read_card
@@ -130,6 +131,7 @@ class SupernetJob(Job):
             seed=settings.seed,
             folder=Checkpointer(self.folder, self.identity(data)),
             teachers=teachers(settings.train.teachers),
+            stored=stored_logits(settings, data, self.steps(data)),
             device=compute_device(),
             group=group,
             latency=_expected_latency(plan, sampler),

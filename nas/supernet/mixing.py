@@ -9,6 +9,11 @@ from torch import Tensor
 SWITCH = 0.5
 
 
+def mixing_rng(seed: int, step: int) -> np.random.Generator:
+    """What the mixing of a step draws from."""
+    return np.random.default_rng([seed, 17, step])
+
+
 def mix(images: Tensor, target: Tensor, alpha: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Mix a batch with its reverse: pixels (mixup) or a rectangle (cutmix), and the targets alike.
 

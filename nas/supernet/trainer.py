@@ -24,13 +24,14 @@ from nas.supernet.ema import Average
 from nas.supernet.expected_latency import ExpectedLatency
 from nas.supernet.guard import Guard
 from nas.supernet.losses import adaptive_alpha_divergence, soft_cross_entropy, teacher_target
-from nas.supernet.mixing import labels_to_targets, mix
+from nas.supernet.mixing import labels_to_targets, mix, mixing_rng
 from nas.supernet.optim import adamw, scaled_lr
 from nas.supernet.parallel import Group
 from nas.supernet.precision import autocast, choose
 from nas.supernet.relaxed import Relaxed
 from nas.supernet.sampling.base import Subnet, SubnetSampler
 from nas.supernet.schedule import Cosine
+from nas.supernet.stored_logits import StoredLogits
 from nas.supernet.trainee import Trainee
 
 Trained = TypeVar("Trained", bound=Trainee)
@@ -77,6 +78,7 @@ class Trainer(Generic[Trained]):
         folder: for checkpoints.
         teachers: networks to distil from; cross-entropy with the labels where there is none.
         group: the processes that train together, each with its part of every batch.
+        stored: what teachers said of these images, instead of them.
         latency: expected latency of relaxed architectures, where `settings.relaxed.latency` asks for it.
     """
 
@@ -92,8 +94,10 @@ class Trainer(Generic[Trained]):
         teachers: Sequence[nn.Module] = (),
         device: torch.device | None = None,
         group: Group | None = None,
+        stored: StoredLogits | None = None,
         latency: ExpectedLatency | None = None,
     ) -> None:
+        self.seed, self.stored = seed, stored
         self.group = supernet.group = group or Group()
         self.group.check(settings.batch)
         self.device = device or torch.device("cpu")
@@ -204,7 +208,7 @@ class Trainer(Generic[Trained]):
     ) -> tuple[list[float], list[tuple[Subnet, float]]]:
         """Gradients of all subnets, summed; losses, and scores of those the sampler wants to know."""
         target = labels_to_targets(labels, self.data.classes, self.settings.label_smoothing)
-        mixed, target = mix(images, target, strength, self.rng)
+        mixed, target = mix(images, target, strength, mixing_rng(self.seed, self.step))
         mixed, target, images, labels = map(self.group.share, (mixed, target, images, labels))
         target = self._distilled(mixed, target)
         probabilities: list[Tensor] = []
@@ -238,13 +242,17 @@ class Trainer(Generic[Trained]):
 
     def _distilled(self, images: Tensor, target: Tensor) -> Tensor:
         """The teachers' target: alone if there are several, halved with the labels' if there is one."""
-        if not self.teachers:
+        count = len(self.teachers) if self.stored is None else len(self.stored.about.teachers)
+        if not count:
             return target
+        if self.stored is not None:
+            soft = self.group.share(self.stored.target(self.step).to(self.device))
+            return soft if count > 1 else 0.5 * (soft + target)
         with torch.no_grad(), self.autocast():
             soft = teacher_target(
                 [teacher(images) for teacher in self.teachers], self.settings.teacher_temperature
             )
-        return soft if len(self.teachers) > 1 else 0.5 * (soft + target)
+        return soft if count > 1 else 0.5 * (soft + target)
 
     def _score(self, arch: Arch, scores: Tensor, images: Tensor, labels: Tensor) -> float:
         """Minus the cross-entropy on unmixed images; the training pass's own scores where it did not mix."""
