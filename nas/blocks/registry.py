@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas.blocks.base import Block, Unit, block_of
+from nas.blocks.base import Block, Member, Unit, block_of
 from nas.blocks.bottleneck import FusedBottleneck, InvertedBottleneck, ResidualConv
 from nas.blocks.conv_stem import ConvBN, ConvNorm, ConvStem
 from nas.blocks.convert import ToMap, ToTokens
@@ -12,6 +12,7 @@ from nas.blocks.heads import Classifier, DualHead, DualMapHead, MeanHead, Pooled
 from nas.blocks.hiera import UnitAttention, UnitFFN
 from nas.blocks.join import Join
 from nas.blocks.layouts import MAP, TOKENS, UNROLLED, Layout
+from nas.blocks.lite_mla import LiteMLA
 from nas.blocks.map_parts import Depthwise, MapFFN
 from nas.blocks.mbconv import Downsample, MBConv
 from nas.blocks.patch_embed import PatchEmbed
@@ -34,6 +35,7 @@ UNITS: dict[str, type[Unit]] = {
         *(PatchEmbed, Unroll, UnitAttention, UnitFFN, Reroll, MeanHead),
         *(Join,),
         *(ConvBN, InvertedBottleneck, FusedBottleneck, ResidualConv, Depthwise, MapFFN, Classifier),
+        *(LiteMLA,),
     )
 }
 
@@ -41,12 +43,15 @@ _COMPOSITES: dict[str, tuple[type[Unit], ...]] = {
     "transformer": (Attention, FFN),
     "attention_ffn": (Attention4D, ConvFFN),
     "hiera": (UnitAttention, UnitFFN),
+    "mla_bottleneck": (LiteMLA, InvertedBottleneck),
     "identity": (),
 }
 
 BLOCKS: dict[str, Block] = {
     **{kind: block_of(kind, unit) for kind, unit in UNITS.items() if unit not in CONVERTERS.values()},
     **{name: block_of(name, *units) for name, units in _COMPOSITES.items()},
+    # ResNet's, beside blocks that read an expansion of another order of size.
+    "basic": block_of("basic", Member("residual_conv", ResidualConv, {"expansion": "inner"})),
 }
 
 

@@ -34,7 +34,10 @@ def timm_model(network: Network, space: str) -> TimmModel:
     Raises:
         NasError: no call does; says which part of the network timm's code cannot hold.
     """
+    from nas.weights.timm_mit import efficientvit
+
     families: dict[str, Callable[[Sequence[Layer], int], TimmModel]] = {
+        "lite_mla": efficientvit,
         "mb4d": _efficientformer,
         "conv_ffn": _efficientformer_v2,
         "unit_attention": _hiera,

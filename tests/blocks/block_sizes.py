@@ -72,6 +72,10 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
         **place, "features": st.integers(0, 9), "hidden": st.integers(0, 9), "hidden_norm": bit,
         "norm": st.integers(0, 2), "classes": width, "distilled": bit, "act": act, "eps": st.integers(1, 9),
     },
+    "lite_mla": {
+        **place, "heads": st.integers(1, 3), "dim": st.integers(1, 6), "scale1": st.sampled_from([0, 3, 5]),
+        "scale2": st.sampled_from([0, 3]), "eps": st.integers(1, 9), "attention_eps": st.integers(1, 15),
+    },
     "to_tokens": place,
     "to_map": place,
     "join": {
