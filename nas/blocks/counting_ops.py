@@ -60,7 +60,9 @@ class Counting(CountingAttention):
         self.weight(f"{name}_weight", *rows, *sides, init=init, crop=True, decay=decay, rows=len(rows))
         check_conv(name, cin, out, kernel, cin if depthwise else groups, padding is not None)
         if inputs is not None and certain(prod(inputs) != reach):
-            raise NasError(f"convolution {name!r}: inputs of {words(inputs)} where {one(reach)} channels come in.")
+            raise NasError(
+                f"convolution {name!r}: inputs of {words(inputs)} where {one(reach)} channels come in."
+            )
         if bias:
             self.weight(f"{name}_bias", *rows, init="zeros")
         if padding is None:

@@ -146,7 +146,13 @@ class Operations(ABC):
         """
         norm = norm or f"{name}_bn"
         scales = (f"{name}_scale",) if scale else ()
-        shape = {"kernel": kernel, "stride": stride, "groups": groups, "depthwise": depthwise, "inputs": inputs}
+        shape = {
+            "kernel": kernel,
+            "stride": stride,
+            "groups": groups,
+            "depthwise": depthwise,
+            "inputs": inputs,
+        }
         shape |= {"decay": decay, "padding": padding, "far": far}
         if self.deploy:
             self.fold(name, norm, *scales, eps=eps)

@@ -13,7 +13,16 @@ from nas.errors import NasError
 from nas.yamlfile import load_document, validate
 
 FormName = Literal[
-    "same", "flat", "by_head", "in_rows", "tokens", "offsets", "depthwise", "by_head_of_blocks", "rows", "columns"
+    "same",
+    "flat",
+    "by_head",
+    "in_rows",
+    "tokens",
+    "offsets",
+    "depthwise",
+    "by_head_of_blocks",
+    "rows",
+    "columns",
 ]
 
 

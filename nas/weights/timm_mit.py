@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 BOTTLENECKS = ("inverted_bottleneck", "fused_bottleneck", "residual_conv")
 SCALE = 5
-NAMES = {"inverted_bottleneck": "bottlenecks", "fused_bottleneck": "fused bottlenecks", "residual_conv": "convolutions"}
+NAMES = {
+    "inverted_bottleneck": "bottlenecks",
+    "fused_bottleneck": "fused bottlenecks",
+    "residual_conv": "convolutions",
+}
 
 
 def efficientvit(layers: Sequence[Layer], side: int) -> TimmModel:
@@ -31,16 +35,22 @@ def efficientvit(layers: Sequence[Layer], side: int) -> TimmModel:
     _refuse(scales, "its attention has other scales than k5")
     head = layers[-1].sizes
     arguments: dict[str, Any] = {
-        "widths": tuple(stage[-1].sizes["channels" if stage[-1].unit.kind == "lite_mla" else "cout"] for stage in stages),
+        "widths": tuple(
+            stage[-1].sizes["channels" if stage[-1].unit.kind == "lite_mla" else "cout"] for stage in stages
+        ),
         "depths": tuple(depths),
         "head_dim": _one("heads have several widths", (s["dim"] for s in attention)),
         "head_widths": (head["features"], head["hidden"]),
     }
     ratios = [_ratios(stage) for stage in stages[1:]]
     if large:
-        _refuse(ratios != [{4, 16}] * 3 + [{6, 24}], "it is expanded by other factors than the published ones")
+        _refuse(
+            ratios != [{4, 16}] * 3 + [{6, 24}], "it is expanded by other factors than the published ones"
+        )
         return TimmModel("efficientvit_l1", arguments)
-    ratio = _one("its bottlenecks are expanded by several factors", (each for stage in ratios for each in stage))
+    ratio = _one(
+        "its bottlenecks are expanded by several factors", (each for stage in ratios for each in stage)
+    )
     return TimmModel("efficientvit_b0", {**arguments, "expand_ratio": ratio})
 
 
@@ -51,7 +61,11 @@ def _depth(stage: Sequence[Layer]) -> int:
 def _kinds(stages: Sequence[Sequence[Layer]], large: bool) -> None:
     """Refuse bottlenecks, attention and norms that are not where timm has them."""
     first = "residual_conv" if large else "inverted_bottleneck"
-    kinds = [first, *["fused_bottleneck" if large else "inverted_bottleneck"] * 2, *["inverted_bottleneck"] * 2]
+    kinds = [
+        first,
+        *["fused_bottleneck" if large else "inverted_bottleneck"] * 2,
+        *["inverted_bottleneck"] * 2,
+    ]
     attending = (4,) if large else (3, 4)
     for number, (stage, kind) in enumerate(zip(stages, kinds)):
         wrong = {layer.unit.kind for layer in stage if layer.unit.kind in BOTTLENECKS} - {kind}
@@ -64,9 +78,7 @@ def _kinds(stages: Sequence[Sequence[Layer]], large: bool) -> None:
 
 
 def _ratios(stage: Sequence[Layer]) -> set[float]:
-    return {
-        layer.sizes["hidden"] / layer.sizes["cin"] for layer in stage if layer.unit.kind in BOTTLENECKS
-    }
+    return {layer.sizes["hidden"] / layer.sizes["cin"] for layer in stage if layer.unit.kind in BOTTLENECKS}
 
 
 def _one(why: str, values: Iterable[float]) -> float:
