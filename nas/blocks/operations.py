@@ -66,7 +66,7 @@ class Operations(ABC):
         """Convolution `(C, H, W)` to `(out, …)`; depth-wise: a group per channel.
 
         Args:
-            out: channels; `(heads, 3, channels per head)` keeps the weight in these parts, each with a slice of its own.
+            out: channels; `(heads, 3, channels per head)` keeps the weight in these parts, each sliced by itself.
             inputs: the same of the channels that come in.
             padding: zeros around the map; None: kernel // 2, of an odd kernel; 0 for patches, as of an even one.
             far: position in `PADDINGS`; 1: with a stride, what is odd of the padding lies at the far sides.

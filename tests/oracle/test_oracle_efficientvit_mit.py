@@ -60,7 +60,7 @@ OWN = {
     "S2.depth": 2, "S2.width": 48, "S3.depth": 1, "S3.width": 64, "S4.depth": 2, "S4.width": 128,
     "head.features": 1024, "head.hidden": 1600,
     **{f"S{s}.{key}": value for s in (3, 4) for key, value in (("dim", 32), ("scales", "k5"), ("norms", "last"))},
-    **{f"S{s}.block": "inverted_bottleneck" if s < 3 else "mla_bottleneck" for s in (1, 2, 3, 4)},
+    "S1.block": "inverted_bottleneck", "S3.block": "mla_bottleneck", "S4.block": "mla_bottleneck",
     **{f"S{s}.expansion": 3 for s in (1, 2, 3, 4)},
 }  # fmt: skip
 
@@ -85,7 +85,7 @@ def test_an_own_architecture_is_loaded_by_the_call_that_its_file_tells(timm: Tim
         ({"S3.dim": 16}, "several widths"),
         ({"S3.scales": "k3"}, "other scales"),
         ({"S4.block": "inverted_bottleneck"}, "S4 is without attention"),
-        ({"S2.block": "fused_bottleneck"}, "fused bottlenecks in S2 where timm has bottlenecks"),
+        ({"S1.block": "fused_bottleneck"}, "fused bottlenecks in S1 where timm has bottlenecks"),
         ({"S3.norms": "all"}, "S3 has norms behind other convolutions"),
         ({"S1.expansion": 4}, "several factors"),
         ({"stem.act": "relu"}, "another activation than hard_swish"),
