@@ -102,6 +102,11 @@ def _unrolled(i: Interface) -> tuple[Num, ...]:
     return i.h * i.w, i.channels
 
 
+def _patches(i: Interface) -> tuple[Num, ...]:
+    pixels = i.extra("patch") * i.extra("patch")
+    return i.channels, pixels, i.h * i.w // pixels
+
+
 def _vector(i: Interface) -> tuple[Num, ...]:
     return (i.channels,)
 
@@ -111,4 +116,5 @@ TOKENS = Layout("tokens", "tokens", _tokens, ("prefix",))
 UNROLLED = Layout(
     "unrolled", "unrolled tokens", _unrolled, ("span", "units"), "put a stage of block 'unroll' before it"
 )
+PATCHES = Layout("patches", "patches", _patches, ("patch",), "put a stage of block 'patch_unfold' before it")
 VECTOR = Layout("vector", "class scores", _vector, placed=False, answers=True)

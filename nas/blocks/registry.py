@@ -11,10 +11,18 @@ from nas.blocks.efficientformer_v2 import Attention4D, AttentionDownsample, Conv
 from nas.blocks.heads import Classifier, DualHead, DualMapHead, MeanHead, PooledHead
 from nas.blocks.hiera import UnitAttention, UnitFFN
 from nas.blocks.join import Join
-from nas.blocks.layouts import MAP, TOKENS, UNROLLED, Layout
+from nas.blocks.layouts import MAP, PATCHES, TOKENS, UNROLLED, Layout
 from nas.blocks.lite_mla import LiteMLA
 from nas.blocks.map_parts import Depthwise, MapFFN
 from nas.blocks.mbconv import Downsample, MBConv
+from nas.blocks.mobilevit import (
+    FromPatches,
+    PatchAttention,
+    PatchFFN,
+    PatchFold,
+    PatchUnfold,
+    SeparableAttention,
+)
 from nas.blocks.patch_embed import PatchEmbed
 from nas.blocks.transformer import FFN, Attention
 from nas.blocks.unroll import Reroll, Unroll
@@ -24,6 +32,7 @@ CONVERTERS: dict[tuple[Layout, Layout], type[Unit]] = {
     (MAP, TOKENS): ToTokens,
     (TOKENS, MAP): ToMap,
     (UNROLLED, MAP): Reroll,
+    (PATCHES, MAP): FromPatches,
 }
 
 UNITS: dict[str, type[Unit]] = {
@@ -36,6 +45,7 @@ UNITS: dict[str, type[Unit]] = {
         *(Join,),
         *(ConvBN, InvertedBottleneck, FusedBottleneck, ResidualConv, Depthwise, MapFFN, Classifier),
         *(LiteMLA,),
+        *(PatchUnfold, SeparableAttention, PatchAttention, PatchFFN, PatchFold, FromPatches),
     )
 }
 
@@ -44,6 +54,8 @@ _COMPOSITES: dict[str, tuple[type[Unit], ...]] = {
     "attention_ffn": (Attention4D, ConvFFN),
     "hiera": (UnitAttention, UnitFFN),
     "mla_bottleneck": (LiteMLA, InvertedBottleneck),
+    "separable_transformer": (SeparableAttention, PatchFFN),
+    "patch_transformer": (PatchAttention, PatchFFN),
     "identity": (),
 }
 
