@@ -24,7 +24,7 @@ from nas.errors import NasError
 if TYPE_CHECKING:
     from nas.blocks.operations import Operations
 
-ACTIVATIONS = ("none", "relu", "gelu", "silu", "hard_swish")
+ACTIVATIONS = ("none", "relu", "gelu", "silu", "hard_swish", "gelu_tanh")
 TOKEN_NORMS = ("layer_norm", "joint_norm")
 GATES = ("sigmoid", "hard_sigmoid")
 PADDINGS = ("symmetric", "tensorflow")
@@ -114,6 +114,7 @@ class Weight:
             their leading part.
         decay: whether weight decay applies to it.
         buffer: a running statistic, not trained.
+        rows: how many of its first dimensions are output channels, together.
     """
 
     shape: tuple[Num, ...]
@@ -121,6 +122,7 @@ class Weight:
     crop: bool = False
     decay: bool = False
     buffer: bool = False
+    rows: int = 1
 
     def count(self) -> Num:
         """Number of elements."""

@@ -170,6 +170,7 @@ class Noting(Operations):
         crop: bool = False,
         decay: bool = False,
         buffer: bool = False,
+        rows: int = 1,
     ) -> None:
         """Note a weight.
 
@@ -181,4 +182,4 @@ class Noting(Operations):
                 f"two weights are called {name!r}; each operation of a layer needs a name of its own."
             )
         check_whole(name, shape)
-        self.weights[name] = Weight(shape, init, crop, decay, buffer)
+        self.weights[name] = Weight(shape, init, crop, decay, buffer, rows)

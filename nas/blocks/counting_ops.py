@@ -35,7 +35,7 @@ class Counting(CountingAttention):
         self,
         name: str,
         x: Shaped,
-        out: Num,
+        out: Num | tuple[Num, ...],
         kernel: Num = 1,
         stride: Num = 1,
         *,
@@ -45,6 +45,8 @@ class Counting(CountingAttention):
         decay: bool = True,
         padding: Num | None = None,
         far: Num = 0,
+        inputs: tuple[Num, ...] | None = None,
+        init: Init = "conv",
     ) -> Shaped:
         if len(x.shape) != 3:
             raise NasError(f"convolution {name!r} takes a map, not {words(x.shape)}.")
@@ -52,10 +54,17 @@ class Counting(CountingAttention):
         if far != 0 and stride != 1:
             x = self.padded_far(x, kernel, stride)
         reach = 1 if depthwise else cin // groups
-        self.weight(f"{name}_weight", out, reach, kernel, kernel, init="conv", crop=True, decay=decay)
+        rows = out if isinstance(out, tuple) else (out,)
+        out = prod(rows)
+        sides = (*(inputs or (reach,)), kernel, kernel)
+        self.weight(f"{name}_weight", *rows, *sides, init=init, crop=True, decay=decay, rows=len(rows))
         check_conv(name, cin, out, kernel, cin if depthwise else groups, padding is not None)
+        if inputs is not None and certain(prod(inputs) != reach):
+            raise NasError(
+                f"convolution {name!r}: inputs of {words(inputs)} where {one(reach)} channels come in."
+            )
         if bias:
-            self.weight(f"{name}_bias", out, init="zeros")
+            self.weight(f"{name}_bias", *rows, init="zeros")
         if padding is None:
             shape = (out, ceil_div(h, stride), ceil_div(w, stride))
         else:

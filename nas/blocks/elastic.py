@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -194,8 +195,9 @@ def initial(weight: Weight, shape: tuple[int, ...], generator: torch.Generator |
     if data.is_meta or generator is None:
         return data
     if weight.init == "conv":
-        depthwise = weight.crop and (len(shape) == 4 and shape[1] == 1)
-        fan_out = shape[-1] * shape[-2] * (1 if depthwise else shape[0])
+        rows = weight.rows
+        depthwise = weight.crop and (len(shape) == rows + 3 and shape[rows] == 1)
+        fan_out = shape[-1] * shape[-2] * (1 if depthwise else prod(shape[:rows]))
         return data.normal_(0.0, (2.0 / fan_out) ** 0.5, generator=generator)
     data.normal_(0.0, 0.02, generator=generator)
     return data.add_(torch.eye(*shape)) if weight.init == "identity" else data

@@ -103,6 +103,11 @@ def _unrolled(i: Interface) -> tuple[Num, ...]:
     return i.h * i.w, i.channels
 
 
+def _patches(i: Interface) -> tuple[Num, ...]:
+    pixels = i.extra("patch") * i.extra("patch")
+    return i.channels, pixels, i.h * i.w // pixels
+
+
 def _vector(i: Interface) -> tuple[Num, ...]:
     return (i.channels,)
 
@@ -119,4 +124,5 @@ CARRIED = Layout(
     ("prefix", "window", "carriers"),
     "put a stage of block 'carrier_tokens' before it",
 )
+PATCHES = Layout("patches", "patches", _patches, ("patch",), "put a stage of block 'patch_unfold' before it")
 VECTOR = Layout("vector", "class scores", _vector, placed=False, answers=True)

@@ -50,7 +50,7 @@ class Operations(ABC):
         self,
         name: str,
         x: Tensor,
-        out: Num,
+        out: Num | tuple[Num, ...],
         kernel: Num = 1,
         stride: Num = 1,
         *,
@@ -60,10 +60,14 @@ class Operations(ABC):
         decay: bool = True,
         padding: Num | None = None,
         far: Num = 0,
+        inputs: tuple[Num, ...] | None = None,
+        init: Init = "conv",
     ) -> Tensor:
         """Convolution `(C, H, W)` to `(out, …)`; depth-wise: a group per channel.
 
         Args:
+            out: channels; `(heads, 3, channels per head)` keeps the weight in these parts, each sliced by itself.
+            inputs: the same of the channels that come in.
             padding: zeros around the map; None: kernel // 2, of an odd kernel; 0 for patches, as of an even one.
             far: position in `PADDINGS`; 1: with a stride, what is odd of the padding lies at the far sides.
         """
@@ -134,6 +138,7 @@ class Operations(ABC):
         eps: float = BN_EPS,
         padding: Num | None = None,
         far: Num = 0,
+        inputs: tuple[Num, ...] | None = None,
     ) -> Tensor:
         """Convolution `NAME`, batch norm `NAME_bn` (or `norm`) and, if asked for, layer scale `NAME_scale`.
 
@@ -141,7 +146,13 @@ class Operations(ABC):
         """
         norm = norm or f"{name}_bn"
         scales = (f"{name}_scale",) if scale else ()
-        shape = {"kernel": kernel, "stride": stride, "groups": groups, "depthwise": depthwise}
+        shape = {
+            "kernel": kernel,
+            "stride": stride,
+            "groups": groups,
+            "depthwise": depthwise,
+            "inputs": inputs,
+        }
         shape |= {"decay": decay, "padding": padding, "far": far}
         if self.deploy:
             self.fold(name, norm, *scales, eps=eps)

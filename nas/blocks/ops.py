@@ -30,6 +30,7 @@ _ACT: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "silu": F.silu,
     "hard_swish": F.hardswish,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
 }
 _GATE: dict[str, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "hard_sigmoid": F.hardsigmoid}
 
@@ -64,7 +65,7 @@ class Ops(Operations):
         self,
         name: str,
         x: Tensor,
-        out: int,
+        out: int | tuple[int, ...],
         kernel: int = 1,
         stride: int = 1,
         *,
@@ -74,8 +75,13 @@ class Ops(Operations):
         decay: bool = True,
         padding: int | None = None,
         far: int = 0,
+        inputs: tuple[int, ...] | None = None,
+        init: Init = "conv",
     ) -> Tensor:
         weight, shift = self.parts[f"{name}_weight"], self.parts[f"{name}_bias"] if bias else None
+        if isinstance(out, tuple):
+            weight, shift = weight.flatten(0, len(out) - 1), None if shift is None else shift.flatten()
+        weight = weight.flatten(1, len(inputs)) if inputs else weight
         if far and stride != 1:
             x, padding = _padded_far(x, kernel, stride)
         return self.convolve(x, weight, shift, stride, x.shape[1] if depthwise else groups, padding)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas.blocks.base import Block, Unit, block_of
+from nas.blocks.base import Block, Member, Unit, block_of
 from nas.blocks.bottleneck import FusedBottleneck, InvertedBottleneck, ResidualConv
 from nas.blocks.conv_stem import ConvBN, ConvNorm, ConvStem
 from nas.blocks.convert import ToMap, ToTokens
@@ -26,9 +26,18 @@ from nas.blocks.fastervit import (
 from nas.blocks.heads import Classifier, DualHead, DualMapHead, MeanHead, PooledHead
 from nas.blocks.hiera import UnitAttention, UnitFFN
 from nas.blocks.join import Join
-from nas.blocks.layouts import MAP, TOKENS, UNROLLED, Layout
+from nas.blocks.layouts import MAP, PATCHES, TOKENS, UNROLLED, Layout
+from nas.blocks.lite_mla import LiteMLA
 from nas.blocks.map_parts import Depthwise, MapFFN
 from nas.blocks.mbconv import Downsample, MBConv
+from nas.blocks.mobilevit import (
+    FromPatches,
+    PatchAttention,
+    PatchFFN,
+    PatchFold,
+    PatchUnfold,
+    SeparableAttention,
+)
 from nas.blocks.patch_embed import PatchEmbed
 from nas.blocks.transformer import FFN, Attention
 from nas.blocks.unroll import Reroll, Unroll
@@ -38,6 +47,7 @@ CONVERTERS: dict[tuple[Layout, Layout], type[Unit]] = {
     (MAP, TOKENS): ToTokens,
     (TOKENS, MAP): ToMap,
     (UNROLLED, MAP): Reroll,
+    (PATCHES, MAP): FromPatches,
 }
 
 UNITS: dict[str, type[Unit]] = {
@@ -51,6 +61,8 @@ UNITS: dict[str, type[Unit]] = {
         *(ConvBN, InvertedBottleneck, FusedBottleneck, ResidualConv, Depthwise, MapFFN, Classifier),
         *(CascadedAttention,),
         *(CarrierTokens, CarrierAttention, WindowedAttention, EndCarriers, NormConv),
+        *(LiteMLA,),
+        *(PatchUnfold, SeparableAttention, PatchAttention, PatchFFN, PatchFold, FromPatches),
     )
 }
 
@@ -58,6 +70,9 @@ _COMPOSITES: dict[str, tuple[type[Unit], ...]] = {
     "transformer": (Attention, FFN),
     "attention_ffn": (Attention4D, ConvFFN),
     "hiera": (UnitAttention, UnitFFN),
+    "mla_bottleneck": (LiteMLA, InvertedBottleneck),
+    "separable_transformer": (SeparableAttention, PatchFFN),
+    "patch_transformer": (PatchAttention, PatchFFN),
     "identity": (),
 }
 
@@ -68,6 +83,8 @@ BLOCKS: dict[str, Block] = {
         block.name: block
         for block in (EFFICIENTVIT, EFFICIENTVIT_2, EFFICIENTVIT_PLAIN, SUBSAMPLE, HIERARCHICAL)
     },
+    # ResNet's, beside blocks that read an expansion of another order of size.
+    "basic": block_of("basic", Member("residual_conv", ResidualConv, {"expansion": "inner"})),
 }
 
 

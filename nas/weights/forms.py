@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Shape = tuple[int, ...]
+KERNEL = 4
+"""Dimensions of a convolution's weight."""
 
 
 @dataclass(frozen=True)
@@ -129,4 +131,13 @@ FORMS: dict[str, Form] = {
         lambda theirs, shapes: [theirs.reshape(shapes[0])],
     ),
     "by_head_of_blocks": Form(_join_heads, _by_head, _cut_blocks),
+    # Convolutions whose output, or input, channels are kept by parts.
+    "rows": Form(
+        lambda parts: parts[0].flatten(0, parts[0].dim() - KERNEL),
+        lambda theirs, shapes: [theirs.reshape(shapes[0])],
+    ),
+    "columns": Form(
+        lambda parts: parts[0].flatten(1, parts[0].dim() - KERNEL + 1),
+        lambda theirs, shapes: [theirs.reshape(shapes[0])],
+    ),
 }

@@ -106,9 +106,8 @@ def _at(rule: LayerRule, layer: LayerShapes, number: int) -> str:
     digits = re.search(r"\d+$", layer.stage)
     stage = int(digits[0]) - 1 if digits else 0
     position = int(layer.name.split(".")[-2])
-    return rule.at.format(
-        stage=stage, position=position, number=number, even=2 * position, odd=2 * position + 1
-    )
+    places = {"position": position, "next": position + 1, "even": 2 * position, "odd": 2 * position + 1}
+    return rule.at.format(stage=stage, number=number, **places)
 
 
 def _of_layer(table: Table, layer: LayerShapes, rule: LayerRule, at: str) -> list[Entry]:

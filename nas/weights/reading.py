@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nas.errors import NasError
 from nas.weights.files import WeightFile
-from nas.weights.forms import Shape, leading
+from nas.weights.forms import KERNEL, Shape, leading
 from nas.weights.names import Entry
 from nas.weights.table import Table
 
@@ -139,7 +139,7 @@ def _parts(tensor: Tensor, entry: Entry) -> list[Tensor]:
 
 
 def _centred(entry: Entry) -> bool:
-    return entry.form.centred or len(entry.shapes[0]) == 4
+    return entry.form.centred or len(entry.shapes[0]) >= KERNEL
 
 
 def _more(lines: Sequence[str]) -> str:

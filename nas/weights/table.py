@@ -13,7 +13,16 @@ from nas.errors import NasError
 from nas.yamlfile import load_document, validate
 
 FormName = Literal[
-    "same", "flat", "by_head", "in_rows", "tokens", "offsets", "depthwise", "by_head_of_blocks"
+    "same",
+    "flat",
+    "by_head",
+    "in_rows",
+    "tokens",
+    "offsets",
+    "depthwise",
+    "by_head_of_blocks",
+    "rows",
+    "columns",
 ]
 
 
@@ -33,8 +42,8 @@ class LayerRule(_Strict):
 
     Attributes:
         at: what their names begin with; `{stage}` is the number in the stage's name from 0, `{position}` the layer's
-            in the stage, `{number}` counts as `numbered` says; `{even}` and `{odd}` are
-            twice the position, and one more.
+            in the stage, `{next}` that of the layer behind, `{number}` counts as `numbered` says; `{even}` and
+            `{odd}` are twice the position, and one more.
         weights: their name by ours. A name without its end stands for all of a layer: `conv` for `conv_weight` and
             `conv_bias`, `bn` for the four of a batch norm. `q+k+v` are several of ours in one of theirs.
     """

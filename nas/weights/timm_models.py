@@ -35,7 +35,12 @@ def timm_model(network: Network, space: str) -> TimmModel:
     Raises:
         NasError: no call does; says which part of the network timm's code cannot hold.
     """
+    from nas.weights.timm_mit import efficientvit
+    from nas.weights.timm_mobilevit import mobilevitv2
+
     families: dict[str, Callable[[Sequence[Layer], int], TimmModel]] = {
+        "lite_mla": efficientvit,
+        "patch_unfold": mobilevitv2,
         "mb4d": _efficientformer,
         "conv_ffn": _efficientformer_v2,
         "unit_attention": _hiera,

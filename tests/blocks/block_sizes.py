@@ -34,6 +34,10 @@ carried = {  # test_blocks_fastervit.py has carriers
     **place, "channels": st.sampled_from([12, 24]), "prefix": st.just(0), "window": st.integers(1, 4),
     "carriers": st.just(0), "heads": st.integers(1, 3), "hidden": width, "act": act, "scale": bit,
 }  # fmt: skip
+patches = {
+    "h": st.sampled_from([2, 4, 6]), "w": st.sampled_from([2, 4, 8]), "channels": width,
+    "patch": st.sampled_from([1, 2]), "eps": st.integers(1, 9),
+}  # fmt: skip
 SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
     "conv_stem": {**conv, "stride": st.integers(1, 4)},
     "mbconv": mbconv,
@@ -90,6 +94,19 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
         "h": side, "w": side, "cin": width, "cout": width, "kernel": st.sampled_from([1, 3]),
         "stride": st.integers(1, 3),
     },
+    "lite_mla": {
+        **place, "heads": st.integers(1, 3), "dim": st.integers(1, 6), "scale1": st.sampled_from([0, 3, 5]),
+        "scale2": st.sampled_from([0, 3]), "eps": st.integers(1, 9), "attention_eps": st.integers(1, 15),
+    },
+    "patch_unfold": {
+        "h": side, "w": side, "cin": width, "cout": width, "kernel": st.sampled_from([1, 3, 5]),
+        "patch": st.integers(1, 4), "act": act, "eps": st.integers(1, 9),
+    },
+    "separable_attention": patches,
+    "patch_attention": {**patches, "heads": st.integers(1, 3), "dim": st.integers(1, 4)},
+    "patch_ffn": {**patches, "hidden": width, "act": act},
+    "patch_fold": {**{key: patches[key] for key in ("h", "w", "patch", "eps")}, "cin": width, "cout": width},
+    "from_patches": {key: patches[key] for key in ("h", "w", "channels", "patch")},
     "to_tokens": place,
     "to_map": place,
     "join": {

@@ -11,6 +11,7 @@ value that hides it (layer scales of 1e-5, tables of zeros). Written are they, `
 own call builds, and writes the same.
 """
 
+import contextlib
 import importlib.abc
 import importlib.machinery
 import json
@@ -98,8 +99,21 @@ def answer(network, size, seed, kept, out):
     from safetensors.torch import save_file
 
     images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    with torch.no_grad():
+    with torch.no_grad(), in_double():
         save_file({**kept, "input": images, "output": network(images)}, out)
+
+
+@contextlib.contextmanager
+def in_double():
+    """What a model computes in float32 (`.float()`, where it would else be in half precision) stays in float64."""
+    import torch
+
+    narrow = torch.Tensor.float
+    torch.Tensor.float = lambda self: self if self.dtype == torch.float64 else narrow(self)
+    try:
+        yield
+    finally:
+        torch.Tensor.float = narrow
 
 
 def main(folder):
