@@ -244,6 +244,12 @@ class Block:
     fields: Mapping[str, Field] = field(default_factory=dict)
 
     @property
+    def strided(self) -> int:
+        """Position of the unit that takes a stage's stride: the first that has one, else the first."""
+        having = (index for index, member in enumerate(self.members) if "stride" in member.unit.keys)
+        return next(having, 0)
+
+    @property
     def units(self) -> tuple[type[Unit], ...]:
         """Its units in order."""
         return tuple(member.unit for member in self.members)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas.blocks.base import Block, Unit, block_of
+from nas.blocks.base import Block, Member, Unit, block_of
 from nas.blocks.bottleneck import FusedBottleneck, InvertedBottleneck, ResidualConv
 from nas.blocks.conv_stem import ConvBN, ConvNorm, ConvStem
 from nas.blocks.convert import ToMap, ToTokens
@@ -15,6 +15,7 @@ from nas.blocks.layouts import MAP, TOKENS, UNROLLED, Layout
 from nas.blocks.map_parts import Depthwise, MapFFN
 from nas.blocks.mbconv import Downsample, MBConv
 from nas.blocks.patch_embed import PatchEmbed
+from nas.blocks.repvit import RepMixer, Separable
 from nas.blocks.transformer import FFN, Attention
 from nas.blocks.unroll import Reroll, Unroll
 from nas.errors import NasError
@@ -34,13 +35,21 @@ UNITS: dict[str, type[Unit]] = {
         *(PatchEmbed, Unroll, UnitAttention, UnitFFN, Reroll, MeanHead),
         *(Join,),
         *(ConvBN, InvertedBottleneck, FusedBottleneck, ResidualConv, Depthwise, MapFFN, Classifier),
+        *(RepMixer, Separable),
     )
 }
 
-_COMPOSITES: dict[str, tuple[type[Unit], ...]] = {
+_COMPOSITES: dict[str, tuple[type[Unit] | Member, ...]] = {
     "transformer": (Attention, FFN),
     "attention_ffn": (Attention4D, ConvFFN),
     "hiera": (UnitAttention, UnitFFN),
+    "repvit": (RepMixer, MapFFN),
+    "repvit_downsample": (
+        Member("before", RepMixer),
+        Member("before_ffn", MapFFN, {"width": "before_width"}),
+        Separable,
+        MapFFN,
+    ),
     "identity": (),
 }
 

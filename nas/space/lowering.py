@@ -261,13 +261,14 @@ class _Lowering:
         active: Num,
         reads: tuple[str, ...],
     ) -> Interface:
-        for member in block.members:
+        for index, member in enumerate(block.members):
+            own = fields if index == block.strided else {**fields, "stride": 1}
             if not member.unit.joins:
                 for converter in converters(inputs[0].layout, member.unit.takes, block.name):
-                    inputs = (self._unit(name, stage, _converter(converter), inputs, fields, active, reads),)
+                    inputs = (self._unit(name, stage, _converter(converter), inputs, own, active, reads),)
                     reads = ()
-            inputs = (self._unit(name, stage, member, inputs, fields, active, reads),)
-            fields, reads = {**fields, "stride": 1}, ()
+            inputs = (self._unit(name, stage, member, inputs, own, active, reads),)
+            reads = ()
         return inputs[0]
 
     def _unit(

@@ -72,6 +72,14 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
         **place, "features": st.integers(0, 9), "hidden": st.integers(0, 9), "hidden_norm": bit,
         "norm": st.integers(0, 2), "classes": width, "distilled": bit, "act": act, "eps": st.integers(1, 9),
     },
+    "rep_mixer": {
+        **place, "kernel": st.sampled_from([1, 3, 5]), "norms": bit, "squeezed": st.integers(0, 5), "se_act": act,
+        "gate": bit,
+    },
+    "separable": {
+        "h": side, "w": side, "cin": width, "cout": width, "kernel": st.sampled_from([1, 3, 5]),
+        "stride": st.integers(1, 3),
+    },
     "to_tokens": place,
     "to_map": place,
     "join": {
