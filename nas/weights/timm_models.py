@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import TYPE_CHECKING, Any
 
+from nas.arith import nearest
+from nas.blocks.repvit import BEHIND
 from nas.errors import NasError
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def timm_model(network: Network, space: str) -> TimmModel:
         "mb4d": _efficientformer,
         "conv_ffn": _efficientformer_v2,
         "unit_attention": _hiera,
+        "rep_mixer": _repvit,
     }
     kinds = {layer.unit.kind for layer in network.description}
     for kind, family in families.items():
@@ -134,3 +137,28 @@ def _scopes(stages: Sequence[Sequence[Layer]]) -> tuple[bool, ...]:
         flags.setdefault(number, set()).add(layer.sizes["windows"] > 1)
     _refuse(any(len(ways) > 1 for ways in flags.values()), "a stage attends in both ways")
     return tuple(flags.get(number, {False}) == {True} for number in range(len(stages)))
+
+
+def _repvit(layers: Sequence[Layer], side: int) -> TimmModel:
+    stages = _stages(layers, ("rep_mixer",))
+    kernels = {a.sizes["kernel"] for a in layers if a.unit.kind in ("rep_mixer", "separable")}
+    _refuse(len(kernels) > 1, "its depth-wise kernels differ in size")
+    downs = sum(a.unit.kind == "separable" for a in layers)
+    deep = sum(a.role == "before" for a in layers)
+    _refuse(deep < downs, "a down-sampler has no block before its stride")
+    for number, stage in enumerate(stages, 1):
+        blocks = [a for a in stage if a.role == "rep_mixer"]
+        gated = [a.sizes["squeezed"] for a in blocks]
+        width = nearest(blocks[0].sizes["channels"] // 4, 8)
+        published = [width * (1 - position % 2) for position in range(len(blocks))]
+        _refuse(gated != published, f"gates of S{number} are not on every second block, from the first on")
+    ffns = _stages(layers, ("map_ffn",))
+    arguments = {
+        "embed_dim": tuple(stage[-1].sizes["channels"] for stage in stages),
+        "depth": tuple(sum(a.role == "rep_mixer" for a in stage) for stage in stages),
+        "mlp_ratio": tuple(stage[-1].sizes["hidden"] // stage[-1].sizes["channels"] for stage in ffns),
+        "kernel_size": kernels.pop(),
+        "legacy": stages[0][0].sizes["norms"] != BEHIND,
+        "distillation": bool(layers[-1].sizes["distilled"]),
+    }
+    return TimmModel("repvit_m0_9", arguments)
