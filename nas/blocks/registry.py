@@ -18,6 +18,7 @@ from nas.blocks.patch_embed import PatchEmbed
 from nas.blocks.repvit import RepMixer, Separable
 from nas.blocks.transformer import FFN, Attention
 from nas.blocks.unroll import Reroll, Unroll
+from nas.blocks.window_attention import TokenFFN, WindowAttention
 from nas.errors import NasError
 
 CONVERTERS: dict[tuple[Layout, Layout], type[Unit]] = {
@@ -36,6 +37,7 @@ UNITS: dict[str, type[Unit]] = {
         *(Join,),
         *(ConvBN, InvertedBottleneck, FusedBottleneck, ResidualConv, Depthwise, MapFFN, Classifier),
         *(RepMixer, Separable),
+        *(WindowAttention, TokenFFN),
     )
 }
 
@@ -45,11 +47,12 @@ _COMPOSITES: dict[str, tuple[type[Unit] | Member, ...]] = {
     "hiera": (UnitAttention, UnitFFN),
     "repvit": (RepMixer, MapFFN),
     "repvit_downsample": (
-        Member("before", RepMixer),
+        Member("before", RepMixer, fixed={"se": 0, "se_round": 1, "se_act": 0, "gate": 0}),
         Member("before_ffn", MapFFN, {"width": "before_width"}),
         Separable,
         MapFFN,
     ),
+    "tiny_vit": (WindowAttention, Member("local", Depthwise, fixed={"shortcut": 0}), TokenFFN),
     "identity": (),
 }
 

@@ -290,7 +290,7 @@ class _Lowering:
             raise NasError(
                 f"block {unit.kind!r} takes one stream, not {', '.join(reads)}; a block that joins can."
             )
-        own = {**fields, **{key: fields[member.of_block(key)] for key in unit.fields if member.fields}}
+        own = member.of_unit(fields)
         sizes, out = unit.plan(list(inputs) if unit.joins else inputs[0], own)
         self.slots.append(
             Slot(f"{name}.{member.role}", stage, unit, sizes, active, inputs, out, self.form, reads)

@@ -41,6 +41,7 @@ def timm_model(network: Network, space: str) -> TimmModel:
         "conv_ffn": _efficientformer_v2,
         "unit_attention": _hiera,
         "rep_mixer": _repvit,
+        "window_attention": _tiny_vit,
     }
     kinds = {layer.unit.kind for layer in network.description}
     for kind, family in families.items():
@@ -162,3 +163,25 @@ def _repvit(layers: Sequence[Layer], side: int) -> TimmModel:
         "distillation": bool(layers[-1].sizes["distilled"]),
     }
     return TimmModel("repvit_m0_9", arguments)
+
+
+def _tiny_vit(layers: Sequence[Layer], side: int) -> TimmModel:
+    _refuse(not any(a.unit.kind == "token_ffn" for a in layers), "it is no TinyViT")
+    stages = _stages(layers, ("inverted_bottleneck", "window_attention"))
+    first, *attending = [[a for a in stage if ".downsample." not in a.name] for stage in stages]
+    expansions = {a.sizes["hidden"] // a.sizes["cin"] for a in first}
+    ratios = {a.sizes["hidden"] // a.sizes["channels"] for a in layers if a.unit.kind == "token_ffn"}
+    kernels = {a.sizes["kernel"] for a in layers if a.role == "local"}
+    _refuse(len(ratios) > 1, "its feed-forward networks have several ratios")
+    _refuse(len(kernels) > 1, "the kernels between attention and feed-forward networks differ in size")
+    shapes = [stage[0].sizes for stage in attending]
+    arguments = {
+        "embed_dims": (first[0].sizes["cout"], *(sizes["channels"] for sizes in shapes)),
+        "depths": tuple(len(stage) for stage in (first, *attending)),
+        "num_heads": (1, *(sizes["heads"] for sizes in shapes)),
+        "window_sizes": (1, *(sizes["window"] for sizes in shapes)),
+        "mlp_ratio": ratios.pop(),
+        "mbconv_expand_ratio": expansions.pop(),
+        "local_conv_size": kernels.pop(),
+    }
+    return TimmModel("tiny_vit_21m_224", arguments)

@@ -80,6 +80,11 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
         "h": side, "w": side, "cin": width, "cout": width, "kernel": st.sampled_from([1, 3, 5]),
         "stride": st.integers(1, 3),
     },
+    "window_attention": {
+        **place, "heads": st.integers(1, 3), "dim": st.integers(1, 4), "window": st.integers(1, 5),
+        "eps": st.integers(1, 9),
+    },
+    "token_ffn": {**token, "hidden": width},
     "to_tokens": place,
     "to_map": place,
     "join": {
