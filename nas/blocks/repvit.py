@@ -1,7 +1,7 @@
 """RepViT's token mixer and its down-sampler's convolutions.
 
-Source: RepViT (arXiv 2307.09283), sections 3.3 to 3.5. A block is `rep_mixer`, then `map_ffn`; a down-sampler is both, then
-`separable` with the stride and another `map_ffn`.
+Source: RepViT (arXiv 2307.09283), section 3, and its code. A block is `rep_mixer`, then `map_ffn`; a down-sampler is
+both, then `separable` with the stride and another `map_ffn`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BEHIND = NORMS.index("behind")
 class RepMixer(Unit):
     """A depth-wise k×k and 1×1 convolution and the identity, one convolution when deployed; optional channel gates.
 
-    `norms: behind` (M0.6 to M2.3) has a norm behind the sum, and a bias in the 1×1 branch; `branches` (M1 to M3) has one
+    `norms: behind` (M0.6 to M2.3) has a norm behind the sum, and a bias in the 1×1 branch; `branches` (M1 to M3) has a
     norm in each branch instead.
     """
 

@@ -1,8 +1,9 @@
 """Attention within square windows of a map, and the feed-forward network of tokens behind it.
 
-Source: TinyViT (arXiv 2207.10666), section 3.2 and its code: pre-norm, q, k and v with biases, a learned bias per head and
-absolute offset, no shift. A map that is no whole windows is padded at its far sides with zeros *before* the norm, and what is
-padded is attended to as any pixel. A depth-wise convolution (`depthwise` without shortcut) joins the windows.
+Source: TinyViT (arXiv 2207.10666), section 3.2, and its code: pre-norm, q, k and v with biases, a learned bias per head
+and absolute offset, no shift. A map that is no whole windows is padded at its far sides with zeros *before* the norm,
+and what is padded is attended to as any pixel. A depth-wise convolution (`depthwise` without shortcut) joins the
+windows.
 """
 
 from __future__ import annotations

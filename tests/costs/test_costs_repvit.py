@@ -30,7 +30,9 @@ def undistilled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Space]:
     """The same spaces with one classifier."""
     found = {}
     for name in SPACES:
-        file = next(folder / f"{name}.yaml" for folder in folders("spaces") if (folder / f"{name}.yaml").exists())
+        file = next(
+            folder / f"{name}.yaml" for folder in folders("spaces") if (folder / f"{name}.yaml").exists()
+        )
         copy = tmp_path_factory.mktemp(name) / Path(file).name
         copy.write_text(file.read_text().replace("distilled: 1", "distilled: 0"))
         found[name] = load_space(copy)
@@ -38,9 +40,7 @@ def undistilled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Space]:
 
 
 @pytest.mark.parametrize(("name", "preset"), PUBLISHED)
-def test_counts_equal_the_published_networks(
-    name: str, preset: str, undistilled: dict[str, Space]
-) -> None:
+def test_counts_equal_the_published_networks(name: str, preset: str, undistilled: dict[str, Space]) -> None:
     params, params_one, params_deployed, macs, macs_one, macs_deployed = PUBLISHED[name, preset]
     space, arch = SPACES[name], SPACES[name].presets[preset]
     assert space.contains(arch)
@@ -86,8 +86,6 @@ def test_what_is_priced_is_one_convolution_for_each_mixer() -> None:
     later = {f"S{stage}.kernel": 3 for stage in range(1, 5)}
     later |= {f"S{stage}.downsample.block": "repvit_downsample" for stage in range(2, 5)}
     archs = {"repvit_legacy": shared, "repvit": {**shared, **later}}
-    counted = {
-        name: cost(SPACES[name], SPACES[name].encode([archs[name]])) for name in SPACES
-    }
+    counted = {name: cost(SPACES[name], SPACES[name].encode([archs[name]])) for name in SPACES}
     for key in ("macs", "params", "memory"):
         assert counted["repvit"][key][0] == counted["repvit_legacy"][key][0]
