@@ -11,9 +11,7 @@ from safetensors.torch import load_file
 from timm_beside import Timm
 
 import nas
-from nas.errors import NasError
 from nas.supernet.network import build
-from nas.weights.timm_models import timm_model
 from nas.weights.writing import write_timm
 
 pytestmark = pytest.mark.oracle
@@ -57,18 +55,3 @@ def test_an_own_architecture_is_loaded_by_the_call_that_its_file_tells(timm: Tim
     answer = load_file(tmp_path / "answer.safetensors")
     with torch.no_grad():
         assert apart(network.double().eval()(answer["input"]), answer["output"]) < CLOSE
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"gates": "all"}, "gates of S1 are not on every second block"),
-        ({"S3.kernel": 3}, "kernels differ"),
-        ({"S2.downsample.block": "separable"}, "no block before its stride"),
-    ],
-)
-def test_what_timms_code_cannot_hold_is_refused(change: dict[str, int | str], why: str) -> None:
-    loaded = nas.load_space("repvit")
-    arch = loaded.encode([{**own(), **change}])[0]
-    with pytest.raises(NasError, match=why):
-        timm_model(build(loaded, arch, seed=0), loaded.name)
