@@ -247,9 +247,14 @@ def _ceil_div(a: Traced, b: int) -> Traced:
     return (a + b - 1) // b
 
 
+def nearest(a: Num, by: Num) -> Num:
+    """The multiple of `by` nearest to `a`, at least `by`; the larger of two as near."""
+    return maximum((2 * a + by) // (2 * by) * by, by)
+
+
 def divisible(a: Num, by: Num) -> Num:
-    """The multiple of `by` nearest to `a`, at least `by` and nine tenths of `a` (MobileNet's rounding of channels)."""
-    near = maximum((2 * a + by) // (2 * by) * by, by)
+    """`nearest`, but at least nine tenths of `a` (MobileNet's rounding of channels)."""
+    near = nearest(a, by)
     return where(10 * near < 9 * a, near + by, near)
 
 

@@ -226,15 +226,24 @@ class Member:
         role: unique in the block; the last part of its slots' names, under which a supernet keeps its weights.
         unit: its kind.
         fields: names the block gives to fields of the unit, by the unit's own name; others keep theirs.
+        fixed: fields of the unit that the block itself sets, words by their position; a stage has none of that name.
     """
 
     role: str
     unit: type[Unit]
     fields: Mapping[str, str] = field(default_factory=dict)
+    fixed: Mapping[str, int] = field(default_factory=dict)
 
     def of_block(self, name: str) -> str:
         """What the block calls the unit's field `name`."""
         return self.fields.get(name, name)
+
+    def of_unit(self, fields: Mapping[str, Num]) -> dict[str, Num]:
+        """The unit's own fields among those of the block; what is no field is as it was."""
+        if not self.fields and not self.fixed:
+            return dict(fields)
+        renamed = {key: fields[self.of_block(key)] for key in self.unit.fields if key not in self.fixed}
+        return {**fields, **renamed, **self.fixed}
 
 
 @dataclass(frozen=True)
@@ -246,15 +255,15 @@ class Block:
     fields: Mapping[str, Field] = field(default_factory=dict)
 
     @property
+    def strided(self) -> int:
+        """Position of the unit that takes a stage's stride: the first that has one, else the first."""
+        having = (index for index, member in enumerate(self.members) if "stride" in member.unit.keys)
+        return next(having, 0)
+
+    @property
     def units(self) -> tuple[type[Unit], ...]:
         """Its units in order."""
         return tuple(member.unit for member in self.members)
-
-    @property
-    def strided(self) -> Member | None:
-        """The member that takes a stride: the first that can; of none, the first. Members before it keep the sides."""
-        able = (member for member in self.members if member.unit.strides != (1,))
-        return next(able, self.members[0] if self.members else None)
 
 
 def block_of(name: str, *members: Member | type[Unit]) -> Block:
@@ -270,5 +279,7 @@ def block_of(name: str, *members: Member | type[Unit]) -> Block:
         raise NasError(
             f"block {name!r} has two units in the role {twice!r}; give each Member a role of its own."
         )
-    fields = {m.of_block(key): spec for m in full for key, spec in m.unit.fields.items()}
+    fields = {
+        m.of_block(key): spec for m in full for key, spec in m.unit.fields.items() if key not in m.fixed
+    }
     return Block(name, full, fields)

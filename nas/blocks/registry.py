@@ -39,8 +39,10 @@ from nas.blocks.mobilevit import (
     SeparableAttention,
 )
 from nas.blocks.patch_embed import PatchEmbed
+from nas.blocks.repvit import RepMixer, Separable
 from nas.blocks.transformer import FFN, Attention
 from nas.blocks.unroll import Reroll, Unroll
+from nas.blocks.window_attention import TokenFFN, WindowAttention
 from nas.errors import NasError
 
 CONVERTERS: dict[tuple[Layout, Layout], type[Unit]] = {
@@ -63,16 +65,26 @@ UNITS: dict[str, type[Unit]] = {
         *(CarrierTokens, CarrierAttention, WindowedAttention, EndCarriers, NormConv),
         *(LiteMLA,),
         *(PatchUnfold, SeparableAttention, PatchAttention, PatchFFN, PatchFold, FromPatches),
+        *(RepMixer, Separable),
+        *(WindowAttention, TokenFFN),
     )
 }
 
-_COMPOSITES: dict[str, tuple[type[Unit], ...]] = {
+_COMPOSITES: dict[str, tuple[type[Unit] | Member, ...]] = {
     "transformer": (Attention, FFN),
     "attention_ffn": (Attention4D, ConvFFN),
     "hiera": (UnitAttention, UnitFFN),
     "mla_bottleneck": (LiteMLA, InvertedBottleneck),
     "separable_transformer": (SeparableAttention, PatchFFN),
     "patch_transformer": (PatchAttention, PatchFFN),
+    "repvit": (RepMixer, MapFFN),
+    "repvit_downsample": (
+        Member("before", RepMixer, fixed={"se": 0, "se_round": 1, "se_act": 0, "gate": 0}),
+        Member("before_ffn", MapFFN, {"width": "before_width"}),
+        Separable,
+        MapFFN,
+    ),
+    "tiny_vit": (WindowAttention, Member("local", Depthwise, fixed={"shortcut": 0}), TokenFFN),
     "identity": (),
 }
 

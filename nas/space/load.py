@@ -284,7 +284,10 @@ def _check_lowering(document: Document, space: Space, blueprint: Blueprint) -> N
         widths = space.widths_of(arch)
         by_stage: dict[str, list[Slot]] = {}
         for slot in slots:
-            if slot.unit not in CONVERTERS.values():
+            leads_in = slot.name.startswith(
+                f"{slot.stage}.downsample."
+            )  # it may begin at the width of the stage before
+            if slot.unit not in CONVERTERS.values() and not leads_in:
                 by_stage.setdefault(slot.stage, []).append(slot)
         for stage in blueprint.stages:
             width = None if _sets_widths(stage) else widths[stage.name]

@@ -263,12 +263,12 @@ class _Lowering:
         active: Num,
         reads: tuple[str, ...],
     ) -> Interface:
-        for member in block.members:
+        for index, member in enumerate(block.members):
+            own = fields if index == block.strided else {**fields, "stride": 1}
             if not member.unit.joins:
                 for converter in converters(inputs[0].layout, member.unit.takes, block.name):
-                    inputs = (self._unit(name, stage, _converter(converter), inputs, fields, active, reads),)
+                    inputs = (self._unit(name, stage, _converter(converter), inputs, own, active, reads),)
                     reads = ()
-            own = fields if member is block.strided else {**fields, "stride": 1}
             inputs = (self._unit(name, stage, member, inputs, own, active, reads),)
             reads = ()
         return inputs[0]
@@ -292,7 +292,7 @@ class _Lowering:
             raise NasError(
                 f"block {unit.kind!r} takes one stream, not {', '.join(reads)}; a block that joins can."
             )
-        own = {**fields, **{key: fields[member.of_block(key)] for key in unit.fields if member.fields}}
+        own = member.of_unit(fields)
         sizes, out = unit.plan(list(inputs) if unit.joins else inputs[0], own)
         self.slots.append(
             Slot(f"{name}.{member.role}", stage, unit, sizes, active, inputs, out, self.form, reads)

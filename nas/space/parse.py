@@ -175,7 +175,7 @@ class Parser:
                 )
 
     def _check_stride(self, key: Key, stride: int, part: Part) -> None:
-        for unit in (block.strided.unit for block in part.blocks if block.strided):
+        for unit in (block.units[block.strided] for block in part.blocks if block.units):
             if unit.strides and stride not in unit.strides:
                 allowed = " or ".join(str(each) for each in unit.strides)
                 hint = "; give the stage a 'downsample'" if unit.strides == (1,) else ""

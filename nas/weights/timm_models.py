@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from math import isqrt
 from typing import TYPE_CHECKING, Any
 
+from nas.arith import nearest
 from nas.blocks.per_head import unpack
+from nas.blocks.repvit import BEHIND
 from nas.errors import NasError
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ def timm_model(network: Network, space: str) -> TimmModel:
         "conv_ffn": _efficientformer_v2,
         "unit_attention": _hiera,
         "cascaded_attention": _efficientvit_msra,
+        "rep_mixer": _repvit,
+        "window_attention": _tiny_vit,
     }
     kinds = {layer.unit.kind for layer in network.description}
     for kind, family in families.items():
@@ -162,3 +166,50 @@ def _scopes(stages: Sequence[Sequence[Layer]]) -> tuple[bool, ...]:
         flags.setdefault(number, set()).add(layer.sizes["windows"] > 1)
     _refuse(any(len(ways) > 1 for ways in flags.values()), "a stage attends in both ways")
     return tuple(flags.get(number, {False}) == {True} for number in range(len(stages)))
+
+
+def _repvit(layers: Sequence[Layer], side: int) -> TimmModel:
+    stages = _stages(layers, ("rep_mixer",))
+    kernels = {a.sizes["kernel"] for a in layers if a.unit.kind in ("rep_mixer", "separable")}
+    _refuse(len(kernels) > 1, "its depth-wise kernels differ in size")
+    downs = sum(a.unit.kind == "separable" for a in layers)
+    deep = sum(a.role == "before" for a in layers)
+    _refuse(deep < downs, "a down-sampler has no block before its stride")
+    for number, stage in enumerate(stages, 1):
+        blocks = [a for a in stage if a.role == "rep_mixer"]
+        gated = [a.sizes["squeezed"] for a in blocks]
+        width = nearest(blocks[0].sizes["channels"] // 4, 8)
+        published = [width * (1 - position % 2) for position in range(len(blocks))]
+        _refuse(gated != published, f"gates of S{number} are not on every second block, from the first on")
+    ffns = _stages(layers, ("map_ffn",))
+    arguments = {
+        "embed_dim": tuple(stage[-1].sizes["channels"] for stage in stages),
+        "depth": tuple(sum(a.role == "rep_mixer" for a in stage) for stage in stages),
+        "mlp_ratio": tuple(stage[-1].sizes["hidden"] // stage[-1].sizes["channels"] for stage in ffns),
+        "kernel_size": kernels.pop(),
+        "legacy": stages[0][0].sizes["norms"] != BEHIND,
+        "distillation": bool(layers[-1].sizes["distilled"]),
+    }
+    return TimmModel("repvit_m0_9", arguments)
+
+
+def _tiny_vit(layers: Sequence[Layer], side: int) -> TimmModel:
+    _refuse(not any(a.unit.kind == "token_ffn" for a in layers), "it is no TinyViT")
+    stages = _stages(layers, ("inverted_bottleneck", "window_attention"))
+    first, *attending = [[a for a in stage if ".downsample." not in a.name] for stage in stages]
+    expansions = {a.sizes["hidden"] // a.sizes["cin"] for a in first}
+    ratios = {a.sizes["hidden"] // a.sizes["channels"] for a in layers if a.unit.kind == "token_ffn"}
+    kernels = {a.sizes["kernel"] for a in layers if a.role == "local"}
+    _refuse(len(ratios) > 1, "its feed-forward networks have several ratios")
+    _refuse(len(kernels) > 1, "the kernels between attention and feed-forward networks differ in size")
+    shapes = [stage[0].sizes for stage in attending]
+    arguments = {
+        "embed_dims": (first[0].sizes["cout"], *(sizes["channels"] for sizes in shapes)),
+        "depths": tuple(len(stage) for stage in (first, *attending)),
+        "num_heads": (1, *(sizes["heads"] for sizes in shapes)),
+        "window_sizes": (1, *(sizes["window"] for sizes in shapes)),
+        "mlp_ratio": ratios.pop(),
+        "mbconv_expand_ratio": expansions.pop(),
+        "local_conv_size": kernels.pop(),
+    }
+    return TimmModel("tiny_vit_21m_224", arguments)

@@ -107,6 +107,19 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
     "patch_ffn": {**patches, "hidden": width, "act": act},
     "patch_fold": {**{key: patches[key] for key in ("h", "w", "patch", "eps")}, "cin": width, "cout": width},
     "from_patches": {key: patches[key] for key in ("h", "w", "channels", "patch")},
+    "rep_mixer": {
+        **place, "kernel": st.sampled_from([1, 3, 5]), "norms": bit, "squeezed": st.integers(0, 5), "se_act": act,
+        "gate": bit,
+    },
+    "separable": {
+        "h": side, "w": side, "cin": width, "cout": width, "kernel": st.sampled_from([1, 3, 5]),
+        "stride": st.integers(1, 3),
+    },
+    "window_attention": {
+        **place, "heads": st.integers(1, 3), "dim": st.integers(1, 4), "window": st.integers(1, 5),
+        "eps": st.integers(1, 9),
+    },
+    "token_ffn": {**token, "hidden": width},
     "to_tokens": place,
     "to_map": place,
     "join": {

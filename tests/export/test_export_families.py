@@ -38,6 +38,25 @@ FAMILIES = {
   B: {block: hiera, stride: 2, depth: 2, width: 16, heads: 2, scope: global, mlp_ratio: 2}
   head: {block: mean_head}
 """,
+    "repvit": """
+  stem: {block: conv_bn, stride: 4, width: A.width, act: gelu}
+  A: {block: repvit, depth: 2, width: [8, 16], se: 4, act: gelu}
+  B: {block: repvit, stride: 2, downsample: {block: repvit_downsample, act: gelu}, depth: 1, width: 16, act: gelu}
+  head: {block: classifier, norm: batch_norm, distilled: 1}
+""",
+    "tiny_vit": """
+  stem: {block: conv_bn, stride: 4, width: A.width, act: gelu}
+  A: {block: inverted_bottleneck, depth: 1, width: [8, 16], act: gelu, act_after: gelu}
+  B:
+    block: tiny_vit
+    stride: 2
+    downsample: {block: inverted_bottleneck, expansion: 1, expand_of: output, act: gelu, shortcut: none}
+    depth: 1
+    width: 16
+    heads: 2
+    window: 3
+  head: {block: classifier, norm: layer_norm}
+""",
 }
 FORMATS = ("onnx", "torch-export", "executorch")
 

@@ -15,7 +15,7 @@ from nas.blocks.efficientformer_v2 import ConvFFN
 from nas.blocks.layouts import TOKENS, Interface
 from nas.blocks.operations import Operations
 from nas.blocks.per_head import at, join_words, pack, split_words, unpack
-from nas.blocks.registry import register, unregister
+from nas.blocks.registry import UNITS, register, unregister
 from nas.blocks.sizes import Sizes
 from nas.costs import cost
 from nas.errors import ConfigError, NasError
@@ -139,6 +139,28 @@ def test_units_of_one_kind_have_weights_of_their_own_by_role(tmp_path: Path) -> 
     assert not torch.equal(
         net.layers["A_0_before"].expand_weight[:16], net.layers["A_0_after"].expand_weight[:16]
     )  # type: ignore[union-attr,index]
+
+
+def test_a_block_fixes_fields_and_hands_the_stride_to_the_unit_that_has_one(tmp_path: Path) -> None:
+    members = (
+        Member("near", UNITS["depthwise"], fixed={"shortcut": 0}),
+        UNITS["conv_bn"],
+        UNITS["depthwise"],
+    )
+    register(block_of("test_leading", *members))
+    try:
+        space = written(
+            tmp_path, "{block: test_leading, stride: 2, width: 16, shortcut: 1, kernel: 5}", "width: [8, 16]"
+        )
+        layers = [s for s in space.lower(space.sample(1, seed=0)[0]) if s.stage == "A"]
+        assert [s.sizes["h"] for s in layers] == [4, 4, 2]
+        assert [s.sizes.get("shortcut") for s in layers] == [0, None, 1]
+        assert [s.sizes.get("stride") for s in layers] == [None, 2, None]
+        assert all(s.sizes["kernel"] == 5 for s in layers)
+        bare = block_of("test_bare", Member("near", UNITS["depthwise"], fixed={"shortcut": 0}))
+        assert "shortcut" not in bare.fields
+    finally:
+        unregister("test_leading")
 
 
 def test_two_units_in_one_role_are_refused() -> None:

@@ -55,6 +55,13 @@ def hiera(name: str) -> str:
     return name.replace("head.norm.", "norm.").replace("head.fc.", "head.projection.")
 
 
+def tiny_vit(name: str) -> str:
+    name = re.sub(r"^stages\.(\d)\.downsample\.", lambda m: f"layers.{int(m[1]) - 1}.downsample.", name)
+    name = re.sub(r"^patch_embed\.conv(\d)\.", lambda m: f"patch_embed.seq.{2 * int(m[1]) - 2}.", name)
+    name = re.sub(r"\.conv\.weight$", ".c.weight", name.replace("stages.", "layers."))
+    return name.replace("head.norm.", "norm_head.").replace("head.fc.", "head.")
+
+
 @pytest.mark.parametrize(
     ("space", "preset", "named"),
     [
@@ -62,6 +69,7 @@ def hiera(name: str) -> str:
         ("efficientformer", "L7", efficientformer),
         ("efficientformer_v2", "S2", efficientformer_v2),
         ("turbovit", "Hiera-T", hiera),
+        ("tiny_vit", "5M", tiny_vit),
     ],
 )
 def test_the_authors_names_are_read(space: str, preset: str, named: Callable[[str], str]) -> None:
