@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -237,6 +238,12 @@ def ceil_div(a: Num, b: Num) -> Num:
     """`⌈a / b⌉` of non-negative integers; a division by the literal 1 is `a` itself."""
     if isinstance(b, int) and b == 1:
         return a
+    return _ceil_div(a, b) if isinstance(a, Traced) and isinstance(b, int) else (a + b - 1) // b
+
+
+@lru_cache(maxsize=4096)
+def _ceil_div(a: Traced, b: int) -> Traced:
+    """One trace for each map halved, so that blocks which are chosen between hand on the very same sides."""
     return (a + b - 1) // b
 
 

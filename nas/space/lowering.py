@@ -209,7 +209,8 @@ class _Lowering:
         shared = {name: _field(scope, part, name, position) for name in part.fields}
         place = {"stride": stride, "position": position, "last": depth == position + 1}
         fields = {**shared, **place, "classes": self.classes}
-        out, chooses = inputs[0], not isinstance(part.block, Const)
+        chooses = not isinstance(part.block, Const)
+        out: Interface | None = None
         before, self.returns = self.returns, []
         for block, chosen in self._options(part, position, depth):
             active = chosen if there is True else there if chosen is True else there & chosen
@@ -223,8 +224,9 @@ class _Lowering:
                 member = _converter(CONVERTERS[end.layout, inputs[0].layout])
                 end = self._unit(name, stage, member, (end,), fields, active)
                 self.returns.append(len(self.slots) - 1)
-            out = end.where(active, out)
-        return out
+            # One of the blocks is chosen: what comes out depends on nothing that all of them hand on alike.
+            out = end if out is None else end.where(chosen, out)
+        return inputs[0] if out is None else out.where(there, inputs[0])
 
     def _cancel(self, returns: Sequence[int], first: int) -> None:
         """Drop pairs of converters, one at the end of a position and its inverse at the next one's start."""
