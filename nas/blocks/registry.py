@@ -14,6 +14,7 @@ from nas.blocks.join import Join
 from nas.blocks.layouts import MAP, TOKENS, UNROLLED, Layout
 from nas.blocks.map_parts import Depthwise, MapFFN
 from nas.blocks.mbconv import Downsample, MBConv
+from nas.blocks.once_for_all import OnceForAll
 from nas.blocks.patch_embed import PatchEmbed
 from nas.blocks.transformer import FFN, Attention
 from nas.blocks.unroll import Reroll, Unroll
@@ -34,6 +35,7 @@ UNITS: dict[str, type[Unit]] = {
         *(PatchEmbed, Unroll, UnitAttention, UnitFFN, Reroll, MeanHead),
         *(Join,),
         *(ConvBN, InvertedBottleneck, FusedBottleneck, ResidualConv, Depthwise, MapFFN, Classifier),
+        *(OnceForAll,),
     )
 }
 

@@ -35,11 +35,13 @@ class LayerRule(_Strict):
         at: what their names begin with; `{stage}` is the number in the stage's name from 0, `{position}` the layer's
             in the stage, `{number}` counts as `numbered` says; `{even}` and `{odd}` are
             twice the position, and one more.
+        first: what `{position}` counts from.
         weights: their name by ours. A name without its end stands for all of a layer: `conv` for `conv_weight` and
             `conv_bias`, `bn` for the four of a batch norm. `q+k+v` are several of ours in one of theirs.
     """
 
     at: str
+    first: int = 0
     weights: dict[str, str | WeightRule]
 
 

@@ -72,6 +72,10 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
         **place, "features": st.integers(0, 9), "hidden": st.integers(0, 9), "hidden_norm": bit,
         "norm": st.integers(0, 2), "classes": width, "distilled": bit, "act": act, "eps": st.integers(1, 9),
     },
+    "ofa_bottleneck": {
+        **conv, "kernel": st.sampled_from([3, 5, 7]), "stride": st.sampled_from([1, 2]), "hidden": width,
+        "squeezed": st.integers(0, 5), "eps": st.integers(1, 9),
+    },
     "to_tokens": place,
     "to_map": place,
     "join": {
