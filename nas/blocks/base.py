@@ -33,7 +33,7 @@ what is odd on the far ones."""
 Form = Literal["train", "deploy"]
 """As a layer is trained, or as a device runs it: norms folded, branches fused."""
 Parts = Mapping[str, Any]
-Init = Literal["linear", "conv", "zeros", "ones", "small", "table", "identity"]
+Init = Literal["linear", "conv", "zeros", "ones", "small", "table", "identity", "eye"]
 
 
 @dataclass(frozen=True)

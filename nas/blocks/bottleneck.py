@@ -102,8 +102,12 @@ class InvertedBottleneck(Bottleneck):
         if s.expanded:
             inner = s.hidden
             y = cls.inner("expand", x, inner, s, ops)
-        y = cls.inner("depthwise", y, inner, s, ops, s.kernel, s.stride, depthwise=True)
-        return cls.squeezed_projection(y, s, ops, gamma)
+        return cls.squeezed_projection(cls.middle(y, inner, s, ops), s, ops, gamma)
+
+    @classmethod
+    def middle(cls, y: Any, inner: Num, s: Sizes, ops: Operations) -> Any:
+        """The depth-wise convolution with what follows it before the gates."""
+        return cls.inner("depthwise", y, inner, s, ops, s.kernel, s.stride, depthwise=True)
 
     @classmethod
     def squeezed_projection(cls, y: Any, s: Sizes, ops: Operations, gamma: Init) -> Any:

@@ -19,6 +19,7 @@ from nas.blocks.shapes import (
     check_room,
     check_tokens,
     one,
+    shrinkings,
     words,
 )
 from nas.errors import NasError
@@ -72,6 +73,29 @@ class Counting(CountingAttention):
             check_room(name, x.shape, kernel, padding)
         macs = prod(shape) * (reach * kernel * kernel)
         return self.emit("depthwise" if depthwise else "conv", shape, x, macs=macs)
+
+    def shrunk_conv(
+        self,
+        name: str,
+        x: Shaped,
+        kernel: Num,
+        stride: Num = 1,
+        *,
+        kernels: Sequence[int],
+        decay: bool = True,
+    ) -> Shaped:
+        channels, h, w = x.shape
+        self.weight(
+            f"{name}_weight", channels, 1, kernels[0], kernels[0], init="conv", crop=True, decay=decay
+        )
+        made: list[Shaped] = []
+        for large, small in shrinkings(kernel, kernels):
+            taps = small * small
+            self.weight(f"{name}_{large}to{small}", taps, taps, init="eye", decay=decay)
+            centre = self.emit("copy", (channels, taps), *made)
+            made = [self.emit("matmul", (channels, taps), centre, macs=channels * taps * taps)]
+        shape = (channels, ceil_div(h, stride), ceil_div(w, stride))
+        return self.emit("depthwise", shape, x, *made, macs=prod(shape) * (kernel * kernel))
 
     def padded_far(self, x: Shaped, kernel: Num, stride: Num) -> Shaped:
         """What a convolution reads whose padding is odd: a copy of the map with it."""

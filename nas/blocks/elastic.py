@@ -183,7 +183,7 @@ def largest_weights(description: Description) -> dict[str, tuple[Weight, tuple[i
 def initial(weight: Weight, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
     """Initial values: normal 0.02 for linears and offset tables, fan-out normal for convolutions, 1e-5 for small.
 
-    `identity` is that of linears plus the identity matrix.
+    `identity` is that of linears plus the identity matrix, `eye` that matrix alone.
     """
     data = torch.empty(shape)
     if weight.init == "zeros":
@@ -192,6 +192,8 @@ def initial(weight: Weight, shape: tuple[int, ...], generator: torch.Generator |
         return data.fill_(1.0)
     if weight.init == "small":
         return data.fill_(LAYER_SCALE)
+    if weight.init == "eye" and not data.is_meta:
+        return data.copy_(torch.eye(*shape))
     if data.is_meta or generator is None:
         return data
     if weight.init == "conv":

@@ -16,7 +16,7 @@ from nas.arith import Num
 from nas.blocks.base import Unit
 from nas.blocks.counting_ops import Counting, Shaped
 from nas.blocks.operations import BN_EPS
-from nas.blocks.ops import offset_table, position_table
+from nas.blocks.ops import offset_table, position_table, shrunk_kernel
 from nas.blocks.sizes import Sizes
 
 
@@ -81,6 +81,11 @@ class Folding(Counting):
         self.parts[f"{name}_weight"], self.parts[f"{name}_bias"] = weight.to(like.dtype), bias.to(like.dtype)
         if norm:
             self.fold(name, f"{name}_bn")
+
+    def shrink(self, name: str, kernel: Num, kernels: Sequence[int]) -> None:
+        exact = {key: part.double() for key, part in self.parts.items() if key.startswith(f"{name}_")}
+        weight = self.parts[f"{name}_weight"]
+        self.parts[f"{name}_weight"] = shrunk_kernel(exact, name, int(kernel), kernels).to(weight.dtype)
 
     def tabulate(self, name: str, heads: Num, h: Num, w: Num) -> None:
         self.parts[name] = offset_table(self.parts, name, int(h), int(w))

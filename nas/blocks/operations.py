@@ -23,7 +23,7 @@ from nas.blocks.base import Init
 
 BN_EPS = 1e-5  # PyTorch's default, and what every model published so far was trained with
 LN_EPS = 1e-5  # PyTorch's default
-INNER = frozenset({"deploy", "fold", "average", "fuse", "check_identity"})
+INNER = frozenset({"deploy", "fold", "average", "fuse", "shrink", "check_identity"})
 """Names here that no `forward` uses."""
 Tensor = Any
 """What a backend computes with: tensors `(B, …)`, or shapes."""
@@ -70,6 +70,27 @@ class Operations(ABC):
             inputs: the same of the channels that come in.
             padding: zeros around the map; None: kernel // 2, of an odd kernel; 0 for patches, as of an even one.
             far: position in `PADDINGS`; 1: with a stride, what is odd of the padding lies at the far sides.
+        """
+
+    @abstractmethod
+    def shrunk_conv(
+        self,
+        name: str,
+        x: Tensor,
+        kernel: Num,
+        stride: Num = 1,
+        *,
+        kernels: Sequence[int],
+        decay: bool = True,
+    ) -> Tensor:
+        """Depth-wise convolution with a kernel that is made of a larger one (Once-for-all, arXiv 1908.09791, §3.3).
+
+        The centre of each kernel, flattened, times a learned matrix `NAME_7to5`, `NAME_5to3`, … is the next smaller
+        one; one matrix serves all channels.
+
+        Args:
+            kernel: side that is used, one of `kernels`.
+            kernels: odd sides, the largest first; the weight is of that side.
         """
 
     @abstractmethod
@@ -159,6 +180,26 @@ class Operations(ABC):
             return self.conv(name, x, out, bias=True, **shape)
         y = self.batch_norm(norm, self.conv(name, x, out, bias=bias, **shape), gamma=gamma, eps=eps)
         return self.scale(scales[0], y) if scales else y
+
+    def shrunk_conv_norm(
+        self,
+        name: str,
+        x: Tensor,
+        kernel: Num,
+        stride: Num = 1,
+        *,
+        kernels: Sequence[int],
+        decay: bool = True,
+        eps: float = BN_EPS,
+    ) -> Tensor:
+        """`shrunk_conv` and batch norm `NAME_bn`; deployed: one convolution of side `kernel` with a bias."""
+        if self.deploy:
+            self.shrink(name, kernel, kernels)
+            self.fold(name, f"{name}_bn", eps=eps)
+            channels = self.channels(x)
+            return self.conv(name, x, channels, kernel, stride, depthwise=True, bias=True, decay=decay)
+        y = self.shrunk_conv(name, x, kernel, stride, kernels=kernels, decay=decay)
+        return self.batch_norm(f"{name}_bn", y, eps=eps)
 
     def linear_norm(
         self,
@@ -265,6 +306,9 @@ class Operations(ABC):
         self, name: str, kernels: tuple[int, ...], identity: bool, norm: bool, bare: tuple[int, ...]
     ) -> None:
         """Make one convolution `name` of its branches."""
+
+    def shrink(self, name: str, kernel: Num, kernels: Sequence[int]) -> None:
+        """Make the kernel of `shrunk_conv` that is used of the largest one."""
 
     # Elementwise and pooling
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nas.blocks.base import ACTIVATIONS, TOKEN_NORMS, Init
 from nas.blocks.operations import BN_EPS, LN_EPS, Operations
+from nas.blocks.shapes import shrinkings
 from nas.blocks.windows import cut, in_memory, put_together
 
 POINTWISE_PIXELS = (
@@ -85,6 +86,19 @@ class Ops(Operations):
         if far and stride != 1:
             x, padding = _padded_far(x, kernel, stride)
         return self.convolve(x, weight, shift, stride, x.shape[1] if depthwise else groups, padding)
+
+    def shrunk_conv(
+        self,
+        name: str,
+        x: Tensor,
+        kernel: int,
+        stride: int = 1,
+        *,
+        kernels: Sequence[int],
+        decay: bool = True,
+    ) -> Tensor:
+        weight = shrunk_kernel(self.parts, name, kernel, kernels)
+        return self.convolve(x, weight, None, stride, x.shape[1])
 
     def convolve(
         self,
@@ -392,6 +406,16 @@ def _padded_far(x: Tensor, kernel: int, stride: int) -> tuple[Tensor, int]:
 def _windows(x: Tensor, windows: int, heads: int) -> Tensor:
     """Unrolled tokens `(B, m·windows, heads·d)` as `(B·windows·heads, m, d)`: the window is the inner index."""
     return x.unflatten(2, (heads, -1)).unflatten(1, (-1, windows)).permute(0, 2, 3, 1, 4).flatten(0, 2)
+
+
+def shrunk_kernel(parts: Mapping[str, Any], name: str, kernel: int, kernels: Sequence[int]) -> Tensor:
+    """The kernel `(C, 1, kernel, kernel)` that matrices make of the largest one; see `Operations.shrunk_conv`."""
+    weight: Tensor = parts[f"{name}_weight"]
+    for large, small in shrinkings(kernel, kernels):
+        around = (large - small) // 2
+        centre = weight[:, :, around : large - around, around : large - around].flatten(1)
+        weight = F.linear(centre, parts[f"{name}_{large}to{small}"]).unflatten(1, (1, small, small))
+    return weight
 
 
 @lru_cache(maxsize=64)

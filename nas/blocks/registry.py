@@ -38,6 +38,7 @@ from nas.blocks.mobilevit import (
     PatchUnfold,
     SeparableAttention,
 )
+from nas.blocks.once_for_all import OnceForAll
 from nas.blocks.patch_embed import PatchEmbed
 from nas.blocks.repvit import RepMixer, Separable
 from nas.blocks.transformer import FFN, Attention
@@ -67,6 +68,7 @@ UNITS: dict[str, type[Unit]] = {
         *(PatchUnfold, SeparableAttention, PatchAttention, PatchFFN, PatchFold, FromPatches),
         *(RepMixer, Separable),
         *(WindowAttention, TokenFFN),
+        *(OnceForAll,),
     )
 }
 

@@ -104,3 +104,18 @@ def words(shape: Shape) -> str:
 def one(size: Num) -> Any:
     """A number; of a batch that of its first layer."""
     return np.asarray(size).flat[0] if isinstance(size, np.ndarray) else size
+
+
+def shrinkings(kernel: Num, kernels: Sequence[int]) -> list[tuple[int, int]]:
+    """Sides of the kernels on the way from the largest of `kernels`, the first, to `kernel`: larger, next smaller.
+
+    Raises:
+        NasError: `kernel` is none of them.
+    """
+    steps = list(zip(kernels, kernels[1:]))
+    found = [pair for pair in steps if pair[1] >= kernel]
+    last = found[-1][1] if found else kernels[0]
+    if certain(kernel != last):
+        sides = ", ".join(map(str, kernels))
+        raise NasError(f"a kernel of side {one(kernel)} is made of none of the sides {sides}.")
+    return found

@@ -258,13 +258,8 @@ def _check_buildable(document: Document, key: Sequence[str | int], space: Space,
         why = str(error).removesuffix(".")
         raise document.error(key, f"this network cannot be built: {why}.") from None
     for slot in slots:
-        fields = {
-            **slot.unit.fields,
-            "h": RESOLUTION,
-            "w": RESOLUTION,
-            "channels": Field(),
-            "hidden": Field(),
-        }
+        sides = {"h": RESOLUTION, "w": RESOLUTION, "channels": Field(), "hidden": Field()}
+        fields = {**sides, **slot.unit.fields}
         for name, value in slot.sizes.items():
             field = fields.get({"cout": "width"}.get(name, name), Field(low=0))
             problem = None if field.words else field.problem(value)

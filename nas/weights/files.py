@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TORCH = (".pth", ".pt", ".bin")
+MEAN_KEY, STD_KEY = "nas.mean", "nas.std"
+"""In a file's metadata: how the images of its network are normalised, by channel."""
 _WRAPPERS = ("state_dict", "state_dict_ema", "model_ema", "model_state", "model")
 _PREFIX = "module."  # of a network that PyTorch's DataParallel wrapped
 
@@ -136,7 +139,9 @@ def _from_timm(text: str) -> WeightFile:
             "elsewhere and give it with --init FILE.safetensors."
         ) from None
     tensors = {key: value.detach() for key, value in model.state_dict().items()}
-    return WeightFile(text, tensors_digest(tensors), tensors)
+    given = model.pretrained_cfg  # one name has weights for images normalised in several ways
+    normal = {key: json.dumps(list(given[name])) for key, name in ((MEAN_KEY, "mean"), (STD_KEY, "std"))}
+    return WeightFile(text, tensors_digest(tensors), tensors, normal)
 
 
 def tensors_digest(tensors: Mapping[str, Tensor]) -> str:

@@ -158,7 +158,7 @@ def _whole(space: Space, arch: Arch, text: str, file: WeightFile, table: Table) 
 
 
 def _initial(given: Given, text: str, file: WeightFile, table: Table, network: str) -> Initial:
-    mean, std = input_of(file, table)
+    mean, std = input_of(file, table, network)
     classes = classes_of(renamed(file, table), table)
     note = (
         f"every name in {file.name} begins with {file.prefix!r}, which was taken off" if file.prefix else ""

@@ -105,7 +105,7 @@ def _numbered(table: Table, layers: Sequence[LayerShapes]) -> list[tuple[LayerSh
 def _at(rule: LayerRule, layer: LayerShapes, number: int) -> str:
     digits = re.search(r"\d+$", layer.stage)
     stage = int(digits[0]) - 1 if digits else 0
-    position = int(layer.name.split(".")[-2])
+    position = rule.first + int(layer.name.split(".")[-2])
     places = {"position": position, "next": position + 1, "even": 2 * position, "odd": 2 * position + 1}
     return rule.at.format(stage=stage, number=number, **places)
 

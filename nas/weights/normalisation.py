@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nas.weights.files import WeightFile
+from nas.weights.files import MEAN_KEY, STD_KEY, WeightFile
 from nas.weights.table import Table
 
 if TYPE_CHECKING:
@@ -14,14 +14,19 @@ if TYPE_CHECKING:
 
     from nas.weights.reading import State
 
-MEAN_KEY, STD_KEY = "nas.mean", "nas.std"
 
+def input_of(
+    file: WeightFile, table: Table, network: str = ""
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation by channel that a file's weights expect: what it says itself, else what the family does.
 
-def input_of(file: WeightFile, table: Table) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation by channel that a file's weights expect: what it says itself, else what the family does."""
+    Args:
+        network: whose weights they are, a preset's name perhaps.
+    """
     if MEAN_KEY in file.metadata and STD_KEY in file.metadata:
         return tuple(json.loads(file.metadata[MEAN_KEY])), tuple(json.loads(file.metadata[STD_KEY]))
-    return tuple(table.input.mean), tuple(table.input.std)
+    normal = table.input.presets.get(network, table.input)
+    return tuple(normal.mean), tuple(normal.std)
 
 
 def as_theirs(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:

@@ -44,11 +44,13 @@ class LayerRule(_Strict):
         at: what their names begin with; `{stage}` is the number in the stage's name from 0, `{position}` the layer's
             in the stage, `{next}` that of the layer behind, `{number}` counts as `numbered` says; `{even}` and
             `{odd}` are twice the position, and one more.
+        first: what `{position}` counts from.
         weights: their name by ours. A name without its end stands for all of a layer: `conv` for `conv_weight` and
             `conv_bias`, `bn` for the four of a batch norm. `q+k+v` are several of ours in one of theirs.
     """
 
     at: str
+    first: int = 0
     weights: dict[str, str | WeightRule]
 
 
@@ -59,12 +61,18 @@ class Numbered(_Strict):
     within: Literal["stage", "network"]
 
 
-class Input(_Strict):
-    """How their images are normalised, by channel, and the layer that sees them first."""
+class Normal(_Strict):
+    """How images are normalised, by channel."""
 
     mean: list[float]
     std: list[float]
+
+
+class Input(Normal):
+    """How their images are normalised, the layer that sees them first, and presets that see them otherwise."""
+
     first: str
+    presets: dict[str, Normal] = {}
 
 
 class Table(_Strict):
@@ -127,7 +135,12 @@ def load_table(file: Path) -> Table:
 
 
 def table_of(space: str, layers: list[str]) -> Table:
-    """The table of a space: by its name, else the first whose rules fit all its layers (a space copied and changed).
+    """The table of a space; see `family_of`."""
+    return load_table(tables()[family_of(space, layers)])
+
+
+def family_of(space: str, layers: list[str]) -> str:
+    """The space whose table fits one: its own name, else the first whose rules fit all its layers (a changed copy).
 
     Args:
         space: its name.
@@ -138,11 +151,11 @@ def table_of(space: str, layers: list[str]) -> Table:
     """
     known = tables()
     if space in known:
-        return load_table(known[space])
-    for file in known.values():
+        return space
+    for name, file in known.items():
         table = load_table(file)
         if all(table.rule(layer) is not None for layer in layers):
-            return table
+            return name
     raise NasError(
         f"space {space!r}: nobody's names of its weights are known here. There are tables for {', '.join(known)}; "
         f"write one as spaces/weights/{space}.yaml (docs/weights.md)."

@@ -13,6 +13,7 @@ from nas.blocks.repvit import BEHIND
 from nas.errors import NasError
 
 if TYPE_CHECKING:
+    from nas.space.lowering import Slot
     from nas.supernet.network import Layer, Network
 
 DEPLOYED = 224
@@ -56,7 +57,36 @@ def timm_model(network: Network, space: str) -> TimmModel:
             model = family(network.description, network.resolution)
             classes = network.description[-1].sizes["classes"]
             return TimmModel(model.function, {**model.arguments, "num_classes": classes})
-    raise NasError(f"space {space!r}: timm has no models of this family.")
+    classes = network.description[-1].sizes["classes"]
+    return TimmModel(_published(network, space), {"num_classes": classes})
+
+
+def _published(network: Network, space: str) -> str:
+    """The model function of timm's that is a preset of the network's family, where functions take no sizes."""
+    from nas.space.load import load_space
+    from nas.weights.names import shapes_of
+    from nas.weights.table import family_of, load_table, tables
+
+    family = family_of(space, [layer.name for layer in shapes_of(network) if layer.shapes])
+    models = load_table(tables()[family]).timm
+    if not models:
+        raise NasError(f"space {space!r}: timm has no models of this family.")
+    known, wanted = load_space(family), _sizes(network.description)
+    for preset, function in models.items():
+        if _sizes(known.lower(known.presets[preset])) == wanted:
+            return function
+    raise NasError(
+        f"timm's code cannot hold this network: its models of this family take no other sizes than those of "
+        f"{', '.join(models)}."
+    )
+
+
+def _sizes(layers: Sequence[Layer] | Sequence[Slot]) -> list[tuple[str, dict[str, int]]]:
+    """Kinds and sizes of layers, apart from those of images and the number of classes."""
+    return [
+        (a.unit.kind, {k: int(v) for k, v in a.sizes.items() if k not in ("h", "w", "classes")})
+        for a in layers
+    ]
 
 
 def _refuse(condition: bool, why: str) -> None:

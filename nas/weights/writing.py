@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.files import write_atomically
+from nas.weights.files import MEAN_KEY, STD_KEY
 from nas.weights.names import LayerShapes, entries, shapes_of
-from nas.weights.normalisation import MEAN_KEY, STD_KEY
 from nas.weights.recognising import INPUT_KEY
 from nas.weights.table import Table, table_of
 from nas.weights.timm_models import TimmModel, timm_model

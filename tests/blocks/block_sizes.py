@@ -120,6 +120,10 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
         "eps": st.integers(1, 9),
     },
     "token_ffn": {**token, "hidden": width},
+    "ofa_bottleneck": {
+        **conv, "kernel": st.sampled_from([3, 5, 7]), "stride": st.sampled_from([1, 2]), "hidden": width,
+        "squeezed": st.integers(0, 5), "eps": st.integers(1, 9),
+    },
     "to_tokens": place,
     "to_map": place,
     "join": {
