@@ -32,7 +32,7 @@ NETWORKS = [name for name, space in SPACES.items() if space.blueprint is not Non
 @pytest.mark.parametrize("name", NETWORKS)
 def test_macs_and_params_of_random_archs_equal_pytorch(name: str) -> None:
     space = SPACES[name]
-    batch = space.sample(8 if name != "many" else 2, seed=11)
+    batch = space.sample(4 if name != "many" else 2, seed=11)
     counted = cost(space, batch)
     trained = cost(space, batch, "train")
     for index, arch in enumerate(batch):
@@ -45,7 +45,7 @@ def test_macs_and_params_of_random_archs_equal_pytorch(name: str) -> None:
 def _equals_pytorch(space: Space, arch: Arch, counted: dict[str, int]) -> None:
     model = build(space, arch, seed=None).eval()
     assert sum(p.numel() for p in model.parameters()) == counted["train_params"]
-    small = deployed(build(space, arch).eval()).to("meta")
+    small = deployed(model)
     assert _flops(small) == 2 * counted["macs"]
     assert sum(p.numel() for p in small.parameters()) == counted["params"]
     assert not list(small.buffers())
@@ -66,9 +66,10 @@ def test_presets_equal_pytorch() -> None:
 @pytest.mark.parametrize("name", [n for n in NETWORKS if n != "elasticvit"])
 def test_memory_of_random_archs_equals_a_count_of_live_storages(name: str) -> None:
     space = SPACES[name]
-    batch = space.sample(3, seed=2)
-    for arch, counted in zip(batch, cost(space, batch)["memory"], strict=True):
-        assert _measured(space, arch) == counted
+    batch = space.sample(40, seed=2)
+    counted = cost(space, batch)
+    for index in np.argsort(counted["macs"])[:3]:  # the largest take minutes
+        assert _measured(space, batch[int(index)]) == counted["memory"][index]
 
 
 @pytest.mark.parametrize("preset", ["min-200", "T1", "T2", "S1"])
