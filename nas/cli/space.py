@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,6 +51,74 @@ def check(space: SpaceArgument) -> None:
         why = loaded.why_outside(preset)
         if why:
             echo(f"preset {name} lies outside the space: {why}")
+
+
+@app.command("list")
+def list_(device: DeviceOption = None, form: FormatOption = Format.table) -> None:
+    """List the spaces with their presets: sizes, latency on a device, published accuracy."""
+    from nas.content import names
+
+    devices = _devices(device)
+    rows = [_row(space, devices) for space in map(_load, names("spaces"))]
+    if form is Format.json:
+        echo(json.dumps(rows, indent=1))
+        return
+    from rich.table import Table
+
+    latencies = [f"{each.name} (ms)" for each in devices]
+    table = Table("space", "presets", "params (M)", "MACs (M)", *latencies, "top-1 (%)", "architectures")
+    for row in rows:
+        size = f"{row['architectures']:,}" if row["architectures"] < MANY else f"{row['architectures']:.1e}"
+        latency = [_range(row["presets"], each.name) for each in devices]
+        table.add_row(
+            text(row["space"]),
+            str(len(row["presets"])) if row["presets"] else "",
+            _range(row["presets"], "params", 1e6),
+            _range(row["presets"], "macs", 1e6),
+            *latency,
+            _range(row["presets"], "top1"),
+            size,
+        )
+    echo_table(table)
+    echo(
+        "'nas space presets SPACE' lists the presets of one; latency as its device's description says.",
+        err=True,
+    )
+
+
+MANY = 10**12
+
+
+def _devices(names: list[str] | None) -> tuple[Device, ...]:
+    from nas.latency.device import load_device
+
+    loaded = tuple(load_device(name) for name in names or ())
+    for device in loaded:
+        echo(device.describe(), err=True)
+    return loaded
+
+
+def _row(space: Space, devices: tuple[Device, ...]) -> dict[str, Any]:
+    """A space for `list`: its size, and for each preset costs, latency and what was published."""
+    presets: dict[str, dict[str, float]] = {}
+    if space.blueprint is not None:
+        for name, arch in space.presets.items():
+            metrics = _metrics(space, arch, ())
+            presets[name] = {key: metrics[key].value for key in ("params", "macs")}
+            for device in devices:
+                presets[name][device.name] = _metrics(space, arch, (device,))["latency"].value
+            if name in space.published.top1:
+                presets[name]["top1"] = space.published.top1[name]
+    size, _ = space.size()
+    return {"space": space.name, "about": space.about, "architectures": size, "presets": presets}
+
+
+def _range(presets: dict[str, dict[str, float]], key: str, divisor: float = 1.0) -> str:
+    values = [preset[key] / divisor for preset in presets.values() if key in preset]
+    if not values:
+        return ""
+    low, high = (f"{value:.3g}" if value < 1000 else f"{value:,.0f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low}–{high}"
 
 
 @app.command()
@@ -118,12 +186,9 @@ def presets(space: SpaceArgument, device: DeviceOption = None, form: FormatOptio
 
 
 def _archs(space: Space, archs: dict[str, Arch], devices: list[str] | None, form: Format, title: str) -> None:
-    from nas.latency.device import load_device
-
-    loaded = tuple(load_device(name) for name in devices or ())
-    for device in loaded:
-        echo(device.describe(), err=True)
+    loaded = _devices(devices)
     rows = {name: _metrics(space, arch, loaded) for name, arch in archs.items()}
+    published = space.published.top1 if title == "preset" else {}
     if form is Format.json:
         data = [
             {
@@ -131,6 +196,7 @@ def _archs(space: Space, archs: dict[str, Arch], devices: list[str] | None, form
                 "arch_id": archs[name].id,
                 "arch": archs[name].values,
                 "metrics": {key: metric.to_json() for key, metric in metrics.items()},
+                **({"published": {"top1": published[name]}} if name in published else {}),
             }
             for name, metrics in rows.items()
         ]
@@ -140,10 +206,14 @@ def _archs(space: Space, archs: dict[str, Arch], devices: list[str] | None, form
 
     first = next(iter(rows.values()), {})
     names = list(first)
-    table = Table(title, *[f"{name} ({_unit(metric)})" for name, metric in first.items()])
+    told = ["published top-1 (%)"] if published else []
+    table = Table(title, *[f"{name} ({_unit(metric)})" for name, metric in first.items()], *told)
     for name, metrics in rows.items():
-        table.add_row(text(name), *[text(_shown(metrics[key])) for key in names])
+        accuracy = [f"{published[name]:g}" if name in published else ""] if published else []
+        table.add_row(text(name), *[text(_shown(metrics[key])) for key in names], *accuracy)
     echo_table(table)
+    if published and space.published.source:
+        echo(f"top-1: {space.published.source}", err=True)
 
 
 def _metrics(space: Space, arch: Arch, devices: tuple[Device, ...]) -> dict[str, Metric]:

@@ -65,6 +65,7 @@ def _build(document: Document, file: SpaceFile) -> Space:
         sampling=file.sampling,
         requirements=file.requirements,
         recipes=file.recipes,
+        published=file.published,
         definition={key: document.data.get(key) for key in ("input", "stages")}
         | ({"outputs": file.outputs} if file.outputs else {}),
         compacted=compacted,
@@ -73,6 +74,9 @@ def _build(document: Document, file: SpaceFile) -> Space:
     _check_size(document, space)
     for name, values in file.presets.items():
         space.presets[name] = _preset(document, space, name, values)
+    for name in file.published.top1:
+        if name not in file.presets:
+            raise document.error(["published", "top1", name], unknown("preset", name, file.presets))
     if blueprint is not None:
         _check_lowering(document, space, blueprint)
     _check_sampling(document, space)

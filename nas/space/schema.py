@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -57,6 +57,18 @@ class SamplingFile(_Strict):
     depths: list[str] = []
 
 
+class PublishedFile(_Strict):
+    """What was published of presets.
+
+    Attributes:
+        top1: on ImageNet-1k, in percent, by preset.
+        source: who says so, and of which training.
+    """
+
+    top1: dict[str, Annotated[float, Field(gt=0, le=100)]] = {}
+    source: str = ""
+
+
 class SpaceFile(_Strict):
     """Top level of a space file."""
 
@@ -73,6 +85,7 @@ class SpaceFile(_Strict):
     requirements: dict[str, list[str]] = {}
     sampling: SamplingFile | None = None
     recipes: dict[str, dict[str, Any]] = {}
+    published: PublishedFile = PublishedFile()
 
     @field_validator("name")
     @classmethod

@@ -20,7 +20,7 @@ from nas.space.expression import Expression, ExpressionError, as_mask, parse
 from nas.space.lowering import Blueprint, Slot, lower
 from nas.space.resolver import Resolver
 from nas.space.rules import FactorBuilder, Rule
-from nas.space.schema import SamplingFile
+from nas.space.schema import PublishedFile, SamplingFile
 from nas.space.stage import Chosen, Each, Scope, Source
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Space:
         requirements: named lists of constraints, as text.
         sampling: levels and smallest subnets for complexity-aware sampling, if the file gives them.
         recipes: settings this space changes in a named recipe.
+        published: what was published of presets.
         definition: input and stages as plain data, for the hash.
     """
 
@@ -61,6 +62,7 @@ class Space:
         requirements: Mapping[str, list[str]],
         recipes: Mapping[str, dict[str, Any]],
         definition: Mapping[str, Any],
+        published: PublishedFile | None = None,
         compacted: Sequence[str] = (),
         suffixed: Sequence[str] = (),
     ) -> None:
@@ -70,6 +72,7 @@ class Space:
         self.blueprint = blueprint
         self.sampling, self.requirements, self.recipes = sampling, dict(requirements), dict(recipes)
         self.definition = dict(definition)
+        self.published = published or PublishedFile()
         self.presets: dict[str, Arch] = {}
         self.sources = dict(sources)
         self._compacted, self._suffixed = tuple(compacted), tuple(suffixed)
