@@ -165,7 +165,10 @@ def _shapes(own: Mapping[str, Tensor]) -> tuple[tuple[str, tuple[int, ...]], ...
 
 
 def largest_weights(description: Description) -> dict[str, tuple[Weight, tuple[int, ...]]]:
-    """Every weight that some layer of a batch has, in order of use, and its largest shape."""
+    """Every weight that some layer of a batch has, in order of use, and its largest shape.
+
+    Where layers differ in whether a weight starts at zero, as with and without a shortcut, it does not.
+    """
     order: list[str] = []
     weights: dict[str, tuple[Weight, tuple[int, ...]]] = {}
     for case in sorted(description.cases, key=lambda case: -len(case.weights)):
@@ -175,8 +178,9 @@ def largest_weights(description: Description) -> dict[str, tuple[Weight, tuple[i
             if name not in weights:
                 order.insert(place - 1, name)
             shape = tuple(int(np.max(np.asarray(size))) for size in weight.shape)
-            known = weights[name][1] if name in weights else shape
-            weights[name] = (weight, tuple(map(max, known, shape)))
+            before, known = weights.get(name, (weight, shape))
+            chosen = before if weight.init == "zeros" else weight
+            weights[name] = (chosen, tuple(map(max, known, shape)))
     return {name: weights[name] for name in order}
 
 

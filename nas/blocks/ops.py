@@ -24,6 +24,8 @@ POINTWISE_PIXELS = (
     64  # up to this many pixels a product was faster than compiling a convolution, on two CPU cores
 )
 
+LOST = 1e-7
+
 Pair = tuple[Tensor, Tensor]
 
 _ACT: dict[str, Callable[[Tensor], Tensor]] = {
@@ -383,15 +385,24 @@ def _linear(qkv: Tensor, heads: int, eps: float) -> Tensor:
     q, k, v = qkv.flatten(2).unflatten(1, (heads, -1)).chunk(3, 2)
     context = F.pad(v, (0, 0, 0, 1), value=1.0) @ F.relu(k).transpose(2, 3)
     y = context @ F.relu(q)
-    return (y[:, :, :-1] / (y[:, :, -1:] + eps)).reshape(len(qkv), -1, *qkv.shape[2:])
+    return (y[:, :, :-1] / _positive(y[:, :, -1:], eps)).reshape(qkv.shape[0], -1, *qkv.shape[2:])
 
 
 def _pairs(qkv: Tensor, heads: int, eps: float) -> Tensor:
     """The same by the weights of all pairs of pixels."""
     q, k, v = qkv.flatten(2).unflatten(1, (heads, -1)).chunk(3, 2)
     weights = F.relu(k).transpose(2, 3) @ F.relu(q)
-    y = v @ (weights / (weights.sum(2, keepdim=True) + eps))
-    return y.reshape(len(qkv), -1, *qkv.shape[2:])
+    y = v @ (weights / _positive(weights.sum(2, keepdim=True), eps))
+    return y.reshape(qkv.shape[0], -1, *qkv.shape[2:])
+
+
+def _positive(x: Tensor, eps: float) -> Tensor:
+    """`x + eps` of what is not negative.
+
+    ONNX's exporter takes additions of less than 1e-8 for none, and zero by zero is no number; of so little the larger
+    of both is the same.
+    """
+    return x.clamp_min(eps) if eps < LOST else x + eps
 
 
 def _padded_far(x: Tensor, kernel: int, stride: int) -> tuple[Tensor, int]:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from nas.blocks.counting import macs, params
 from nas.costs import cost
 from nas.space import load_space
-from nas.supernet.network import build
 
 SPACES = {name: load_space(name) for name in ("efficientvit_b", "efficientvit_l")}
 PUBLISHED = {
@@ -74,18 +71,6 @@ def test_a_batch_has_the_counts_of_each(name: str) -> None:
         for key in ("params", "macs", "memory"):
             alone = [cost(space, arch, form)[key][0] for arch in batch]
             assert np.array_equal(together[key], alone), (key, form)
-
-
-@pytest.mark.parametrize("name", SPACES)
-def test_random_networks_count_as_pytorch_counts_them(name: str) -> None:
-    space = SPACES[name]
-    for arch in space.sample(3, seed=5):
-        model, side = build(space, arch, seed=None).eval(), arch.values["resolution"]
-        with FlopCounterMode(display=False) as counter:
-            model(torch.empty(1, 3, side, side, device="meta"))
-        expected = (sum(p.numel() for p in model.parameters()), counter.get_total_flops() // 2)
-        counted = cost(space, arch, "train")
-        assert (counted["params"][0], counted["macs"][0]) == expected
 
 
 @pytest.mark.parametrize("name", SPACES)

@@ -10,6 +10,9 @@ import torch
 from supernet_samples import shaken, tiny
 
 from nas.accuracy.inherited import recalibrate
+from nas.blocks.elastic import Elastic
+from nas.blocks.layouts import MAP, Interface
+from nas.blocks.registry import UNITS
 from nas.errors import NasError
 from nas.space import load_space
 from nas.supernet.supernet import Supernet
@@ -190,3 +193,15 @@ def test_same_seed_same_weights(tmp_path: Path) -> None:
     assert np.isclose(
         float(a.layers["first_0_conv_stem"].conv_weight.detach().std()), (2 / (9 * 8)) ** 0.5, rtol=0.3
     )
+
+
+def test_a_branch_that_may_stand_alone_does_not_start_at_zero() -> None:
+    """The last norm's factor is zero beside a shortcut; without one, nothing would come through."""
+    unit = UNITS["inverted_bottleneck"]
+    inp, fields = Interface(MAP, 4, 8, 8), {name: field.default for name, field in unit.fields.items()}
+    fields |= {name: spec.words.index(fields[name]) for name, spec in unit.fields.items() if spec.words}
+    fields |= {"act": 1, "act_after": 0, "se_act": 1, "stride": 1}
+    for widths in ([4, 8], [8, 4], [4, 4]):
+        rows = [unit.plan(inp, {**fields, "width": width})[0] for width in widths]
+        layer = Elastic(unit, {key: np.array([int(row[key]) for row in rows]) for key in unit.keys})
+        assert layer.project_bn_weight.unique().tolist() == [0.0 if widths == [4, 4] else 1.0]

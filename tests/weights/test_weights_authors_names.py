@@ -62,6 +62,26 @@ def tiny_vit(name: str) -> str:
     return name.replace("head.norm.", "norm_head.").replace("head.fc.", "head.")
 
 
+def efficientvit(name: str) -> str:
+    name = name.replace("stem.in_conv.", "backbone.input_stem.op_list.0.")
+    name = name.replace("stem.res0.", "backbone.input_stem.op_list.1.")
+    name = re.sub(r"^stages\.(\d)\.blocks\.", r"backbone.stages.\1.op_list.", name)
+    return classifier(name)
+
+
+def efficientvit_large(name: str) -> str:
+    """The stem is a stage there."""
+    name = re.sub(r"^stages\.(\d)\.blocks\.", lambda m: f"backbone.stages.{int(m[1]) + 1}.op_list.", name)
+    name = name.replace("stem.in_conv.", "backbone.stages.0.op_list.0.")
+    return classifier(name.replace("stem.res0.", "backbone.stages.0.op_list.1."))
+
+
+def classifier(name: str) -> str:
+    name = re.sub(r"^head\.in_conv\.", "head.op_list.0.", name)
+    ends = {"0": "2.linear", "1": "2.norm", "4": "3.linear"}
+    return re.sub(r"^head\.classifier\.(\d)\.", lambda m: f"head.op_list.{ends[m[1]]}.", name)
+
+
 @pytest.mark.parametrize(
     ("space", "preset", "named"),
     [
@@ -70,6 +90,8 @@ def tiny_vit(name: str) -> str:
         ("efficientformer_v2", "S2", efficientformer_v2),
         ("turbovit", "Hiera-T", hiera),
         ("tiny_vit", "5M", tiny_vit),
+        ("efficientvit_b", "B1", efficientvit),
+        ("efficientvit_l", "L1", efficientvit_large),
     ],
 )
 def test_the_authors_names_are_read(space: str, preset: str, named: Callable[[str], str]) -> None:
