@@ -66,10 +66,19 @@ class Counting(CountingAttention):
         return self.emit("depthwise" if depthwise else "conv", shape, x, macs=macs)
 
     def shrunk_conv(
-        self, name: str, x: Shaped, kernel: Num, stride: Num = 1, *, kernels: Sequence[int], decay: bool = True
+        self,
+        name: str,
+        x: Shaped,
+        kernel: Num,
+        stride: Num = 1,
+        *,
+        kernels: Sequence[int],
+        decay: bool = True,
     ) -> Shaped:
         channels, h, w = x.shape
-        self.weight(f"{name}_weight", channels, 1, kernels[0], kernels[0], init="conv", crop=True, decay=decay)
+        self.weight(
+            f"{name}_weight", channels, 1, kernels[0], kernels[0], init="conv", crop=True, decay=decay
+        )
         made: list[Shaped] = []
         for large, small in shrinkings(kernel, kernels):
             taps = small * small

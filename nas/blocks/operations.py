@@ -70,7 +70,14 @@ class Operations(ABC):
 
     @abstractmethod
     def shrunk_conv(
-        self, name: str, x: Tensor, kernel: Num, stride: Num = 1, *, kernels: Sequence[int], decay: bool = True
+        self,
+        name: str,
+        x: Tensor,
+        kernel: Num,
+        stride: Num = 1,
+        *,
+        kernels: Sequence[int],
+        decay: bool = True,
     ) -> Tensor:
         """Depth-wise convolution with a kernel that is made of a larger one (Once-for-all, arXiv 1908.09791, §3.3).
 

@@ -82,7 +82,14 @@ class Ops(Operations):
         return self.convolve(x, weight, shift, stride, x.shape[1] if depthwise else groups, padding)
 
     def shrunk_conv(
-        self, name: str, x: Tensor, kernel: int, stride: int = 1, *, kernels: Sequence[int], decay: bool = True
+        self,
+        name: str,
+        x: Tensor,
+        kernel: int,
+        stride: int = 1,
+        *,
+        kernels: Sequence[int],
+        decay: bool = True,
     ) -> Tensor:
         weight = shrunk_kernel(self.parts, name, kernel, kernels)
         return self.convolve(x, weight, None, stride, x.shape[1])

@@ -6,6 +6,7 @@ Of a batch the space's rules may forbid some layers, so that only what fits none
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -112,8 +113,7 @@ def shrinkings(kernel: Num, kernels: Sequence[int]) -> list[tuple[int, int]]:
     Raises:
         NasError: `kernel` is none of them.
     """
-    steps = list(zip(kernels, kernels[1:]))
-    found = [pair for pair in steps if pair[1] >= kernel]
+    found = [pair for pair in pairwise(kernels) if pair[1] >= kernel]
     last = found[-1][1] if found else kernels[0]
     if certain(kernel != last):
         sides = ", ".join(map(str, kernels))

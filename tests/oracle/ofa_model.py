@@ -47,8 +47,13 @@ def supernet(width, seed, out, names):
     network.load_state_dict(state)
     saved = network.state_dict()
     if names == "old":
-        saved = {re.sub(r"^(blocks\.\d+)\.conv\.", r"\1.mobile_inverted_conv.", k): v for k, v in saved.items()}
-        saved = {k.replace(".bn.bn.", ".bn.").replace(".conv.conv.weight", ".conv.weight"): v for k, v in saved.items()}
+        saved = {
+            re.sub(r"^(blocks\.\d+)\.conv\.", r"\1.mobile_inverted_conv.", k): v for k, v in saved.items()
+        }
+        saved = {
+            k.replace(".bn.bn.", ".bn.").replace(".conv.conv.weight", ".conv.weight"): v
+            for k, v in saved.items()
+        }
         network.load_state_dict(dict(saved))  # their own code reads these names, too
     torch.save({"state_dict": saved}, out)
     return network

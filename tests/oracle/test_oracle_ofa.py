@@ -73,7 +73,9 @@ def test_a_network_is_cut_out_of_their_supernet(ofa: OnceForAll, tmp_path: Path)
     images, expected = ofa.answer(told, tmp_path / "answer.safetensors")
     arch = ours(space, told)
     network = build(space, arch, seed=0).double().eval()
-    rows = initial_of_network(space, arch, str(tmp_path / "supernet.pth")).put_into(network, as_published=True)
+    rows = initial_of_network(space, arch, str(tmp_path / "supernet.pth")).put_into(
+        network, as_published=True
+    )
     assert {row.fate for row in rows} == {"taken"}
     with torch.no_grad():
         assert apart(network(images), expected) < CLOSE
