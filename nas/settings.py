@@ -113,6 +113,8 @@ class TrainSettings(_Strict):
         batch: images per step.
         resolution_scale: training resolution over the space's deployment resolution.
         lr, min_lr: for a batch of 512, scaled linearly with the batch; `lr_scaling: none` takes them as they are.
+        init: what becomes of a supernet's weights that `--init` gives: `begin` trains on from them, `keep` searches
+            them as they are, and trains nothing.
         warmup: share of the steps.
         ema, ema_warmup: decay, and whether it grows as min(decay, (1 + t) / (10 + t)).
         mirror: whether augmentation mirrors half of the images: `true`, `false`, or `auto`, which mirrors unless the
@@ -130,6 +132,7 @@ class TrainSettings(_Strict):
         conflict_every: steps between measurements of gradient conflict, 0 for none.
     """
 
+    init: Literal["begin", "keep"] = "begin"
     steps: Whole = Field(default=0, ge=0, le=MANY)
     epochs: Whole = Field(default=600, ge=1, le=LARGE)
     cooldown_epochs: Whole = Field(default=10, ge=0, le=LARGE)
@@ -243,6 +246,8 @@ EMBEDDED: dict[str, Any] = {
 }
 
 RECIPES: dict[str, dict[str, Any]] = {"paper": PAPER, "embedded": EMBEDDED}
+WITH_INIT = "init"
+"""What a space calls its changes of either recipe where `--init` gives weights."""
 WHY: dict[str, str] = {
     "train.steps": "a few hundred steps instead of hundreds of epochs",
     "train.resolution_scale": "training images are a fraction of the deployment resolution",

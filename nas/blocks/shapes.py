@@ -113,8 +113,7 @@ def shrinkings(kernel: Num, kernels: Sequence[int]) -> list[tuple[int, int]]:
     Raises:
         NasError: `kernel` is none of them.
     """
-    steps = list(pairwise(kernels))
-    found = [pair for pair in steps if pair[1] >= kernel]
+    found = [pair for pair in pairwise(kernels) if pair[1] >= kernel]
     last = found[-1][1] if found else kernels[0]
     if certain(kernel != last):
         sides = ", ".join(map(str, kernels))

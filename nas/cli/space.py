@@ -34,14 +34,14 @@ DeviceOption = Annotated[list[str] | None, typer.Option("--device", help="Latenc
 def check(space: SpaceArgument) -> None:
     """Check a space file and say what it holds."""
     from nas.search.objective import parse_constraint
-    from nas.settings import make_settings
+    from nas.settings import WITH_INIT, make_settings
 
     loaded = _load(space)
     for requirement in loaded.requirements.values():
         for constraint in requirement:
             parse_constraint(constraint)
     for recipe, changes in loaded.recipes.items():
-        make_settings(recipe, [changes])
+        make_settings("embedded" if recipe == WITH_INIT else recipe, [changes])
     size, exact = loaded.size()
     about = "" if exact else "about "
     echo(

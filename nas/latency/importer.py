@@ -25,8 +25,8 @@ _NOTES = (
     "latency is slightly higher."
 )
 _OFA_NOTES = (
-    "Means of a Once-for-all style lookup table. ReLU6 is read as ReLU. Blocks without a shortcut, pooling and the "
-    "classifier are not in it: a predictor fitted on these times, or their kernels, answer for them."
+    "Means of a Once-for-all style lookup table. ReLU6 is read as ReLU; a classifier's time is the sum of its parts. "
+    "What the table lacks, a predictor fitted on these times or their kernels answer for."
 )
 
 

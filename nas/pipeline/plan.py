@@ -76,6 +76,11 @@ class RunPlan:
         return study_folder(self.name)
 
     @property
+    def keeps(self) -> bool:
+        """Whether weights from elsewhere are searched as they are, without any training."""
+        return self.init is not None and self.settings.train.init == "keep"
+
+    @property
     def cheap(self) -> Callable[[ArchBatch], tuple[Floats, Floats]]:
         """Cheap objective values and constraint violations of many archs at once."""
         return cheap_function(self.metrics, self.objectives, self.constraints, self.pool)
@@ -202,7 +207,16 @@ def _beginning_with(plan: RunPlan, init: str) -> RunPlan:
         raise NasError("--init and --supernet both say where weights come from; give one of them.")
     if plan.accuracy_table is not None or not plan.wants_accuracy:
         raise NasError("--init: this run trains no supernet that could begin with these weights.")
-    return replace(plan, init=initial_of_supernet(plan.space, init))
+    begun = replace(plan, init=initial_of_supernet(plan.space, init))
+    if begun.keeps and begun.init is not None:
+        if not begun.init.whole:
+            raise NasError(
+                f"train.init=keep: {begun.init.name} holds the weights of {plan.space.name}:{begun.init.network}, not "
+                "those of a supernet, whose networks were trained together: write train.init=begin."
+            )
+        if plan.settings.train.sampler.name == "relaxed":
+            raise NasError("train.init=keep trains no logits, which train.sampler.name=relaxed is for.")
+    return begun
 
 
 def check_classifier(space: Space) -> None:

@@ -30,10 +30,17 @@ from nas.pipeline.progress import Interrupt, Reporter, Silent
 from nas.pipeline.searching import End, Search
 from nas.pipeline.stopping import Stopped
 from nas.pipeline.supernet_card import trained_on
-from nas.pipeline.training import Interrupted, TrainedSupernet, check_card, obtain, set_threads
+from nas.pipeline.training import (
+    Interrupted,
+    TrainedSupernet,
+    check_card,
+    check_kept,
+    obtain,
+    set_threads,
+)
 from nas.pipeline.verdicts import judge_predictor, sampler_warnings
 from nas.plugins.loading import load_all
-from nas.settings import assigned, make_settings
+from nas.settings import WITH_INIT, assigned, make_settings
 from nas.space.load import load_space
 from nas.space.space import Space
 from nas.store import Storage, StudyRow, StudyState
@@ -169,7 +176,9 @@ def planned(
         data = trained_on(study_folder(supernet))
     texts = {"data.spec": data, "search.strategy": strategy}
     named = [assigned(key, text) for key, text in texts.items() if text is not None]
-    chosen = make_settings(recipe, [loaded.recipes.get(recipe, {}), direct], [*named, *settings])
+    given = loaded.recipes.get(WITH_INIT, {}) if init is not None else {}
+    layers = [loaded.recipes.get(recipe, {}), given, direct]
+    chosen = make_settings(recipe, layers, [*named, *settings])
     devices = [device] if isinstance(device, (str, Device)) else list(device)
     plan = make_plan(
         loaded,
@@ -317,6 +326,8 @@ def _data(plan: RunPlan) -> LoadedData | None:
     data = load_run_data(plan)
     if plan.supernet is not None:
         check_card(plan, study_folder(plan.supernet), data)
+    if plan.keeps:
+        check_kept(plan, data)
     return data
 
 
@@ -398,7 +409,7 @@ def _trained(
     uneven = data.uneven()
     for warning in uneven:
         reporter.warn(warning)
-    changed = deviations(plan.settings, plan.space)
+    changed = [] if plan.keeps else deviations(plan.settings, plan.space)
     for key, paper, here, why in changed:
         reporter.say(
             f"  differs from the recipe 'paper': {key} {paper} -> {here}{f' ({why})' if why else ''}"

@@ -40,7 +40,9 @@ from nas.supernet.supernet import Supernet
 from nas.supernet.trainer import StepReport, Trainer
 
 if TYPE_CHECKING:
+    from nas.pipeline.load_data import LoadedData
     from nas.scale.workers import Workers
+    from nas.weights.initial import Initial
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ def obtain(
         _check_own(plan)
         return load(plan, plan.folder, data)
     job = SupernetJob(plan)
+    if plan.init is not None and plan.keeps:
+        return _kept(plan, plan.init, job, data, reporter)
     if plan.init is not None:
         reporter.say(f"supernet: begins with {plan.init.name}, read as {plan.space.name}:{plan.init.network}")
         rows = plan.init.put_into(job.supernet(data, None))
@@ -96,6 +100,31 @@ def obtain(
     save(outcome.weights, outcome.card, plan.folder)
     Checkpointer(plan.folder).clear()
     return load(plan, plan.folder, data)
+
+
+def _kept(
+    plan: RunPlan, init: Initial, job: SupernetJob, data: RunData, reporter: Reporter
+) -> TrainedSupernet:
+    """A supernet's weights from elsewhere, stored as this run's own, without any training."""
+    reporter.say(f"supernet: the weights of {init.name} as they are; nothing is trained (train.init=keep)")
+    supernet = job.supernet(data, plan.settings.seed)
+    tell_fates(init.put_into(supernet), plan.folder, reporter, init.note)
+    done = {"steps": 0, "skipped": 0, "sampler": {}, "warnings": []}
+    save(supernet.state_dict(), {**_card(plan, data), **done}, plan.folder)
+    return load(plan, plan.folder, data)
+
+
+def check_kept(plan: RunPlan, data: LoadedData) -> None:
+    """Weights that are not trained have to know the classes of the images.
+
+    Raises:
+        NasError: they tell others apart.
+    """
+    if plan.init is not None and plan.init.classes != data.classes:
+        raise NasError(
+            f"train.init=keep: the classifier of {plan.init.name} tells {plan.init.classes or 0:,} classes apart, "
+            f"{data.name} has {data.classes:,}. Give images of the same classes, or train it: --set train.init=begin."
+        )
 
 
 @dataclass(frozen=True)
@@ -155,7 +184,13 @@ class SupernetJob(Job):
         trainer.average.copy_to(supernet)
         if isinstance(sampler, RelaxedSampler) and self.plan.settings.train.relaxed.widths == "one":
             rank_channels(supernet, sampler.largest)
-        return Outcome(supernet.cpu().state_dict(), _card(self.plan, data, trainer, sampler))
+        done = {
+            "steps": trainer.total,
+            "skipped": trainer.guard.skipped,
+            "sampler": {**sampler.facts(), **relaxed_facts(supernet)},
+            "warnings": trainer.warnings,
+        }
+        return Outcome(supernet.cpu().state_dict(), {**_card(self.plan, data), **done})
 
 
 def _expected_latency(plan: RunPlan, sampler: SubnetSampler) -> ExpectedLatency | None:
@@ -222,7 +257,8 @@ def compute_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _card(plan: RunPlan, data: RunData, trainer: Trainer[Supernet], sampler: SubnetSampler) -> dict[str, Any]:
+def _card(plan: RunPlan, data: RunData) -> dict[str, Any]:
+    """What a supernet was made for and with, apart from what its training did."""
     return {
         "version": 1,
         "space": plan.space.name,
@@ -235,10 +271,6 @@ def _card(plan: RunPlan, data: RunData, trainer: Trainer[Supernet], sampler: Sub
         "seed": plan.settings.seed,
         **({} if plan.init is None else {"init": plan.init.facts()}),
         "train": plan.settings.train.model_dump(),
-        "steps": trainer.total,
-        "skipped": trainer.guard.skipped,
-        "sampler": {**sampler.facts(), **relaxed_facts(trainer.supernet)},
-        "warnings": trainer.warnings,
         "plugins": digests(),
     }
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nas.weights.files import WeightFile
 
 LISTED = 6
+SUPERNET = "supernet"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Initial:
         given: under our names, for images normalised as theirs are.
         text: as it was given: a path, or `timm:NAME`.
         name, sha256: of the file.
-        network: whose weights they are: a preset's name, or an arch id.
+        network: whose weights they are: a preset's name, an arch id, or `supernet`.
         classes: that its classifier tells apart; None if it has none.
         mean, std: by channel, with which its images are normalised.
         first: the layer that sees them.
@@ -52,6 +53,11 @@ class Initial:
     std: tuple[float, ...]
     first: str
     note: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a supernet whose weights they are."""
+        return self.network == SUPERNET
 
     def identity(self) -> dict[str, str]:
         """What tells these weights from others, wherever they lie."""
@@ -154,7 +160,7 @@ def _whole(space: Space, arch: Arch, text: str, file: WeightFile, table: Table) 
         for name, weights in weights_of(supernet).items()
     ]
     given = translated(file, entries(table, layers), table, f"{space.name}'s supernet")
-    return _initial(given, text, file, table, "supernet")
+    return _initial(given, text, file, table, SUPERNET)
 
 
 def _initial(given: Given, text: str, file: WeightFile, table: Table, network: str) -> Initial:

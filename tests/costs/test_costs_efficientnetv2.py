@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from math import prod
+
 import pytest
 
 from nas.costs import cost
@@ -71,13 +72,10 @@ def test_a_batch_counts_as_its_archs_do() -> None:
 
 
 def test_the_size_is_the_product_that_the_file_says() -> None:
-    """Per stage: kinds, kernels, expansions and gates, of fused blocks without those of an expansion of 1."""
-    inverted, fused = 2 * 3 * 2, 2 * (3 * 2 - 1)
-    first = 3 * 2 * (inverted + fused)
-    chosen = [5 * 4, 5 * 4, 7 * 7]
-    late = [9 * 9 * inverted, 14 * 13 * inverted, 1 + 2 * 2 * inverted]
-    size = 8 * 3 * 3 * first * np.prod([c * (inverted + fused) for c in chosen], dtype=object)
-    assert SPACE.size() == (size * np.prod(late, dtype=object), True)
+    """Per stage: depths, widths, kernels, expansions, and kinds of block or gates or both."""
+    early = (3 * 2) * (2 * 3 * 2), (5 * 4) * (2 * 2 * 2), (5 * 4) * (2 * 2 * 2), (7 * 8) * (2 * 2 * 2 * 2)
+    late = (9 * 9) * (2 * 2 * 2), (14 * 13) * (2 * 2 * 2), 1 + (2 * 2) * (2 * 2 * 2)
+    assert SPACE.size() == (8 * 3 * 3 * prod(early) * prod(late), True)
 
 
 def test_what_lies_inside() -> None:
