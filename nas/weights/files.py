@@ -139,7 +139,7 @@ def _from_timm(text: str) -> WeightFile:
             "elsewhere and give it with --init FILE.safetensors."
         ) from None
     tensors = {key: value.detach() for key, value in model.state_dict().items()}
-    given = model.pretrained_cfg  # one name has weights for images normalised in several ways
+    given = getattr(model, "pretrained_cfg", {})  # one name has weights for images normalised in several ways
     normal = {key: json.dumps(list(given[name])) for key, name in ((MEAN_KEY, "mean"), (STD_KEY, "std"))}
     return WeightFile(text, tensors_digest(tensors), tensors, normal)
 
