@@ -140,7 +140,8 @@ def _from_timm(text: str) -> WeightFile:
         ) from None
     tensors = {key: value.detach() for key, value in model.state_dict().items()}
     given = getattr(model, "pretrained_cfg", {})  # one name has weights for images normalised in several ways
-    normal = {key: json.dumps(list(given[name])) for key, name in ((MEAN_KEY, "mean"), (STD_KEY, "std"))}
+    keys = ((MEAN_KEY, "mean"), (STD_KEY, "std"))
+    normal = {key: json.dumps(list(given[name])) for key, name in keys if name in given}
     return WeightFile(text, tensors_digest(tensors), tensors, normal)
 
 
