@@ -16,7 +16,20 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from nas.arith import Num, divisible, where
-from nas.blocks.base import ACTIVATIONS, GATES, PADDINGS, Field, Init, Unit, act, eps_of, epsilon, width
+from nas.blocks.base import (
+    ACTIVATIONS,
+    GATES,
+    PADDINGS,
+    Field,
+    Init,
+    Member,
+    Unit,
+    act,
+    block_of,
+    eps_of,
+    epsilon,
+    width,
+)
 from nas.blocks.layouts import Interface
 from nas.blocks.operations import Operations
 from nas.blocks.sizes import Sizes
@@ -149,3 +162,12 @@ class ResidualConv(Bottleneck):
         start: Init = "ones" if s.scale else gamma
         more: dict[str, Any] = {"eps": eps_of(s), "bias": bool(s.bias), "scale": bool(s.scale)}
         return ops.conv_norm("second", y, s.cout, s.kernel, gamma=start, **more)
+
+
+PARTS = (
+    InvertedBottleneck,
+    FusedBottleneck,
+    ResidualConv,
+    # ResNet's, beside blocks that read an expansion of another order of size.
+    block_of("basic", Member("residual_conv", ResidualConv, {"expansion": "inner"})),
+)

@@ -56,3 +56,6 @@ class ConvBN(ConvStem):
     }
     keys = (*ConvStem.keys, "padding", "eps")
     decay = True
+
+
+PARTS = (ConvStem, ConvNorm, ConvBN)

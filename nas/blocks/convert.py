@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nas.blocks.base import Unit, refuse
+from nas.blocks.base import Unit, block_of, refuse
 from nas.blocks.layouts import MAP, TOKENS, Interface
 from nas.blocks.operations import Operations
 from nas.blocks.sizes import Sizes
@@ -44,3 +44,6 @@ class ToMap(Unit):
     @classmethod
     def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
         return ops.to_map(x, s.h, s.w)
+
+
+PARTS = (ToTokens, ToMap, block_of("identity"))

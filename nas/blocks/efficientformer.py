@@ -71,3 +71,6 @@ class MB3D(Unit):
         x = x + ops.linear_scale("join", y, s.channels, inputs=(s.heads, s.v_dim))
         y = ops.linear("expand", ops.token_norm("mlp_norm", x), s.hidden)
         return x + ops.linear_scale("project", ops.act(y, s.act), s.channels)
+
+
+PARTS = (MB4D, MB3D)

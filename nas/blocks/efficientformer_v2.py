@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.arith import Num, ceil_div
-from nas.blocks.base import SAME_WIDTH, Field, Unit, act, width, width_of
+from nas.blocks.base import SAME_WIDTH, Field, Unit, act, block_of, width, width_of
 from nas.blocks.layouts import Interface
 from nas.blocks.operations import Operations
 from nas.blocks.sizes import Sizes
@@ -111,3 +111,6 @@ class AttentionDownsample(Unit):
         y = ops.weigh_map(v, weights, ceil_div(s.h, s.stride), ceil_div(s.w, s.stride)) + local
         y = ops.conv_norm("project", ops.act(y, s.act), s.cout, bias=True)
         return y + ops.conv_norm("embed", x, s.cout, KERNEL, s.stride, bias=True)
+
+
+PARTS = (ConvFFN, Attention4D, AttentionDownsample, block_of("attention_ffn", Attention4D, ConvFFN))

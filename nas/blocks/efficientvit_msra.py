@@ -80,11 +80,16 @@ def _pair(place: str) -> tuple[Member, Member]:
 
 
 ATTENTION = Member("attention", CascadedAttention)
-EFFICIENTVIT = block_of("efficientvit", *_pair("before"), ATTENTION, *_pair("after"))
-EFFICIENTVIT_2 = block_of(
-    "efficientvit_2", *_pair("before"), *_pair("before2"), ATTENTION, *_pair("after"), *_pair("after2")
-)
-EFFICIENTVIT_PLAIN = block_of("efficientvit_plain", *_pair("before"), *_pair("after"))
-SUBSAMPLE = block_of(
-    "efficientvit_subsample", *_pair("before"), Member("merge", InvertedBottleneck), *_pair("after")
+
+
+PARTS = (
+    CascadedAttention,
+    block_of("efficientvit", *_pair("before"), ATTENTION, *_pair("after")),
+    block_of(
+        "efficientvit_2", *_pair("before"), *_pair("before2"), ATTENTION, *_pair("after"), *_pair("after2")
+    ),
+    block_of("efficientvit_plain", *_pair("before"), *_pair("after")),
+    block_of(
+        "efficientvit_subsample", *_pair("before"), Member("merge", InvertedBottleneck), *_pair("after")
+    ),
 )

@@ -222,6 +222,13 @@ def _ended(name: str, y: Any, s: Sizes, ops: Operations, **options: Any) -> Any:
     return ops.linear(name, y, s.channels, init="zeros", **options)
 
 
-HIERARCHICAL = block_of(
-    "hierarchical_attention", Member("carriers", CarrierAttention), Member("windows", WindowedAttention)
+PARTS = (
+    CarrierTokens,
+    CarrierAttention,
+    WindowedAttention,
+    EndCarriers,
+    NormConv,
+    block_of(
+        "hierarchical_attention", Member("carriers", CarrierAttention), Member("windows", WindowedAttention)
+    ),
 )

@@ -132,3 +132,6 @@ class Classifier(Unit):
         normed = s.norm == HEAD_NORMS.index("batch_norm")
         norms = ("norm", "distilled_norm")[: len(names)] if normed else ()
         return ops.mean_linear(names, y, s.classes, norms=norms, eps=eps_of(s))
+
+
+PARTS = (PooledHead, DualHead, DualMapHead, MeanHead, Classifier)

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.arith import Num, where
-from nas.blocks.base import Field, Unit, act, refuse, width
+from nas.blocks.base import Field, Unit, act, block_of, refuse, width
 from nas.blocks.heads import HIERA_EPS
 from nas.blocks.layouts import UNROLLED, Interface
 from nas.blocks.operations import Operations
@@ -109,3 +109,6 @@ class UnitFFN(FFN):
     @classmethod
     def sizes(cls, inp: Interface, f: Sizes) -> Mapping[str, Num]:
         return {"hidden": f.mlp_ratio * inp.channels}
+
+
+PARTS = (UnitAttention, UnitFFN, block_of("hiera", UnitAttention, UnitFFN))

@@ -55,3 +55,6 @@ class Join(Unit):
                 y = ops.resize(y, s.h, s.w)
             total = total + y
         return ops.act(total, s.act)
+
+
+PARTS = (Join,)

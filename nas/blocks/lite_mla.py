@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.arith import Num, where
-from nas.blocks.base import SAME_WIDTH, Field, Unit, eps_of, epsilon, refuse, width_of
+from nas.blocks.base import SAME_WIDTH, Field, Unit, block_of, eps_of, epsilon, refuse, width_of
+from nas.blocks.bottleneck import InvertedBottleneck
 from nas.blocks.layouts import Interface
 from nas.blocks.operations import Operations
 from nas.blocks.sizes import Sizes
@@ -60,3 +61,6 @@ class LiteMLA(Unit):
         y = ops.relu_attention(every, len(scales) * s.heads, quadratic=few, eps=eps)
         parts = (len(scales), s.heads, s.dim)
         return x + ops.conv_norm("project", y, s.channels, inputs=parts, gamma="zeros", eps=eps_of(s))
+
+
+PARTS = (LiteMLA, block_of("mla_bottleneck", LiteMLA, InvertedBottleneck))

@@ -64,3 +64,6 @@ class MapFFN(Unit):
     def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
         y = ops.act(ops.conv_norm("expand", x, s.hidden, eps=eps_of(s)), s.act)
         return x + ops.conv_norm("project", y, s.channels, gamma="zeros", eps=eps_of(s))
+
+
+PARTS = (Depthwise, MapFFN)

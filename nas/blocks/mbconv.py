@@ -72,3 +72,6 @@ class Downsample(MBConv):
 
     kind = "downsample"
     fields = {**MBConv.fields, "expansion": Field(default=6), "se": Field(default=1, low=0, high=1)}
+
+
+PARTS = (MBConv, Downsample)

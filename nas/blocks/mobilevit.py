@@ -27,6 +27,7 @@ from nas.blocks.base import (
     Field,
     Unit,
     act,
+    block_of,
     eps_of,
     epsilon,
     refuse,
@@ -180,3 +181,15 @@ class FromPatches(OnPatches):
     @classmethod
     def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
         return ops.from_patches(x, s.h, s.w, s.patch)
+
+
+PARTS = (
+    PatchUnfold,
+    SeparableAttention,
+    PatchAttention,
+    PatchFFN,
+    PatchFold,
+    FromPatches,
+    block_of("separable_transformer", SeparableAttention, PatchFFN),
+    block_of("patch_transformer", PatchAttention, PatchFFN),
+)

@@ -64,3 +64,6 @@ class OnceForAll(InvertedBottleneck):
     def middle(cls, y: Any, inner: Num, s: Sizes, ops: Operations) -> Any:
         z = ops.shrunk_conv_norm("depthwise", y, s.kernel, s.stride, kernels=KERNELS, eps=eps_of(s))
         return ops.act(z, s.act)
+
+
+PARTS = (OnceForAll,)

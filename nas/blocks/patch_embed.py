@@ -29,3 +29,6 @@ class PatchEmbed(Unit):
         h, w = ceil_div(s.h, s.stride), ceil_div(s.w, s.stride)
         y = ops.conv("conv", x, s.cout, s.kernel, s.stride, bias=True)
         return y + ops.param("position", s.cout, h, w, crop=True)
+
+
+PARTS = (PatchEmbed,)

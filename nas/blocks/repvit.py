@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.arith import Num, nearest, where
-from nas.blocks.base import GATES, Field, Unit, act
+from nas.blocks.base import GATES, Field, Member, Unit, act, block_of
 from nas.blocks.base import width as width_field
 from nas.blocks.layouts import Interface
+from nas.blocks.map_parts import MapFFN
 from nas.blocks.operations import Operations
 from nas.blocks.sizes import Sizes
 
@@ -76,3 +77,17 @@ class Separable(Unit):
     def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
         y = ops.conv_norm("depthwise", x, s.cin, s.kernel, s.stride, depthwise=True)
         return ops.conv_norm("project", y, s.cout)
+
+
+PARTS = (
+    RepMixer,
+    Separable,
+    block_of("repvit", RepMixer, MapFFN),
+    block_of(
+        "repvit_downsample",
+        Member("before", RepMixer, fixed={"se": 0, "se_round": 1, "se_act": 0, "gate": 0}),
+        Member("before_ffn", MapFFN, {"width": "before_width"}),
+        Separable,
+        MapFFN,
+    ),
+)

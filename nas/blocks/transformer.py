@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from nas.arith import Num
-from nas.blocks.base import SAME_WIDTH, TOKEN_NORMS, Field, Init, Unit, act, refuse, width_of
+from nas.blocks.base import SAME_WIDTH, TOKEN_NORMS, Field, Init, Unit, act, block_of, refuse, width_of
 from nas.blocks.layouts import TOKENS, Interface, Layout
 from nas.blocks.operations import LN_EPS, Operations
 from nas.blocks.sizes import Sizes
@@ -81,3 +81,6 @@ class FFN(Unit):
     def forward(cls, x: Any, s: Sizes, ops: Operations) -> Any:
         y = ops.linear("expand", ops.token_norm("norm", x, s.norm, cls.eps), s.hidden)
         return x + ops.linear("project", ops.act(y, s.act), s.channels, init=cls.last)
+
+
+PARTS = (Attention, FFN, block_of("transformer", Attention, FFN))

@@ -70,3 +70,6 @@ def _odd_factor(number: Num) -> Num:
     if not isinstance(number, int):
         return 1
     return number // (number & -number)
+
+
+PARTS = (Unroll, Reroll)

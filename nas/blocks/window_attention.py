@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.arith import Num, ceil_div, where
-from nas.blocks.base import SAME_WIDTH, Field, Unit, act, eps_of, epsilon, refuse, width_of
+from nas.blocks.base import SAME_WIDTH, Field, Member, Unit, act, block_of, eps_of, epsilon, refuse, width_of
 from nas.blocks.layouts import Interface
+from nas.blocks.map_parts import Depthwise
 from nas.blocks.operations import Operations
 from nas.blocks.sizes import Sizes
 from nas.blocks.transformer import FFN
@@ -58,3 +59,10 @@ class TokenFFN(FFN):
     kind = "token_ffn"
     fields = {**FFN.fields, "act": act("gelu")}
     last = "zeros"
+
+
+PARTS = (
+    WindowAttention,
+    TokenFFN,
+    block_of("tiny_vit", WindowAttention, Member("local", Depthwise, fixed={"shortcut": 0}), TokenFFN),
+)
