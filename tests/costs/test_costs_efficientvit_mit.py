@@ -8,6 +8,7 @@ import pytest
 from nas.blocks.counting import macs, params
 from nas.costs import cost
 from nas.space import load_space
+from nas.space.symbolic import symbolic
 
 SPACES = {name: load_space(name) for name in ("efficientvit_b", "efficientvit_l")}
 PUBLISHED = {
@@ -76,3 +77,14 @@ def test_a_batch_has_the_counts_of_each(name: str) -> None:
 @pytest.mark.parametrize("name", SPACES)
 def test_every_published_network_lies_inside(name: str) -> None:
     assert [p for p, arch in SPACES[name].presets.items() if not SPACES[name].contains(arch)] == []
+
+
+def test_what_blocks_of_a_choice_hand_on_alike_depends_on_no_choice() -> None:
+    """Both halve the map and have the stage's width, whichever is chosen and how often."""
+    space = SPACES["efficientvit_b"]
+    names = [decision.name for decision in space.decisions]
+    slots = symbolic(space)
+    read = {slot.name: {names[d] for d in deps} for slot, deps in zip(slots.slots, slots.dependent)}
+    assert read["S2.0.inverted_bottleneck"] == {
+        "resolution", "stem.act", "S1.width", "S2.width", "S2.expansion"
+    }  # fmt: skip
