@@ -72,9 +72,9 @@ def test_a_batch_counts_as_its_archs_do() -> None:
 
 
 def test_the_size_is_the_product_that_the_file_says() -> None:
-    """Per stage: depths, widths, kernels, expansions, and kinds of block or gates or both."""
-    early = (3 * 2) * (2 * 3 * 2), (5 * 4) * (2 * 2 * 2), (5 * 4) * (2 * 2 * 2), (7 * 8) * (2 * 2 * 2 * 2)
-    late = (9 * 9) * (2 * 2 * 2), (14 * 13) * (2 * 2 * 2), 1 + (2 * 2) * (2 * 2 * 2)
+    """Per stage: widths, kernels, expansions and gates; numbers of blocks behind the first, and their kinds."""
+    early = (2 * 2 * 3) * (1 + 2 * 2), (4 * 2 * 2) * (1 + 4 * 2), (4 * 2 * 2) * (1 + 4 * 2)
+    late = (8 * 2 * 2 * 2) * (7 * 2), (9 * 2 * 2 * 2) * 9, (13 * 2 * 2 * 2) * 14, 1 + 2 * (2 * 2 * 2 * 2)
     assert SPACE.size() == (8 * 3 * 3 * prod(early) * prod(late), True)
 
 
