@@ -30,6 +30,7 @@ def small_copy(name: str, folder: Path, stages: Mapping[str, Mapping[str, Any]],
         text["stages"][stage].update(fields)
     text = {**text, **top}
     del text["presets"]
+    text.pop("published", None)
     copy = folder / f"{name}.yaml"
     copy.write_text(yaml.safe_dump(text, sort_keys=False))
     return copy
