@@ -45,6 +45,7 @@ class Counting(CountingAttention):
         decay: bool = True,
         padding: Num | None = None,
         far: Num = 0,
+        init: Init = "conv",
     ) -> Shaped:
         if len(x.shape) != 3:
             raise NasError(f"convolution {name!r} takes a map, not {words(x.shape)}.")
@@ -52,7 +53,7 @@ class Counting(CountingAttention):
         if far != 0 and stride != 1:
             x = self.padded_far(x, kernel, stride)
         reach = 1 if depthwise else cin // groups
-        self.weight(f"{name}_weight", out, reach, kernel, kernel, init="conv", crop=True, decay=decay)
+        self.weight(f"{name}_weight", out, reach, kernel, kernel, init=init, crop=True, decay=decay)
         check_conv(name, cin, out, kernel, cin if depthwise else groups, padding is not None)
         if bias:
             self.weight(f"{name}_bias", out, init="zeros")

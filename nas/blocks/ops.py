@@ -74,6 +74,7 @@ class Ops(Operations):
         decay: bool = True,
         padding: int | None = None,
         far: int = 0,
+        init: Init = "conv",
     ) -> Tensor:
         weight, shift = self.parts[f"{name}_weight"], self.parts[f"{name}_bias"] if bias else None
         if far and stride != 1:
