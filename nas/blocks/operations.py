@@ -260,6 +260,7 @@ class Operations(ABC):
         identity: bool = False,
         norm: bool = False,
         bare: Sequence[int] = (),
+        gamma: Init = "ones",
     ) -> Tensor:
         """Parallel convolutions, each with its norm, and the identity, summed; deployed: one convolution (RepVGG).
 
@@ -268,6 +269,7 @@ class Operations(ABC):
             bare: positions of branches that have a bias instead of a norm.
             identity: whether the input is added, where neither sides nor channels change.
             norm: whether a batch norm `NAME_bn` follows the sum (RepViT).
+            gamma: start of the factors of the branches' norms; zeros: bare branches start at zero, too.
         """
         shape = {"stride": stride, "groups": groups, "depthwise": depthwise}
         if identity:
@@ -279,9 +281,10 @@ class Operations(ABC):
         for index, kernel in enumerate(kernels):
             branch = f"{name}_{index}"
             if index in bare:
-                y = self.conv(branch, x, out, kernel, bias=True, **shape)
+                start: Init = "zeros" if gamma == "zeros" else "conv"
+                y = self.conv(branch, x, out, kernel, bias=True, init=start, **shape)
             else:
-                y = self.conv_norm(branch, x, out, kernel, **shape)
+                y = self.conv_norm(branch, x, out, kernel, gamma=gamma, **shape)
             total = y if total is None else total + y
         return self.batch_norm(f"{name}_bn", total) if norm else total
 

@@ -25,7 +25,8 @@ class RepMixer(Unit):
     """A depth-wise k×k and 1×1 convolution and the identity, one convolution when deployed; optional channel gates.
 
     `norms: behind` (M0.6 to M2.3) has a norm behind the sum, and a bias in the 1×1 branch; `branches` (M1 to M3) has a
-    norm in each branch instead.
+    norm in each branch instead. Branches start at zero, which is ours: a random 1×1 branch turns the sign of some
+    channels, and networks of different depth, in which they are turned differently often, could not share weights.
     """
 
     kind = "rep_mixer"
@@ -56,6 +57,7 @@ class RepMixer(Unit):
             identity=True,
             norm=behind,
             bare=(1,) if behind else (),
+            gamma="zeros",
         )
         if s.squeezed != 0:
             y = ops.squeeze_excite(y, s.squeezed, act=s.se_act, gate=GATES[s.gate])
