@@ -24,7 +24,7 @@ def test_a_runtime_conforms(name: str) -> None:
 
 @pytest.mark.parametrize("unit", [UNITS[0], UNITS[3]])
 def test_a_training_step_has_the_gradients_of_the_module(unit: str) -> None:
-    """In training mode and the trained form, and the weights move; the input has a gradient too, as within a network."""
+    """In training mode and the trained form, and the weights move."""
     runtime = runtime_of("training")
     model = unit_model(unit, run=Run(2, runtime.trains))
     content = runtime.export(model.module, model.example)
