@@ -186,7 +186,7 @@ class SearchSettings(_Strict):
     """The search.
 
     Attributes:
-        strategy: `predictor`, `nsga2`, `nsga2:elasticvit`, `random`, `slimming`, `generative` or
+        strategy: `predictor`, `nsga2`, `nsga2:elasticvit`, `random`, `slimming`, `contraction`, `generative` or
             `nevergrad:OPTIMIZER`.
         n_trials: real evaluations, the presets' not counted.
         batch: archs asked for at once.

@@ -40,7 +40,7 @@ def run(
     strategy: Annotated[
         str | None,
         typer.Option(
-            help="predictor, nsga2, nsga2:elasticvit, random, slimming, generative or nevergrad:OPTIMIZER."
+            help="predictor, nsga2, nsga2:elasticvit, random, slimming, contraction, generative, nevergrad:OPTIMIZER."
         ),
     ] = None,
     n_trials: Annotated[int | None, typer.Option(help="Real evaluations of the search.", min=1)] = None,

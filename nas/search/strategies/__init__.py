@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 from nas.errors import NasError, unknown, unprovided
 from nas.metrics import Direction
 from nas.search.strategies.base import Cheap, Strategy
+from nas.search.strategies.contraction import Contraction
 from nas.search.strategies.elasticvit import ElasticViTEvolution
 from nas.search.strategies.generative import Generative
 from nas.search.strategies.nsga2 import NSGA2
@@ -25,6 +26,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "nsga2:elasticvit": ElasticViTEvolution,
     "random": RandomSearch,
     "slimming": Slimming,
+    "contraction": Contraction,
     "generative": Generative,
 }
 
@@ -42,7 +44,7 @@ def strategy(
     """A search strategy.
 
     Args:
-        name: `predictor`, `nsga2`, `nsga2:elasticvit`, `random`, `slimming`, `generative` or
+        name: `predictor`, `nsga2`, `nsga2:elasticvit`, `random`, `slimming`, `contraction`, `generative` or
             `nevergrad:OPTIMIZER`.
         directions: `"min"` or `"max"` per objective.
         cheap: see `Strategy`.
