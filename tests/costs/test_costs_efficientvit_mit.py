@@ -75,8 +75,10 @@ def test_a_batch_has_the_counts_of_each(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_every_published_network_lies_inside(name: str) -> None:
-    assert [p for p, arch in SPACES[name].presets.items() if not SPACES[name].contains(arch)] == []
+def test_every_published_network_lies_inside_but_l3(name: str) -> None:
+    """L3, of twice the widths, is beside its space: a supernet around it has 360 million weights."""
+    outside = [preset for preset, arch in SPACES[name].presets.items() if not SPACES[name].contains(arch)]
+    assert outside == [preset for preset in SPACES[name].presets if preset.startswith("L3")]
 
 
 def test_what_blocks_of_a_choice_hand_on_alike_depends_on_no_choice() -> None:
