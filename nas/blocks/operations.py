@@ -242,10 +242,14 @@ class Operations(ABC):
             self.linear(name, self.batch_norm(norms[index], x, eps=eps) if norms else x, out)
             for index, name in enumerate(names)
         ]
+        self.answered(answers)
         total = answers[0]
         for answer in answers[1:]:
             total = total + answer
         return total * (1 / len(names)) if len(names) > 1 else total
+
+    def answered(self, answers: Sequence[Tensor]) -> None:
+        """Told the answers of a classifier and of its distilled twin, before their mean is taken."""
 
     def rep_conv(
         self,

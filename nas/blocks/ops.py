@@ -45,6 +45,7 @@ class Ops(Operations):
         training: batch norms normalise by the batch and update their running statistics.
         momentum: weight of the batch in the running statistics.
         together: batch norm over the batches of several processes, in training; see `nas.supernet.parallel`.
+        answers: list that is given the answers of a classifier and of its distilled twin, each alone.
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class Ops(Operations):
         training: bool = False,
         momentum: float = 0.1,
         together: Callable[[Tensor, Pair, Pair, float, float], Tensor] | None = None,
+        answers: list[Tensor] | None = None,
     ) -> None:
         self.training, self.momentum, self.together = training, momentum, together
+        self.answers = answers
         self.parts: Mapping[str, Any] = {}
 
     def bind(self, parts: Mapping[str, Any], deploy: bool = False) -> Self:
@@ -61,6 +64,10 @@ class Ops(Operations):
         bound = object.__new__(type(self))
         bound.__dict__.update(self.__dict__, parts=parts, deploy=deploy)
         return bound
+
+    def answered(self, answers: Sequence[Tensor]) -> None:
+        if self.answers is not None:
+            self.answers[:] = answers
 
     # Projections and norms
 

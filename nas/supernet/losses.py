@@ -17,6 +17,29 @@ def soft_cross_entropy(scores: Tensor, target: Tensor) -> Tensor:
     return -(target * F.log_softmax(scores, dim=-1)).sum(-1).mean()
 
 
+def distilled(
+    scores: Tensor, answers: Sequence[Tensor], target: Tensor, taught: Tensor | None, *, alone: bool = False
+) -> Tensor:
+    """Cross-entropy with the labels, with a teacher, or with both.
+
+    A network with a distilled twin has its classifier learn from the labels and the twin from the teacher, each half of
+    the loss (DeiT, arXiv 2012.12877, section 3; RepViT's code), here with the teacher's probabilities.
+
+    Args:
+        scores: of the network, `(B, classes)`: the mean of classifier and twin where it has both.
+        answers: of classifier and twin, each alone; empty where there is no twin.
+        target: probabilities by the labels, `(B, classes)`.
+        taught: those of the teacher, if there is one.
+        alone: without a twin, the teacher's count alone instead of by half.
+    """
+    if taught is None:
+        return soft_cross_entropy(scores, target)
+    if len(answers) > 1:
+        parts = zip(answers, (target, taught), strict=True)
+        return 0.5 * sum((soft_cross_entropy(own.float(), wanted) for own, wanted in parts), torch.zeros(()))
+    return soft_cross_entropy(scores, taught if alone else 0.5 * (taught + target))
+
+
 def teacher_target(scores: Sequence[Tensor], temperature: float) -> Tensor:
     """Mean over teachers of their softmax at a temperature, `(B, classes)`."""
     return torch.stack([(item.float() / temperature).softmax(-1) for item in scores]).mean(0)

@@ -33,7 +33,13 @@ class Single(Trainee):
     def full_scale(self) -> float:
         return self.network.scale
 
-    def forward(self, x: Tensor, arch: Arch | Relaxed | Thinned, momentum: float = 0.1) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        arch: Arch | Relaxed | Thinned,
+        momentum: float = 0.1,
+        answers: list[Tensor] | None = None,
+    ) -> Tensor:
         """Class scores `(B, classes)` of images `(B, channels, H, W)`.
 
         Raises:
@@ -41,7 +47,7 @@ class Single(Trainee):
         """
         if not isinstance(arch, Arch) or arch.id != self.arch.id:
             raise NasError(f"this network is that of {self.arch.id} alone.")
-        ops = Ops(self.training, momentum, self._together)
+        ops = Ops(self.training, momentum, self._together, answers)
         return self.network.run(x, ops, None if self.share == 1 else self._layers())
 
     def _layers(self) -> tuple[Layer, ...]:

@@ -106,13 +106,19 @@ class Supernet(Trainee):
         """Side of the images it resizes to now, over the deployment resolution."""
         return self.resolution_scale * self.share
 
-    def forward(self, x: Tensor, arch: Arch | Relaxed | Thinned, momentum: float = 0.1) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        arch: Arch | Relaxed | Thinned,
+        momentum: float = 0.1,
+        answers: list[Tensor] | None = None,
+    ) -> Tensor:
         """Class scores `(B, classes)` of the subnet `arch` on images `(B, channels, H, W)`.
 
         Raises:
             NasError: a relaxed arch without logits, or blocks of one position that hand on different shapes.
         """
-        ops = Ops(self.training, momentum, self._together)
+        ops = Ops(self.training, momentum, self._together, answers)
         if isinstance(arch, Relaxed):
             return self._mixed(x, arch, ops)
         dropped = arch.dropped if isinstance(arch, Thinned) else frozenset()

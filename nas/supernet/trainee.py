@@ -32,8 +32,19 @@ class Trainee(nn.Module, ABC):
         self.share = 1.0
 
     @abstractmethod
-    def forward(self, x: Tensor, arch: Arch | Relaxed | Thinned, momentum: float = 0.1) -> Tensor:
-        """Class scores `(B, classes)` of `arch` on images `(B, channels, H, W)`."""
+    def forward(
+        self,
+        x: Tensor,
+        arch: Arch | Relaxed | Thinned,
+        momentum: float = 0.1,
+        answers: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Class scores `(B, classes)` of `arch` on images `(B, channels, H, W)`.
+
+        Args:
+            momentum: of the statistics of batch norms, in training.
+            answers: list that is given the scores of classifier and distilled twin, each alone, where it has both.
+        """
 
     @property
     @abstractmethod

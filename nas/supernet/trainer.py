@@ -23,7 +23,7 @@ from nas.supernet.course import Course
 from nas.supernet.ema import Average
 from nas.supernet.expected_latency import ExpectedLatency
 from nas.supernet.guard import Guard
-from nas.supernet.losses import adaptive_alpha_divergence, soft_cross_entropy, teacher_target
+from nas.supernet.losses import adaptive_alpha_divergence, distilled, teacher_target
 from nas.supernet.mixing import labels_to_targets, mix, mixing_rng
 from nas.supernet.optim import adamw, scaled_lr
 from nas.supernet.parallel import Group
@@ -210,18 +210,19 @@ class Trainer(Generic[Trained]):
         target = labels_to_targets(labels, self.data.classes, self.settings.label_smoothing)
         mixed, target = mix(images, target, strength, mixing_rng(self.seed, self.step))
         mixed, target, images, labels = map(self.group.share, (mixed, target, images, labels))
-        target = self._distilled(mixed, target)
+        taught = self._taught(mixed)
         probabilities: list[Tensor] = []
         losses: list[float] = []
         wanted: list[tuple[Subnet, float]] = []
         for subnet in subnets:
             learns = subnet.role == "minimum" and bool(probabilities)
+            answers: list[Tensor] = []
             with self.autocast():
-                scores = self.supernet(mixed, subnet.network or subnet.arch).float()
+                scores = self.supernet(mixed, subnet.network or subnet.arch, answers=answers).float()
                 if learns:
                     loss = adaptive_alpha_divergence(scores, torch.stack(probabilities).mean(0))
                 else:
-                    loss = soft_cross_entropy(scores, target)
+                    loss = distilled(scores, answers, target, taught, alone=self._n_teachers > 1)
             torch.autograd.backward(self.scaler.scale(self._with_latency(loss, subnet)))
             if not learns:
                 probabilities.append(scores.detach().softmax(-1))
@@ -240,19 +241,20 @@ class Trainer(Generic[Trained]):
             return loss
         return loss + self.settings.relaxed.latency * self.latency(relaxation, subnet.arch)
 
-    def _distilled(self, images: Tensor, target: Tensor) -> Tensor:
-        """The teachers' target: alone if there are several, halved with the labels' if there is one."""
-        count = len(self.teachers) if self.stored is None else len(self.stored.about.teachers)
-        if not count:
-            return target
+    @property
+    def _n_teachers(self) -> int:
+        return len(self.teachers) if self.stored is None else len(self.stored.about.teachers)
+
+    def _taught(self, images: Tensor) -> Tensor | None:
+        """What the teachers say of the images, or said of them when it was stored; None without any."""
+        if not self._n_teachers:
+            return None
         if self.stored is not None:
-            soft = self.group.share(self.stored.target(self.step).to(self.device))
-            return soft if count > 1 else 0.5 * (soft + target)
+            return self.group.share(self.stored.target(self.step).to(self.device))
         with torch.no_grad(), self.autocast():
-            soft = teacher_target(
+            return teacher_target(
                 [teacher(images) for teacher in self.teachers], self.settings.teacher_temperature
             )
-        return soft if count > 1 else 0.5 * (soft + target)
 
     def _score(self, arch: Arch, scores: Tensor, images: Tensor, labels: Tensor) -> float:
         """Minus the cross-entropy on unmixed images; the training pass's own scores where it did not mix."""

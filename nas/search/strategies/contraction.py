@@ -26,6 +26,7 @@ from nas.space.space import Space
 DRAWS = 2_000  # candidates looked at for each round: costing them takes milliseconds
 SHORTLIST = 2  # of the least changed, so many for each candidate are chosen from by chance
 USUAL_ROUNDS = 8
+FEWEST, MOST = 2, 8  # candidates of a round by default
 
 
 class Contraction(Strategy):
@@ -33,7 +34,7 @@ class Contraction(Strategy):
 
     Args:
         start: preset to contract; "": the largest value of every ordinal decision.
-        candidates: networks evaluated in each round.
+        candidates: networks evaluated in each round; None: an eighth of the budget, from 2 to 8.
         budget: planned evaluations; three quarters of the rounds it allows shrink the limits.
 
     Raises:
@@ -50,10 +51,12 @@ class Contraction(Strategy):
         seed: int = 0,
         cheap: Cheap | None = None,
         start: str = "",
-        candidates: int = 8,
+        candidates: int | None = None,
         budget: int | None = None,
     ) -> None:
         super().__init__(space, directions, seed=seed, cheap=cheap)
+        if candidates is None:
+            candidates = MOST if budget is None else min(max(budget // USUAL_ROUNDS, FEWEST), MOST)
         if candidates < 1:
             raise NasError(f"search.options.candidates is {candidates}; at least 1 is needed.")
         self.candidates = candidates
