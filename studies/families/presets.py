@@ -85,7 +85,7 @@ class Preset:
 
     def units(self) -> list[Key]:
         """The distinct units it is made of."""
-        found = {}
+        found: dict[Key, None] = {}
         for slot in self.space.lower(self.arch):
             if np.asarray(slot.active).all():
                 found[slot.kind, tuple(int(size) for size in rows_of(slot.kind, slot.sizes)[0])] = None
