@@ -28,6 +28,7 @@ from nas.files import write_atomically  # noqa: E402
 from nas.latency.device import Device, load_device  # noqa: E402
 from nas.pipeline.progress import ConsoleReporter  # noqa: E402
 
+_SUMS = {"measured": "timed units", "table": "a table's units"}
 GREY, LATENCIES = "#cccccc", (3, 10, 30, 100, 300, 1000)
 
 
@@ -99,7 +100,7 @@ def _row(one: Placed, measured: bool, best: set[str], plain: set[str]) -> Row:
         "MACs M": f"{preset.macs / 1e6:.1f}",
         "predicted ms": f"{guess.value:.2f}",
         "90 % interval": interval,
-        "how": guess.provenance,
+        "predicted from": _SUMS.get(guess.provenance, f"{guess.provenance} units"),
         **times,
         "published top-1": "" if preset.top1 is None else f"{preset.top1:g}",
         "more data": "yes" if preset.more_data and preset.top1 is not None else "",
