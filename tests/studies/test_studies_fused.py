@@ -21,7 +21,7 @@ def _importable() -> Iterator[None]:
     """Its modules have plain names, which other studies may have too; `study` is the predictors'."""
     _forget()
     before = list(sys.path)
-    sys.path[:0] = [str(folder) for folder in (FOLDERS[0], FOLDERS[1], FOLDERS[2])]
+    sys.path[:0] = map(str, FOLDERS)
     yield
     _forget()
     sys.path[:] = before
