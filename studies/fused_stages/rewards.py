@@ -94,7 +94,7 @@ def reward_verdict(space: Space, tops: Mapping[str, Sequence[float]], times: Map
     aware, sure = chosen(rewards(space, tops, times, Utility.weight))
     unaware, _ = chosen(rewards(space, tops, times, 0.0))
     told = f"{AWARE} chooses `{aware}`" + ("" if sure or aware == NONE else ", not with certainty")
-    because = "so the step does not decide" if aware == unaware else "so the step decides"
+    because = "so not because of the step" if unaware in EARLY else "so because of the step"
     holds = aware in EARLY and sure
     return (
         f"{told}; {UNAWARE} chooses `{unaware}`, {because}: the claim {'holds' if holds else 'does not hold'}"
