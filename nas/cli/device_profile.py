@@ -20,7 +20,8 @@ def profile(
         str, typer.Option(help="Space whose units are timed: name or file.", metavar="NAME|FILE")
     ] = "elasticvit",
     runtime: Annotated[
-        str, typer.Option(help="What runs them: onnxruntime, executorch, torch, or a plug-in's.")
+        str,
+        typer.Option(help="What runs them: onnxruntime, executorch, torch, training, or a plug-in's."),
     ] = "onnxruntime",
     threads: Annotated[int, typer.Option(help="Threads of the runtime.", min=1)] = 1,
     budget: Annotated[

@@ -30,6 +30,8 @@ from nas.latency.times import UnitTimes
 from nas.yamlfile import load_document, validate
 
 Unknown = Literal["unknown"]
+TRAINING = "training"
+"""The runtime whose runs are training steps: `nas.latency.profiling.runtimes.training_runtime`."""
 
 
 class _Part(BaseModel):
@@ -75,6 +77,11 @@ class DeviceFile(_Part):
     predictor: str | None = None
     free: dict[str, str] = {}
     notes: str = ""
+
+    @property
+    def trains(self) -> bool:
+        """Whether its times are those of training steps."""
+        return self.runtime.name == TRAINING
 
     @field_validator("free")
     @classmethod

@@ -46,6 +46,12 @@ class CheapMetrics:
             return ("latency",)
         return tuple(f"latency@{device.name}" for device in self.devices)
 
+    @property
+    def training_steps(self) -> tuple[str, ...]:
+        """Those of the latencies that are times of a training step."""
+        named = zip(self.latency_names, self.devices)
+        return tuple(name for name, device in named if device.file.trains)
+
     def values(self, batch: ArchBatch) -> dict[str, Floats]:
         """Every metric, float64 `(n,)` by name."""
         found: dict[str, Floats] = {}

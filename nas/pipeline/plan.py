@@ -195,7 +195,7 @@ def make_plan(
     _check_relaxed(plan)
     chosen, directions = settings.search, [objective.direction for objective in plan.objectives]
     probe = strategy(chosen.strategy, space, directions, budget=chosen.n_trials, **chosen.options)
-    probe.check(_outlook(plan))
+    probe.check(outlook_of(plan))
     return plan if init is None else _beginning_with(plan, init)
 
 
@@ -340,7 +340,8 @@ def _check_name(plan: RunPlan) -> None:
         )
 
 
-def _outlook(plan: RunPlan) -> Outlook:
+def outlook_of(plan: RunPlan) -> Outlook:
+    """What a planned run will be able to say about architectures."""
     evaluated = ("accuracy",) if plan.accuracy_table is not None else ("accuracy", "loss")
     return Outlook(
         tuple(objective.metric for objective in plan.objectives),
@@ -348,6 +349,7 @@ def _outlook(plan: RunPlan) -> Outlook:
         evaluated if plan.wants_accuracy else (),
         _relaxed(plan),
         plan.supernet,
+        plan.metrics.training_steps,
     )
 
 

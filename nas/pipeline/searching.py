@@ -14,7 +14,7 @@ from nas.accuracy.predictor import ArchPredictor, rank_correlation
 from nas.errors import NasError
 from nas.kept import is_there
 from nas.metrics import Metric
-from nas.pipeline.plan import RunPlan
+from nas.pipeline.plan import RunPlan, outlook_of
 from nas.pipeline.pool import Evaluated, Pool
 from nas.pipeline.progress import Interrupt, Reporter
 from nas.pipeline.replay import evaluated, replay
@@ -121,6 +121,7 @@ class Search:
         """Tell the strategy what the run can say about architectures; as `hear` and `equip` of strategies."""
 
         def prepare(made: Strategy) -> None:
+            made.check(outlook_of(self.plan))
             made.hear(importance)
             made.equip(self.plan.metrics.values, probe)
 

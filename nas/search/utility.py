@@ -2,14 +2,16 @@
 
 `netscore` is NetScore (Wong 2018, arXiv 1806.05512): `20 · log10(a^α / (p^β · m^γ))`, a being the accuracy in percent,
 p the parameters in millions and m the MACs in billions; α = 2, β = γ = 0.5. `product` is the weighted product of
-MnasNet (Tan et al. 2019, arXiv 1807.11626): `a · (cost / target)^weight`, there with weight -0.07. `accuracy` is
-accuracy alone, `objective` the first objective of the study, whatever it is.
+MnasNet (Tan et al. 2019, arXiv 1807.11626): `a · (cost / target)^weight`, there with weight -0.07. `training_aware` is
+the reward of EfficientNetV2 (Tan and Le 2021, arXiv 2104.00298, section 3.3): `a · (s / target)^weight · p^v`, s being
+the time of a training step, which is the latency of a device profiled with `--runtime training`; weight is w = -0.07
+and v = -0.05. `accuracy` is accuracy alone, `objective` the first objective of the study, whatever it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +20,16 @@ from nas.errors import NasError, unknown
 
 Floats = NDArray[np.float64]
 Costs = Mapping[str, NDArray[np.float64]]
-UTILITIES = ("netscore", "product", "accuracy", "objective")
+UTILITIES = ("netscore", "product", "training_aware", "accuracy", "objective")
 ALPHA, BETA, GAMMA = 2.0, 0.5, 0.5
+OF_PARAMS = -0.05  # v of EfficientNetV2's reward, section 3.3
+USUAL_COST = {"product": "macs", "training_aware": "latency"}
+MAKE_STEP = "nas device profile host --runtime training --space SPACE"
 LEAST = 1e-4  # accuracy that the logarithm of none at all is taken of
 WORDS = {
     "netscore": "NetScore: accuracy against parameters and MACs",
     "product": "a weighted product of accuracy and one cost",
+    "training_aware": "a weighted product of accuracy, training step and parameters",
     "accuracy": "accuracy alone",
     "objective": "the first objective alone",
 }
@@ -36,14 +42,15 @@ class Utility:
 
     Attributes:
         name: of `UTILITIES`.
-        cost, target, weight: of the weighted product; the target in the cost's stored unit.
+        cost, target, weight: of a weighted product; the target in the cost's stored unit. "" is the usual cost: MACs of
+            `product`, the training step of `training_aware`.
 
     Raises:
         NasError: an unknown function, a target that is not positive, or a weight that is not finite.
     """
 
     name: str = "netscore"
-    cost: str = "macs"
+    cost: str = ""
     target: float = 1.0
     weight: float = -0.07
 
@@ -58,7 +65,43 @@ class Utility:
     @property
     def costs(self) -> tuple[str, ...]:
         """Metrics it needs beside the accuracy."""
-        return {"netscore": ("params", "macs"), "product": (self.cost,)}.get(self.name, ())
+        if self.name == "netscore":
+            return ("params", "macs")
+        if self.name not in USUAL_COST:
+            return ()
+        weighed = self.cost or USUAL_COST[self.name]
+        return (weighed, "params") if self.name == "training_aware" else (weighed,)
+
+    def among(self, costs: Sequence[str], steps: Sequence[str]) -> Utility:
+        """The same for a run with these costs; steps are those of them that are times of a training step.
+
+        Raises:
+            NasError: what it weighs is not there, or is not the one training step; says what to do.
+        """
+        known = self
+        if self.name == "training_aware":
+            cost = self.cost or (steps[0] if len(steps) == 1 else "")
+            if cost not in steps:
+                raise NasError(self._no_step(steps))
+            known = replace(self, cost=cost)
+        missing = [name for name in known.costs if name not in costs]
+        if missing:
+            raise NasError(
+                f"the utility {self.name!r} needs {' and '.join(missing)}; this run has "
+                f"{', '.join(costs) or 'no costs'}. Choose another with search.options.utility: objective needs none."
+            )
+        return known
+
+    def _no_step(self, steps: Sequence[str]) -> str:
+        which = (
+            f"{self.cost} is not one" if self.cost else "there is none" if not steps else "there are several"
+        )
+        remedy = (
+            f"Choose search.options.cost from {', '.join(steps)}."
+            if steps
+            else f"Time one with `{MAKE_STEP}`, and add --device host-training."
+        )
+        return f"the utility 'training_aware' weighs the time of a training step, and {which} in this run. {remedy}"
 
     def __call__(self, accuracy: Floats, costs: Costs) -> Floats:
         """Utility `(n,)` of accuracies in 0..1 (or of an objective to be maximised) `(n,)`; NaN where that is.
@@ -73,9 +116,10 @@ class Utility:
                 )
         if not self.costs:
             return accuracy
-        if self.name == "product":
-            product: Floats = accuracy * (costs[self.cost] / self.target) ** self.weight
-            return product
+        if self.name in USUAL_COST:
+            product: Floats = accuracy * (costs[self.costs[0]] / self.target) ** self.weight
+            of_params = OF_PARAMS if self.name == "training_aware" else 0.0
+            return product * (costs["params"] / 1e6) ** of_params if of_params else product
         score: Floats = 20 * (
             ALPHA * np.log10(100 * np.maximum(accuracy, LEAST))
             - BETA * np.log10(costs["params"] / 1e6)

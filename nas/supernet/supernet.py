@@ -208,8 +208,8 @@ def possible_sizes(
 ) -> dict[str, tuple[Any, Mapping[str, NDArray[Any]]]]:
     """Every size each slot may take: kind and arrays `(m,)` by slot name.
 
-    All combinations of the decisions a slot depends on where these are at most 10⁶, else uniform draws and
-    one sweep of each decision.
+    All combinations of the decisions a slot depends on that the rules over them allow where these are at most 10⁶, else
+    uniform draws and one sweep of each decision.
     """
     if space.blueprint is None:
         raise NasError(f"space {space.name!r} has no network behind it; there is no supernet to train.")
@@ -231,12 +231,25 @@ def possible_sizes(
 
 def _layers(space: Space, lowered: Symbolic, deps: tuple[int, ...], indices: Sequence[int]) -> list[Layers]:
     """Values of the slots `indices`, which depend on `deps`: of all combinations, or of draws."""
-    if prod(len(space.decisions[d]) for d in deps) <= MAX_TABLE:
-        return lowered.on_grid(deps, indices)
+    shape = [len(space.decisions[d]) for d in deps]
+    if prod(shape) <= MAX_TABLE:
+        every = np.indices(shape).reshape(len(deps), prod(shape))
+        return lowered.at(deps, every[:, _allowed(space, deps, every)], indices)
     draws = space.sample(SWEEP_DRAWS, seed=0).codes
     top = np.array([[len(d) - 1 for d in space.decisions]], dtype=np.int16)
     codes = np.concatenate([draws, top, np.zeros_like(top)])
     return lowered.at(deps, codes[:, list(deps)].T, indices)
+
+
+def _allowed(space: Space, deps: tuple[int, ...], codes: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which combinations of `deps`, `(len(deps), n)`, break no rule over these alone: the others need no weights."""
+    allowed = np.ones(codes.shape[1], dtype=bool)
+    place = {decision: row for row, decision in enumerate(deps)}
+    for part in (part for rule in space.rules for part in rule.expression.conjuncts()):
+        scope = space.reads(part)
+        if set(scope) <= set(deps):
+            allowed &= space.truth(part, scope)[tuple(codes[place[decision]] for decision in scope)]
+    return allowed
 
 
 def _joined(

@@ -155,6 +155,9 @@ def test_netscore_is_the_published_formula() -> None:
     assert Utility("product", "macs", 1e9, -0.07)(np.array([0.8]), {"macs": np.array([2e9])})[
         0
     ] == pytest.approx(0.8 * 2**-0.07)
+    step = {"latency": np.array([40.0]), "params": np.array([4e6])}
+    aware = Utility("training_aware").among(["latency", "params"], ["latency"])
+    assert aware(np.array([0.8]), step)[0] == pytest.approx(0.8 * 40**-0.07 * 4**-0.05)
     assert np.isnan(Utility()(np.array([np.nan]), costs)[0])
     with pytest.raises(NasError, match="needs params"):
         Utility()(np.array([0.8]), {})

@@ -29,17 +29,19 @@ def export(runtime: str, request: dict[str, Any]) -> dict[str, Any]:
     if "plugin" in request:
         CarriedPlugin.from_json(request["plugin"]).load()
         return {}
-    from nas.latency.profiling.modules import network_model, unit_model
+    from nas.latency.profiling.modules import Run, network_model, unit_model
 
     torch.set_num_threads(1)
+    made_for = runtime_of(runtime)
+    run = Run(made_for.batch, made_for.trains)
     if "signature" in request:
-        model = unit_model(request["signature"])
+        model = unit_model(request["signature"], run=run)
     else:
         space = _space(request["space"])
-        model = network_model(space, Arch(space, request["arch"]))
+        model = network_model(space, Arch(space, request["arch"]), run=run)
     with torch.no_grad():
         model.module(model.example)
-    content = runtime_of(runtime).export(model.module, model.example)
+    content = made_for.export(model.module, model.example)
     write_atomically(Path(request["path"]), content)
     return {"shape": list(model.example.shape)}
 

@@ -43,10 +43,11 @@ class Identity:
     runtime: str
     version: str
     threads: int
+    batch: int = 1
 
     def facts(self) -> dict[str, str]:
         """What is compared, by name."""
-        fixed = {"compute unit": "CPU", "precision": "float32", "batch": "1"}
+        fixed = {"compute unit": "CPU", "precision": "float32", "batch": str(self.batch)}
         own = {"hardware": self.hardware, "runtime": self.runtime, "version": self.version}
         return {**own, **fixed, "threads": str(self.threads)}
 
@@ -152,7 +153,7 @@ class DeviceFolder:
             "compute_unit": "CPU",
             "precision": "float32",
             "threads": self.identity.threads,
-            "batch": 1,
+            "batch": self.identity.batch,
             "source": f"{SOURCE}, {self._date}",
             "licence": LICENCE,
             "table": TABLE,

@@ -1,7 +1,7 @@
-"""What is exported and timed: one unit, or one network, as a static module in its deployed form.
+"""What is exported and timed: one unit, or one network, as a static module.
 
-The weights are random. Batch norms are folded with statistics of their activations, so that no number grows too
-large, or so small that arithmetic slows down.
+It has its deployed form, or for a training step its trained one. The weights are random. Batch norms are folded with
+statistics of their activations, so that no number grows too large, or so small that arithmetic slows down.
 """
 
 from __future__ import annotations
@@ -29,10 +29,29 @@ _CALIBRATION_IMAGES = 2
 
 @dataclass(frozen=True)
 class Model:
-    """A module at eval and an input for it: float32, batch 1."""
+    """A module and an input for it: float32.
+
+    At eval and deployed; or, for training steps, in training mode with weights that want gradients.
+    """
 
     module: nn.Module
     example: Tensor
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of a model is.
+
+    Attributes:
+        batch: images in it.
+        trains: whether it is a training step.
+    """
+
+    batch: int = 1
+    trains: bool = False
+
+
+INFERENCE = Run()
 
 
 class StaticUnit(nn.Module):
@@ -75,8 +94,8 @@ def input_shape(unit: type[Unit], sizes: Mapping[str, int]) -> tuple[int, ...]:
     return (1, *(inputs[0].shape if not unit.joins else (sum(inp.elements for inp in inputs),)))
 
 
-def unit_model(signature: str, seed: int = 0) -> Model:
-    """The module of one unit.
+def unit_model(signature: str, seed: int = 0, run: Run = INFERENCE) -> Model:
+    """The module of one unit; in a training step its input wants a gradient, as the layer before would.
 
     Raises:
         NasError: it is not a signature of a known kind of unit.
@@ -86,10 +105,14 @@ def unit_model(signature: str, seed: int = 0) -> Model:
     one = {key: np.array([value]) for key, value in sizes.items()}
     layer, shape = Elastic(UNITS[kind], one, generator), input_shape(UNITS[kind], sizes)
     _calibrate(StaticUnit(layer, sizes), shape, generator)
-    return _model(StaticUnit(layer.deployed(sizes), sizes), shape, generator)
+    if not run.trains:
+        return _model(StaticUnit(layer.deployed(sizes), sizes), shape, generator, run)
+    model = _model(StaticUnit(layer, sizes), shape, generator, run)
+    model.example.requires_grad_()
+    return model
 
 
-def network_model(space: Space, arch: Arch, seed: int = 0) -> Model:
+def network_model(space: Space, arch: Arch, seed: int = 0, run: Run = INFERENCE) -> Model:
     """The module of a whole network, at its deployment resolution.
 
     Raises:
@@ -98,11 +121,12 @@ def network_model(space: Space, arch: Arch, seed: int = 0) -> Model:
     network, generator = build(space, arch, seed=seed), torch.Generator().manual_seed(seed)
     shape = (1, *network.input.shape)
     _calibrate(network, shape, generator)
-    return _model(deployed(network), shape, generator)
+    return _model(network if run.trains else deployed(network), shape, generator, run)
 
 
-def _model(module: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> Model:
-    return Model(module.eval().requires_grad_(False), torch.randn(shape, generator=generator))
+def _model(module: nn.Module, shape: tuple[int, ...], generator: torch.Generator, run: Run) -> Model:
+    example = torch.randn((run.batch, *shape[1:]), generator=generator)
+    return Model(module.train(run.trains).requires_grad_(run.trains), example)
 
 
 def _calibrate(module: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> None:

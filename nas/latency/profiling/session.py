@@ -35,7 +35,7 @@ class Request:
     Attributes:
         target: `host` for this machine, or a name for the device.
         space: name or file.
-        runtime: `onnxruntime`, `executorch` or `torch`.
+        runtime: `onnxruntime`, `executorch`, `torch` or `training`, or a plug-in's.
         threads: the runtime may use.
         limits: when it ends.
         via: how the device is reached; empty: it is this machine.
@@ -124,7 +124,8 @@ def target_of(request: Request, runtime: type[Runtime]) -> Target:
 
 
 def _folder(request: Request, facts: Facts) -> DeviceFolder:
-    identity = Identity(facts.hardware, request.runtime, facts.version, request.threads)
+    batch = runtime_of(request.runtime).batch
+    identity = Identity(facts.hardware, request.runtime, facts.version, request.threads, batch)
     return DeviceFolder(
         request.folder, request.device_name, identity, date.today().isoformat(), notes=facts.notes
     )

@@ -35,6 +35,7 @@ class Outlook:
         evaluated: metrics of its evaluations.
         relaxed: whether its supernet is trained relaxed; was, where it comes from another study.
         supernet: the study it comes from; None: it is the run's own.
+        steps: those of the costs that are times of a training step.
     """
 
     objectives: tuple[str, ...]
@@ -42,6 +43,7 @@ class Outlook:
     evaluated: tuple[str, ...]
     relaxed: bool
     supernet: str | None = None
+    steps: tuple[str, ...] = ()
 
 
 class Strategy(ABC):
@@ -157,7 +159,7 @@ class Strategy(ABC):
         """Told before the first `ask`: importance of each position by stage, where the supernet was trained relaxed."""
 
     def check(self, outlook: Outlook) -> None:
-        """Told when a run is planned, before anything is trained.
+        """Told when a run is planned, before anything is trained, and again before the first `ask`.
 
         Raises:
             NasError: something that the strategy needs will not be there.

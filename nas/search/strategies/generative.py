@@ -70,7 +70,7 @@ class Generative(Strategy):
         cheap: Cheap | None = None,
         prototype: str = "",
         utility: str = "netscore",
-        cost: str = "macs",
+        cost: str = "",
         target: float = 1.0,
         weight: float = -0.07,
         peak: float = 0.5,
@@ -112,13 +112,7 @@ class Generative(Strategy):
         self.prototype = self.pool.nearest(self.prototype)
 
     def check(self, outlook: Outlook) -> None:
-        missing = [name for name in self.utility.costs if name not in outlook.costs]
-        if missing:
-            raise NasError(
-                f"the utility {self.utility.name!r} needs {' and '.join(missing)}; this run has "
-                f"{', '.join(outlook.costs) or 'no costs'}. Choose another with search.options.utility: objective "
-                "needs none."
-            )
+        self.utility = self.utility.among(outlook.costs, outlook.steps)
         if self.utility.name != "objective" and ACCURACY not in outlook.evaluated:
             raise NasError(self._needs_accuracy)
 

@@ -168,6 +168,7 @@ def test_a_budget_ends_it_before_all_units_are_timed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "difference"),
     [
+        (Identity("a board", "onnxruntime", "1", 1, 8), "batch '1' there, '8' now"),
         (Identity("a board", "onnxruntime", "1", 4), "threads '1' there, '4' now"),
         (Identity("a board", "executorch", "1", 1), "runtime 'onnxruntime' there, 'executorch' now"),
         (Identity("a board", "onnxruntime", "2", 1), "version '1' there, '2' now"),

@@ -24,6 +24,8 @@ class Runtime(ABC):
         suffix: of its model files.
         requires: packages that exporting needs, beside torch.
         binary: its own benchmark program, for devices without Python; empty if it has none.
+        batch: images of one run.
+        trains: whether a run is a training step: models are then in their trained form, with all branches and norms.
         runner: class that runs its files on the device, beside `nas.latency.profiling.timer` and by means of what
             stands in that file: made with a number of threads, it has the runtime's `version` and a method
             `load(data, shape) -> Loaded`. Its source text is sent, so it imports what it needs inside its methods.
@@ -34,6 +36,8 @@ class Runtime(ABC):
     suffix: ClassVar[str]
     requires: ClassVar[tuple[str, ...]]
     binary: ClassVar[str] = ""
+    batch: ClassVar[int] = 1
+    trains: ClassVar[bool] = False
     runner: ClassVar[type | None] = None
 
     @classmethod
@@ -56,11 +60,13 @@ class Runtime(ABC):
     @classmethod
     @abstractmethod
     def export(cls, module: nn.Module, example: Tensor) -> bytes:
-        """The model file of a module at eval, for inputs of the shape of `example`.
+        """The model file of a module, for inputs of the shape of `example`.
 
         Args:
-            module: run at least once on `example` before, so that what it caches is there.
-            example: float32, batch 1.
+            module: at eval; in training mode for a runtime that trains. Run at least once on `example` before, so
+                that what it caches is there.
+            example: float32, as many images as the runtime's batch; that of a unit wants a gradient where the
+                runtime trains.
         """
 
 
@@ -94,5 +100,10 @@ def runner_source(name: str) -> dict[str, str]:
         raise NasError(f"runtime {name!r}: the text of its runner cannot be read: {error}.") from None
 
 
-RUNTIMES: dict[str, type[Runtime] | None] = {"onnxruntime": None, "executorch": None, "torch": None}
+RUNTIMES: dict[str, type[Runtime] | None] = {
+    "onnxruntime": None,
+    "executorch": None,
+    "torch": None,
+    "training": None,
+}
 """By name; None: in a module of its own here, imported when it is used."""
