@@ -11,7 +11,7 @@ import numpy as np
 from nas.errors import NasError
 from nas.latency.few import by_kernels, timed_by_kernels
 from nas.latency.fit_kind import fit_kind
-from nas.latency.kernel_model import fit_kernel_model
+from nas.latency.kernel_model import fit_kernel_model, kernel_terms
 from nas.latency.model import TreeOptions
 from nas.latency.network import network_sums
 from nas.latency.network_table import NetworkTable
@@ -71,7 +71,9 @@ def fit_predictor(
     if not len(table):
         raise NasError("the table has no timed units to fit on.")
     trees, spaces, say = trees or TreeOptions(), spaces or {}, progress or (lambda line: None)
-    units = {kind: (table.rows(kind), table.times(kind).ms) for kind in table.kinds}
+    units = _that_run(table)
+    if not units:
+        raise NasError("no timed unit of the table executes anything; there is nothing to fit on.")
     fitted = {
         kind: fit_kind(kind, rows, ms, folds, seed, trees)
         for kind, (rows, ms) in units.items()
@@ -105,6 +107,18 @@ def fit_predictor(
     models = {kind: one.model for kind, one in fitted.items()}
     predictor = Predictor(report, models=models, transfer=transfer)
     return _with_residual(predictor, table, networks, spaces, free) if networks else predictor
+
+
+def _that_run(table: LatencyTable) -> dict[str, tuple[IntArray, FloatArray]]:
+    """Sizes and ms by kind, of units that execute something: for one that hands its input on the kernel model says 0,
+    and no ratio to that is finite."""
+    found = {}
+    for kind in table.kinds:
+        rows, ms = table.rows(kind), table.times(kind).ms
+        runs = sum(kernel_terms(kind, rows).values(), np.zeros(len(rows))) > 0
+        if runs.any():
+            found[kind] = (rows[runs], ms[runs])
+    return found
 
 
 def _transferred(

@@ -181,3 +181,25 @@ def test_constraints_are_kept_only_where_they_do_no_harm() -> None:
         options = replace(FAST, monotone=(size,))
         predicted = cross_validate("ffn", rows, law(rows), fold_of(len(rows), 5, 0), options)
         assert error == Errors.of(law(rows), predicted).mean
+
+
+def test_a_unit_that_does_nothing_at_its_sizes_teaches_nothing(tmp_path: Path) -> None:
+    """FasterViT's carriers are none where one window is the whole map; timed alone, handing an input on takes time."""
+    sizes = {"channels": [128, 256, 384], "heads": 8, "hidden": 512, "act": 0, "scale": 0, "window": 7}
+    idle = rows_of("carrier_attention", {**sizes, "h": 7, "w": 7, "prefix": 0, "carriers": 0})
+    busy = rows_of("carrier_attention", {**sizes, "h": 14, "w": 14, "prefix": 16, "carriers": 2})
+    timed = {("carrier_attention", tuple(row)): Entry(0.03, "table", "") for row in idle.tolist()}
+    timed |= {
+        ("carrier_attention", tuple(row)): Entry(1.0 + n, "table", "") for n, row in enumerate(busy.tolist())
+    }
+    few = {
+        ("ffn", tuple(row)): Entry(float(ms), "table", "")
+        for row, ms in zip(ffn_rows().tolist(), law(ffn_rows()))
+    }
+    table = LatencyTable({**timed, **dict(list(few.items())[::40])})
+    predictor = fit_predictor(table, name="made", data=FACTS, trees=FAST)
+    assert np.isfinite([one.log_half for one in predictor.report.kernels.timed.values()]).all()
+    predictor.write(tmp_path)
+    assert load_predictor(tmp_path).report == predictor.report
+    with pytest.raises(NasError, match="no timed unit of the table executes anything"):
+        fit_predictor(LatencyTable(dict(list(timed.items())[:3])), name="made", data=FACTS, trees=FAST)

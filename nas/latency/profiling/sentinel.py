@@ -7,7 +7,7 @@ from collections.abc import Callable
 from nas.errors import NasError
 from nas.latency.profiling.exports import Exports, Wanted
 from nas.latency.profiling.targets.base import Burst, Target
-from nas.latency.profiling.timing import COMPANIONS, SENTINEL, Timing
+from nas.latency.profiling.timing import BURSTS, COMPANIONS, SENTINEL, Timing
 from nas.latency.profiling.use import working_set_kib
 from nas.space.space import Space
 
@@ -18,6 +18,7 @@ def timing_of(
     space: Space,
     *,
     baseline: float | None,
+    bursts: int = BURSTS,
     seed: int = 0,
     warn: Callable[[str], None] = lambda text: None,
 ) -> Timing:
@@ -26,6 +27,7 @@ def timing_of(
     Args:
         space: how large its networks are decides what lies in the caches between two units.
         baseline: the sentinel's time in ms when profiling of the device began; None measures it now.
+        bursts: of each unit and network.
         seed: of orders.
         warn: told what could not be timed well.
 
@@ -36,4 +38,6 @@ def timing_of(
     if SENTINEL in failures:
         raise NasError(f"the sentinel kernel cannot be exported: {failures[SENTINEL]}")
     unit = Burst(flush_kib=working_set_kib(space))
-    return Timing(target, found[0], found[1:], baseline=baseline, unit=unit, seed=seed, warn=warn)
+    return Timing(
+        target, found[0], found[1:], baseline=baseline, bursts=bursts, unit=unit, seed=seed, warn=warn
+    )

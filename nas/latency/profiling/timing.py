@@ -29,6 +29,7 @@ COMPANIONS = (
     "mbconv h=8 w=8 cin=16 cout=16 kernel=5 stride=1 expansion=3 se=0 act=hard_swish",
 )
 NETWORK = Burst(warmup_ms=0.0, runs=8, least_ms=60.0)
+BURSTS = 3
 _CALIBRATION = 15
 _GROUP = 4  # bursts between two sentinels
 _REDOS = 3
@@ -74,7 +75,7 @@ class Timing:
         companions: Sequence[Exported] = (),
         *,
         baseline: float | None = None,
-        bursts: int = 3,
+        bursts: int = BURSTS,
         unit: Burst | None = None,
         seed: int = 0,
         warn: Callable[[str], None] = lambda text: None,
