@@ -10,9 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +21,13 @@ sys.path[:0] = [str(HERE.parent / "predictors"), str(HERE.parent / "shared")]
 from drawing import COLOURS, Panel, figure  # noqa: E402
 from lessons import DATA, KS, LABELS, LIVE, WAYS, Lessons, stored_at  # noqa: E402
 from seeds import Run, interval, paired, train  # noqa: E402
+from steps import WARMUP, step_times  # noqa: E402
 from study import Row, run, say, write_tables  # noqa: E402
 from timing import Times  # noqa: E402
 
 from nas.files import write_atomically  # noqa: E402
-from nas.supernet.trainer import StepReport  # noqa: E402
 
 CLASSES, HALF, SINGLE = 10, 2, 4
-WARMUP = 5
 
 
 def main() -> None:
@@ -54,7 +51,8 @@ def main() -> None:
     runs = {way: _trained(lessons, way, options.seeds) for way in WAYS}
     write_tables(output, "results", [_row(way, one) for way in WAYS for one in runs[way]])
     say("time per step")
-    times = step_times(lessons, min(options.rounds, options.steps - WARMUP))
+    contenders = {way: lessons.contender(way, 0) for way in WAYS}
+    times = step_times(contenders, DATA, min(options.rounds, options.steps - WARMUP - 1))
     write_tables(output, "summary", [_summary(way, runs, times[way], lessons) for way in WAYS])
     write_tables(output, "teachers", [{"teacher": name, "top-1": top1} for name, top1 in taught.items()])
     write_atomically(output / "stored_logits.svg", draw(runs, times, lessons))
@@ -66,31 +64,6 @@ def _trained(lessons: Lessons, way: str, seeds: int) -> list[Run]:
         say(f"{way}, seed {seed}")
         found.append(train(lessons.contender(way, seed), DATA, seed))
     return found
-
-
-def step_times(lessons: Lessons, rounds: int) -> dict[str, Times]:
-    """Processor milliseconds of one training step, the ways by turns, in an order that changes."""
-    steps = {way: _steps(lessons, way) for way in WAYS}
-    runs: dict[str, list[float]] = {way: [] for way in WAYS}
-    rng = np.random.default_rng(0)
-    for _ in range(WARMUP + rounds):
-        for index in rng.permutation(len(WAYS)):
-            begun = time.process_time()
-            next(steps[WAYS[index]])
-            runs[WAYS[index]].append(1e3 * (time.process_time() - begun))
-    return {way: Times(np.array(found[WARMUP:])) for way, found in runs.items()}
-
-
-def _steps(lessons: Lessons, way: str) -> Iterator[StepReport]:
-    """A new training with seed 0, in a folder of its own, whose checkpoints come after what is timed."""
-    contender = lessons.contender(way, 0)
-    contender = replace(
-        contender,
-        name=f"timed {contender.name}",
-        settings=(*contender.settings, "train.checkpoint_every=9999"),
-    )
-    job, data = contender.job(DATA, 0)
-    return job.trainer(data).steps()
 
 
 def _row(way: str, one: Run) -> Row:
