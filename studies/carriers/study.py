@@ -22,6 +22,7 @@ sys.path[:0] = [str(HERE.parent / "predictors"), str(HERE.parent / "shared")]
 
 import marks  # noqa: E402, F401  (registers its data)
 from drawing import COLOURS, Panel, figure  # noqa: E402
+from hearing import heard  # noqa: E402
 from seeds import SEEDS, Contender, Run, interval, paired, train  # noqa: E402
 from study import Row, run, say, write_tables  # noqa: E402
 from timing import ROUNDS, Times, exported_network, interleaved  # noqa: E402
@@ -29,9 +30,12 @@ from timing import ROUNDS, Times, exported_network, interleaved  # noqa: E402
 from nas.files import write_atomically  # noqa: E402
 from nas.pipeline.metrics import CheapMetrics  # noqa: E402
 from nas.space.load import load_space  # noqa: E402
+from nas.supernet.network import Network  # noqa: E402
 
-SPACE = HERE / "space.yaml"
+SPACE, ADDED = HERE / "space.yaml", HERE / "added.yaml"
 NAMES = {"windows": "separate windows", "carriers": "windows with carriers", "full": "one window"}
+LATER = {"added": "carriers, added to pixels"}
+TRAINED = {**NAMES, **LATER}
 SIDES = (32, 64, 128)
 BATCH = 400
 SOLVED, CHANCE, ADDITIVE = 0.95, 0.5, 1e-3
@@ -70,10 +74,10 @@ def main() -> None:
     output = options.output.resolve()
     options.work.mkdir(parents=True, exist_ok=True)
     os.chdir(options.work)
-    runs = {name: _trained(name, options) for name in NAMES}
+    runs = {name: _trained(name, options) for name in TRAINED}
     rows = [_row(one, answers(one)) for found in runs.values() for one in found]
     write_tables(output, "results", rows)
-    write_tables(output, "summary", [_summary(name, rows, options.seeds) for name in NAMES])
+    write_tables(output, "summary", [_summary(name, rows, options.seeds) for name in TRAINED])
     say("times in ONNX Runtime")
     times = timed(options.rounds)
     write_tables(output, "times", [_time_row(name, side, times) for side in SIDES for name in NAMES])
@@ -82,10 +86,10 @@ def main() -> None:
 
 def _trained(name: str, options: argparse.Namespace) -> list[Run]:
     settings = (f"train.steps={options.steps}", "train.batch=64", "train.augment=none")
-    contender = Contender(name, f"{SPACE}:{name}-{SIDES[0]}", settings)
+    contender = Contender(name, f"{_space(name)}:{name}-{SIDES[0]}", settings)
     found = []
     for seed in range(options.seeds):
-        say(f"{NAMES[name]}, seed {seed}")
+        say(f"{TRAINED[name]}, seed {seed}")
         found.append(train(contender, options.data, seed))
     return found
 
@@ -106,7 +110,20 @@ def _row(one: Run, said: Answers) -> Row:
         "cross-entropy": one.loss,
         "whole quadruples": said.whole,
         "interaction": f"{said.interaction:.2g}",
+        "pixels hear, at first": f"{heard(_fresh(one), one.data):.2g}",
+        "pixels hear": f"{heard(one.network(), one.data):.2g}",
     }
+
+
+def _fresh(one: Run) -> Network:
+    """The network before its training."""
+    network = one.job.network(one.data, None)
+    network.eval()
+    return network
+
+
+def _space(name: str) -> Path:
+    return ADDED if name in LATER else SPACE
 
 
 def _values(name: str, rows: list[Row], key: str) -> list[float]:
@@ -114,11 +131,11 @@ def _values(name: str, rows: list[Row], key: str) -> list[float]:
 
 
 def _summary(name: str, rows: list[Row], seeds: int) -> Row:
-    space = load_space(str(SPACE))
+    space = load_space(str(_space(name)))
     costs = CheapMetrics(space).metrics(space.encode([space.presets[f"{name}-{SIDES[0]}"].values]))[0]
     top1 = _values(name, rows, "top-1")
     return {
-        "network": NAMES[name],
+        "network": TRAINED[name],
         "MACs": int(costs["macs"].value),
         "parameters": int(costs["params"].value),
         "top-1, mean and 95 %": interval(top1).points(),
@@ -126,6 +143,7 @@ def _summary(name: str, rows: list[Row], seeds: int) -> Row:
         "cross-entropy, least": min(_values(name, rows, "cross-entropy")),
         "whole quadruples, mean": float(np.mean(_values(name, rows, "whole quadruples"))),
         "interaction, largest": f"{max(_values(name, rows, 'interaction')):.2g}",
+        "pixels hear, mean": f"{np.mean(_values(name, rows, 'pixels hear')):.2g}",
         "seeds": seeds,
         "verdict": _verdict(name, rows),
     }
@@ -178,10 +196,11 @@ def draw(rows: list[Row], times: dict[str, Times]) -> str:
     latency = Panel(
         "latency, one thread", "image side", "ms", (28, 146), ends, (True, True), ticks=(SIDES, ticks)
     )
-    for name, colour in zip(NAMES, COLOURS):
+    for name, colour in zip(TRAINED, COLOURS):
         accuracy.dots([(n, top1) for n, top1 in enumerate(_values(name, rows, "top-1"))], colour, 4)
+    for name, colour in zip(NAMES, COLOURS):
         latency.line([(side, times[f"{name}-{side}"].median) for side in SIDES], colour)
-    return figure([accuracy, latency], 2, list(zip(NAMES.values(), COLOURS)))
+    return figure([accuracy, latency], 2, list(zip(TRAINED.values(), COLOURS)))
 
 
 if __name__ == "__main__":

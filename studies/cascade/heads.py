@@ -6,25 +6,11 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from recording import Recording
 from seeds import Run
 from torch import Tensor
 
-from nas.blocks.ops import Ops
-
 BATCH = 150
-
-
-class Recording(Ops):
-    """The usual operations, which write down what every softmax gives: one attention map per head, in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maps: list[Tensor] = []
-
-    def softmax(self, x: Tensor) -> Tensor:
-        weights = super().softmax(x)
-        self.maps.append(weights)
-        return weights
 
 
 @dataclass(frozen=True)
