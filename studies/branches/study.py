@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python studies/branches/study.py", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--seeds", type=int, default=8, help="trainings of each (default 8)")
+    parser.add_argument("--seeds", type=int, default=6, help="trainings of each (default 6)")
     parser.add_argument("--steps", type=int, default=400, help="training steps (default 400)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"timed rounds (default {ROUNDS})")
     parser.add_argument("--work", type=Path, default=Path("branches-work"), help="working folder")

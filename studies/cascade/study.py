@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python studies/cascade/study.py", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--seeds", type=int, default=8, help="trainings of each (default 8)")
+    parser.add_argument("--seeds", type=int, default=6, help="trainings of each (default 6)")
     parser.add_argument("--steps", type=int, default=220, help="training steps (default 220)")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"timed rounds (default {ROUNDS})")
     parser.add_argument("--work", type=Path, default=Path("cascade-work"), help="working folder")

@@ -35,9 +35,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python studies/stored_logits/study.py", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--seeds", type=int, default=8, help="trainings of each (default 8)")
-    parser.add_argument("--steps", type=int, default=300, help="the student's training steps (default 300)")
-    parser.add_argument("--teacher-steps", type=int, default=400, help="the teachers' (default 400)")
+    parser.add_argument("--seeds", type=int, default=6, help="trainings of each (default 6)")
+    parser.add_argument("--steps", type=int, default=220, help="the student's training steps (default 220)")
+    parser.add_argument("--teacher-steps", type=int, default=300, help="the teachers' (default 300)")
     parser.add_argument("--rounds", type=int, default=60, help="timed training steps of each (default 60)")
     parser.add_argument("--work", type=Path, default=Path("stored-logits-work"), help="working folder")
     parser.add_argument("--output", type=Path, default=HERE, help="folder for tables and figure")
