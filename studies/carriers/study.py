@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
@@ -74,8 +75,7 @@ def main() -> None:
     output = options.output.resolve()
     options.work.mkdir(parents=True, exist_ok=True)
     os.chdir(options.work)
-    runs = {name: _trained(name, options) for name in TRAINED}
-    rows = [_row(one, answers(one)) for found in runs.values() for one in found]
+    rows = [_row(one, answers(one)) for name in TRAINED for one in _trained(name, options)]
     write_tables(output, "results", rows)
     write_tables(output, "summary", [_summary(name, rows, options.seeds) for name in TRAINED])
     say("times in ONNX Runtime")
@@ -84,14 +84,12 @@ def main() -> None:
     write_atomically(output / "carriers.svg", draw(rows, times))
 
 
-def _trained(name: str, options: argparse.Namespace) -> list[Run]:
+def _trained(name: str, options: argparse.Namespace) -> Iterator[Run]:
     settings = (f"train.steps={options.steps}", "train.batch=64", "train.augment=none")
     contender = Contender(name, f"{_space(name)}:{name}-{SIDES[0]}", settings)
-    found = []
     for seed in range(options.seeds):
         say(f"{TRAINED[name]}, seed {seed}")
-        found.append(train(contender, options.data, seed))
-    return found
+        yield train(contender, options.data, seed)
 
 
 def answers(one: Run) -> Answers:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -60,13 +61,11 @@ def main() -> None:
     write_atomically(output / "cascade.svg", draw(rows))
 
 
-def _trained(name: str, options: argparse.Namespace) -> list[Run]:
+def _trained(name: str, options: argparse.Namespace) -> Iterator[Run]:
     contender = Contender(name, f"{SPACE}:{name}", (f"train.steps={options.steps}",))
-    found = []
     for seed in range(options.seeds):
         say(f"{NAMES[name]}, seed {seed}")
-        found.append(train(contender, DATA, seed))
-    return found
+        yield train(contender, DATA, seed)
 
 
 def _row(one: Run) -> Row:
