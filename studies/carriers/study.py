@@ -198,7 +198,7 @@ def draw(rows: list[Row], times: dict[str, Times]) -> str:
         accuracy.dots([(n, top1) for n, top1 in enumerate(_values(name, rows, "top-1"))], colour, 4)
     for name, colour in zip(NAMES, COLOURS):
         latency.line([(side, times[f"{name}-{side}"].median) for side in SIDES], colour)
-    return figure([accuracy, latency], 2, list(zip(TRAINED.values(), COLOURS)))
+    return figure([accuracy, latency], 2, list(zip(TRAINED, COLOURS)))
 
 
 if __name__ == "__main__":
