@@ -144,7 +144,7 @@ def draw(rows: list[Row]) -> str:
         for name, colour in zip(NAMES, COLOURS):
             panel.dots([(n, value) for n, value in enumerate(_values(name, rows, key))], colour, 4)
         panels.append(panel)
-    return figure(panels, 2, list(zip(NAMES, COLOURS)))
+    return figure(panels, 2, list(zip(NAMES.values(), COLOURS)))
 
 
 if __name__ == "__main__":
