@@ -67,6 +67,7 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"trainings of each (default {SEEDS})")
     parser.add_argument("--steps", type=int, default=600, help="training steps (default 600)")
+    parser.add_argument("--batch", type=int, default=64, help="images per step (default 64)")
     parser.add_argument("--data", default="marks:2000,500", help="quadruples to train and to test on")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"timed rounds (default {ROUNDS})")
     parser.add_argument("--work", type=Path, default=Path("carriers-work"), help="working folder")
@@ -85,7 +86,7 @@ def main() -> None:
 
 
 def _trained(name: str, options: argparse.Namespace) -> Iterator[Run]:
-    settings = (f"train.steps={options.steps}", "train.batch=64", "train.augment=none")
+    settings = (f"train.steps={options.steps}", f"train.batch={options.batch}", "train.augment=none")
     contender = Contender(name, f"{_space(name)}:{name}-{SIDES[0]}", settings)
     for seed in range(options.seeds):
         say(f"{TRAINED[name]}, seed {seed}")
