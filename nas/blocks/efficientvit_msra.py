@@ -3,7 +3,8 @@
 Source: EfficientViT (arXiv 2305.07027), published code of microsoft/Cream. Convolutions have batch norms and no bias.
 Attention runs in windows of a map. Each head has a part of the channels, its own projection and a depth-wise kernel of
 its own for the queries; what one head answers is added to what the next one takes. A learned bias per head and
-absolute offset is added to the scores.
+absolute offset is added to the scores. For comparison heads may be apart (`cascade: 0`), or read all channels each, as
+in plain multi-head attention (`cascade: 2`).
 
 * `efficientvit`: depth-wise, feed-forward, attention, depth-wise, feed-forward, each residual; `efficientvit_2` has two
   such pairs on each side, `efficientvit_plain` no attention (§3.1 asks for N pairs; published networks have one).
@@ -27,6 +28,7 @@ from nas.blocks.sizes import Sizes
 
 MOST_HEADS = 8
 RELU = ACTIVATIONS.index("relu")
+CASCADE, WHOLE = 1, 2  # values of `cascade`
 
 
 class CascadedAttention(Unit):
@@ -41,7 +43,12 @@ class CascadedAttention(Unit):
         "kernels": Field(
             default=5, odd=True, high=7, heads="heads", about="depth-wise kernel of each head's queries"
         ),
-        "cascade": Field(default=1, low=0, high=1, about="whether a head hears of the one before: 0 or 1"),
+        "cascade": Field(
+            default=1,
+            low=0,
+            high=2,
+            about="1: a head hears of the one before; 0: it does not; 2: nor has it a part, but all channels",
+        ),
     }
     keys = ("h", "w", "channels", "heads", "qk_dim", "window", "kernels", "cascade")
 
@@ -58,8 +65,9 @@ class CascadedAttention(Unit):
 
         def attend(window: Any) -> Any:
             answers: list[Any] = []
-            for head, part in enumerate(ops.chunk(window, s.heads)):
-                y = part + answers[-1] if answers and s.cascade else part
+            parts = [window for _ in range(s.heads)] if s.cascade == WHOLE else ops.chunk(window, s.heads)
+            for head, part in enumerate(parts):
+                y = part + answers[-1] if answers and s.cascade == CASCADE else part
                 sizes = (s.qk_dim, s.qk_dim, v_dim)
                 q, k, v = ops.split_channels(ops.conv_norm(f"qkv{head}", y, sum(sizes)), sizes)
                 q = ops.conv_norm(f"near{head}", q, s.qk_dim, at(s.kernels, head), depthwise=True)

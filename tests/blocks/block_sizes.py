@@ -84,7 +84,7 @@ SIZES: dict[str, Mapping[str, st.SearchStrategy[int]]] = {
         **place, "channels": st.sampled_from([12, 24]), "heads": st.sampled_from([1, 2, 3, 4]),
         "qk_dim": st.integers(1, 4), "window": st.integers(1, 4), "kernels": st.sampled_from([2, 6, 4]).map(
             lambda digit: sum(digit * 16**head for head in range(4))
-        ), "cascade": bit,
+        ), "cascade": st.integers(0, 2),
     },
     "carrier_attention": carried,
     "windowed_attention": carried,
