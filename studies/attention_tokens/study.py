@@ -47,7 +47,7 @@ def main() -> None:
         prog="python studies/attention_tokens/study.py", description=__doc__.splitlines()[0]
     )
     parser.add_argument(
-        "--rounds", type=int, default=20, help="runs of each model that are timed (default 20)"
+        "--rounds", type=int, default=40, help="runs of each model that are timed (default 40)"
     )
     parser.add_argument(
         "--seeds", type=int, default=SEEDS, help=f"trainings of each network (default {SEEDS})"
