@@ -23,7 +23,7 @@ from drawing import COLOURS, Panel, figure  # noqa: E402
 from progress import COURSES, STEPS, Outcomes, course_rows, outcomes, step_rows  # noqa: E402
 from rewards import network_rows, ratio, reward_verdict, stage_rows  # noqa: E402
 from seeds import SEEDS, Contender  # noqa: E402
-from steps import one_fused, step_times  # noqa: E402
+from step_ratios import one_fused, step_times  # noqa: E402
 from study import run, say, write_tables  # noqa: E402
 from timing import Times  # noqa: E402
 from trained import trained  # noqa: E402

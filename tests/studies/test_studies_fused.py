@@ -69,7 +69,7 @@ def test_times_to_an_accuracy_lie_on_the_line_between_trainings() -> None:
 
 
 def test_single_stages_differ_from_none_in_one_stage() -> None:
-    from steps import one_fused
+    from step_ratios import one_fused
 
     space = nas.load_space(STUDIES / "fused_stages" / "space.yaml")
     none = space.presets["none"].values
