@@ -86,6 +86,14 @@ def _text(bound: Any) -> str:
     return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
 
 
+def _several(annotation: Any) -> str:
+    """What a list holds: `numbers above 0.01 to 1`."""
+    parts = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    items = [item for part in parts[1:] for item in getattr(part, "metadata", [part])]
+    bounds = sorted(filter(None, map(_bound, items)), key=lambda bound: bound.startswith(("to", "below")))
+    return " ".join([{float: "numbers", int: "whole numbers"}.get(parts[0], "texts"), *bounds])
+
+
 def _kind(annotation: Any) -> str:
     origin = get_origin(annotation)
     if origin is Annotated:
@@ -93,7 +101,7 @@ def _kind(annotation: Any) -> str:
     if origin is Literal:
         return "one of " + ", ".join(str(value) for value in get_args(annotation))
     if origin is list:
-        return "a list of texts"
+        return f"a list of {_several(get_args(annotation)[0])}"
     if origin is Union or type(annotation).__name__ == "UnionType":
         return " or ".join(_kind(part) for part in get_args(annotation))
     if (isinstance(annotation, type) and issubclass(annotation, BaseModel)) or origin is dict:

@@ -117,6 +117,10 @@ def _first_problem(document: Document, model: type[BaseModel], error: Validation
         parent, name = problem["loc"][:-1], problem["loc"][-1]
         return document.error(_real(parent, document), f"the key {name!r} is missing.")
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    if problem["type"] in ("model_type", "dict_type"):
+        message = "a mapping of keys to values is needed"
+    elif problem["type"] == "finite_number":
+        message = "a finite number is needed"
     shown = problem.get("input")
     got = (
         f" (got {shortened(repr(shown))})"

@@ -139,7 +139,8 @@ def source_of_preset(preset: NamedPreset) -> tuple[Source, Metric]:
     Raises:
         NasError: it was not, or what it was trained on has changed.
     """
-    retrained = RetrainFolder(folder_of(study_name(preset), preset.arch.id)).read()
+    what = f"{preset.source}:{preset.name}"
+    retrained = RetrainFolder(folder_of(study_name(preset), preset.arch.id), what).read()
     plan = preset_plan(preset, RunSettings.model_validate(retrained.card["settings"]))
     return _retrained(plan, preset.arch), retrained.accuracy
 

@@ -179,6 +179,8 @@ def parse_key(key: str, third: bool = False) -> list[Key] | _Part:
 
 def _block(groups: Mapping[str, str]) -> list[Key]:
     sizes = {name: int(text) for name, text in groups.items()}
+    if sizes["kernel"] % 2 == 0:
+        raise _Left(ODD)
     shown: dict[str, object] = {**sizes, "act": "hard_swish" if sizes.get("hs") else "relu"}
     if "se" not in sizes:
         return [_mbconv(sizes, shown, sizes["expand"], 0)]

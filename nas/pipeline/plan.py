@@ -26,7 +26,7 @@ from nas.search.objective import (
     parse_constraint,
     parse_objectives,
 )
-from nas.search.strategies import strategy
+from nas.search.strategies import check_options, strategy
 from nas.search.strategies.base import Outlook
 from nas.settings import RunSettings
 from nas.space.batch import ArchBatch
@@ -194,6 +194,7 @@ def make_plan(
         check_classifier(space)
     _check_relaxed(plan)
     chosen, directions = settings.search, [objective.direction for objective in plan.objectives]
+    check_options(chosen.options)
     probe = strategy(chosen.strategy, space, directions, budget=chosen.n_trials, **chosen.options)
     probe.check(outlook_of(plan))
     return plan if init is None else _beginning_with(plan, init)

@@ -85,8 +85,9 @@ class Retrained:
 class RetrainFolder:
     """The files of one retraining: what it was begun with, its weights, then its card, which says they are whole."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, what: str = "TRIAL") -> None:
+        """The folder, and what is retrained in it as `nas retrain` takes it."""
+        self.folder, self.what = folder, what
 
     @property
     def begun(self) -> bool:
@@ -138,7 +139,9 @@ class RetrainFolder:
         """
         file = self.folder / CARD
         if not is_there(file):
-            raise NasError(f"{self.folder}: no retrained weights there; `nas retrain TRIAL` makes them.")
+            raise NasError(
+                f"{self.folder}: no retrained weights there; `nas retrain {self.what}` makes them."
+            )
         card = read_record(file, RetrainedCard, again(self.folder)).data
         return Retrained(self.folder / WEIGHTS, card)
 

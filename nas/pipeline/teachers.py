@@ -17,7 +17,7 @@ from nas.supernet.network import build
 def _retrained(name: str) -> torch.nn.Module:
     """The network of a preset, `SPACE:PRESET`, that `nas retrain` trained here."""
     preset = find_preset(name)
-    kept = RetrainFolder(folder_of(study_name(preset), preset.arch.id)).read()
+    kept = RetrainFolder(folder_of(study_name(preset), preset.arch.id), name).read()
     settings = RunSettings.model_validate(kept.card["settings"])
     scale = settings.train.resolution_scale
     network = build(preset.space, preset.arch, num_classes=int(kept.card["classes"]), seed=None, scale=scale)

@@ -14,6 +14,7 @@ from nas.pipeline.job import Interrupted, Job
 from nas.pipeline.logits import identity
 from nas.pipeline.progress import Interrupt, Reporter
 from nas.pipeline.training import compute_device
+from nas.supernet.asking import asked, weights_hash
 from nas.supernet.course import Course
 from nas.supernet.losses import teacher_target
 from nas.supernet.mixing import labels_to_targets, mix, mixing_rng
@@ -45,12 +46,16 @@ def teach(
     settings = job.plan.settings
     train, steps = settings.train, job.steps(data)
     if not networks:
-        raise NasError("name a teacher: --teacher PREFIX:REST of a plug-in.")
+        raise NasError(
+            "name a teacher: --teacher retrained:SPACE:PRESET, a network that `nas retrain` trained, or PREFIX:REST of "
+            "a plug-in."
+        )
     if not 1 <= top <= min(data.classes, MOST_CLASSES):
         raise NasError(f"--top is {top}; there are {data.classes} classes.")
     about = About(
         identity=identity(settings, data, steps),
         teachers=list(networks),
+        weights=[weights_hash(network) for network in networks.values()],
         classes=data.classes,
         top=top,
         batch=train.batch,
@@ -58,7 +63,7 @@ def teach(
         done=0,
     )
     writer, device = LogitWriter(folder, about), compute_device()
-    teachers = [network.to(device).eval() for network in networks.values()]
+    teachers = {name: network.to(device).eval() for name, network in networks.items()}
     batches, course = data.training(train.batch), Course(train, steps, settings.seed)
     precision = choose(train.precision, device)
     with reporter.task("teaching", steps, writer.about.done) as task, torch.no_grad():
@@ -70,8 +75,7 @@ def teach(
             target = labels_to_targets(labels, data.classes, 0.0)
             mixed, _ = mix(images, target, moment.mix, mixing_rng(settings.seed, step))
             with autocast(precision, device)():
-                said = [teacher(mixed) for teacher in teachers]
-            _check(said, data.classes)
+                said = [asked(one, mixed, data.classes, repr(name)) for name, one in teachers.items()]
             writer.write(step, teacher_target(said, train.teacher_temperature))
             task.advance()
             if interrupt.asked or (step + 1) % FLUSH_EVERY == 0:
@@ -80,9 +84,3 @@ def teach(
                 raise Interrupted(f"{step + 1:,} of {steps:,} steps are stored")
     writer.flush()
     return writer.about
-
-
-def _check(said: list[torch.Tensor], classes: int) -> None:
-    for scores in said:
-        if scores.shape[-1] != classes:
-            raise NasError(f"a teacher tells {scores.shape[-1]:,} classes apart, the data have {classes:,}.")

@@ -15,18 +15,22 @@ STEPS = 64
 
 
 def prototype_of(
-    space: Space, preset: str, violation: Callable[[ArchBatch], NDArray[np.float64]]
+    space: Space,
+    preset: str,
+    violation: Callable[[ArchBatch], NDArray[np.float64]],
+    option: str = "prototype",
 ) -> ArchBatch:
     """One arch: the first along `shrunk` that violates nothing, else the one that violates least.
 
     Args:
         preset: its name; "" for the middle value of every decision. One outside the space is moved to the nearest
             values that the space has.
+        option: the strategy's that gives it, for messages.
 
     Raises:
         NasError: no such preset.
     """
-    path = shrunk(space, _start(space, preset))
+    path = shrunk(space, _start(space, preset, option))
     missed = violation(path)
     return path[np.array([int(missed.argmin())])]
 
@@ -46,13 +50,13 @@ def shrunk(space: Space, start: NDArray[np.float64]) -> ArchBatch:
     return space.repair(space.decode(codes.astype(np.int16))).unique()
 
 
-def _start(space: Space, preset: str) -> NDArray[np.float64]:
+def _start(space: Space, preset: str, option: str) -> NDArray[np.float64]:
     if not preset:
         return np.array(
             [(len(d) - 1) // 2 if d.kind == "ordinal" else 0 for d in space.decisions], dtype=float
         )
     if preset not in space.presets:
-        raise NasError(f"search.options.prototype: {unknown('preset', preset, space.presets)}")
+        raise NasError(f"search.options.{option}: {unknown('preset', preset, space.presets)}")
     values = space.presets[preset].values
     codes = np.zeros(len(space.decisions))
     for index, decision in enumerate(space.decisions):

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from nas.errors import shortened
 from nas.space.decision import Kind, Value
 from nas.space.expression import EXACT
+from nas.values import Number
 from nas.yamlfile import Document
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -61,12 +62,18 @@ class PublishedFile(_Strict):
     """What was published of presets.
 
     Attributes:
-        top1: on ImageNet-1k, in percent, by preset.
-        source: who says so, and of which training.
+        top1: on ImageNet-1k, in percent (78.5, not 0.785), by preset.
+        source: who says so, and of which training; needed where there is any.
     """
 
-    top1: dict[str, Annotated[float, Field(gt=0, le=100)]] = {}
+    top1: dict[str, Annotated[Number, Field(gt=1, le=100, allow_inf_nan=False)]] = {}
     source: str = ""
+
+    @model_validator(mode="after")
+    def _says_whose(self) -> PublishedFile:
+        if self.top1 and not self.source.strip():
+            raise ValueError("say in 'source' who published these accuracies, and of which training.")
+        return self
 
 
 class SpaceFile(_Strict):

@@ -19,6 +19,7 @@ from nas.space.space import Space
 from nas.supernet.network import layers_of
 
 _TRIED = 8
+LEAST_SIDE = 4  # pixels: below, nothing is left of what an image shows
 
 
 @dataclass(frozen=True)
@@ -70,20 +71,33 @@ class Course:
         return min(step * phases // max(self.total, 1), phases - 1)
 
     def check(self, space: Space, scale: float) -> None:
-        """Refuse sizes of images at which the space's networks cannot be built.
+        """Refuse sizes of images that leave nothing to see, or at which the space's networks cannot be built.
 
         Raises:
             NasError: names the setting and the size.
         """
         progressive = self.settings.progressive
+        if progressive.phases > 1 and self.settings.shares:
+            raise NasError(
+                "train.progressive.phases and train.shares both say which size images have; set one of them: phases to "
+                "1, or shares to []."
+            )
+        if progressive.phases > max(self.total, 1):
+            raise NasError(
+                f"train.progressive.phases is {progressive.phases:,}; only {self.total:,} steps are trained."
+            )
         steps = [phase * self.total // progressive.phases for phase in range(progressive.phases)]
         shares = {self(step).share for step in steps} if progressive.phases > 1 else {*self.settings.shares}
+        where = "train.progressive.share" if progressive.phases > 1 else "train.shares"
         for share in sorted(shares):
             for arch in space.sample(_TRIED, seed=0):
                 try:
-                    layers_of(space.lower(arch, scale=scale * share))
+                    first = layers_of(space.lower(arch, scale=scale * share))[0].inputs[0]
+                    if min(first.h, first.w) < LEAST_SIDE:
+                        raise NasError(
+                            f"images would have {first.h}×{first.w} pixels; {LEAST_SIDE} are the least."
+                        )
                 except NasError as error:
-                    where = "train.progressive.share" if progressive.phases > 1 else "train.shares"
                     raise NasError(
                         f"{where}: at {share:g} of the training resolution a network cannot be built: {error}"
                     ) from None

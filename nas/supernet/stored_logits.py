@@ -30,11 +30,12 @@ class About(Shape):
 
     Attributes:
         identity: what the images depend on.
-        teachers: their names; `done` steps are stored.
+        teachers: their names, `weights` the hashes of theirs; `done` steps are stored.
     """
 
     identity: dict[str, Any]
     teachers: list[str]
+    weights: list[str] = []
     classes: int
     top: int
     batch: int
@@ -118,9 +119,7 @@ class LogitWriter:
         if (folder / ABOUT).exists():
             there = read_about(folder)
             if there.model_dump(exclude={"done"}) != about.model_dump(exclude={"done"}):
-                raise NasError(
-                    f"{folder} holds what other teachers said, or of other images; give another folder."
-                )
+                raise NasError(f"{folder} holds {_other(there, about)}; give another folder, or delete it.")
             self.about = there
             self._values, self._classes = (
                 _opened(folder / name, shape, write=True) for name in (PROBABILITIES, CLASSES)
@@ -148,6 +147,13 @@ class LogitWriter:
         self._values.flush()
         self._classes.flush()
         write_record(self.folder / ABOUT, self.about.model_dump())
+
+
+def _other(there: About, about: About) -> str:
+    """What differs, in words."""
+    if there.teachers == about.teachers and there.weights != about.weights:
+        return "what these teachers said when they had other weights"
+    return "what other teachers said, or of other images"
 
 
 def read_about(folder: Path) -> About:

@@ -16,6 +16,7 @@ from nas.errors import NasError
 from nas.settings import TrainSettings
 from nas.space.batch import Arch
 from nas.state import generator_state, restore_generator
+from nas.supernet.asking import asked
 from nas.supernet.checkpoint import Checkpointer
 from nas.supernet.clipping import clip_adaptively, gradients_finite
 from nas.supernet.conflict import gradient_cosine
@@ -108,6 +109,7 @@ class Trainer(Generic[Trained]):
             sampler,
         )
         self.teachers = [teacher.to(self.device).eval() for teacher in teachers]
+        self.names = settings.teachers or [f"{i + 1} of this training" for i in range(len(self.teachers))]
         self.checkpoints = folder
         self.total, self.cosine_steps = total_steps(settings, data.steps_per_epoch())
         self.schedule = _schedule(settings, self.cosine_steps)
@@ -252,9 +254,11 @@ class Trainer(Generic[Trained]):
         if self.stored is not None:
             return self.group.share(self.stored.target(self.step).to(self.device))
         with torch.no_grad(), self.autocast():
-            return teacher_target(
-                [teacher(images) for teacher in self.teachers], self.settings.teacher_temperature
-            )
+            said = [
+                asked(teacher, images, self.data.classes, repr(name))
+                for teacher, name in zip(self.teachers, self.names)
+            ]
+            return teacher_target(said, self.settings.teacher_temperature)
 
     def _score(self, arch: Arch, scores: Tensor, images: Tensor, labels: Tensor) -> float:
         """Minus the cross-entropy on unmixed images; the training pass's own scores where it did not mix."""

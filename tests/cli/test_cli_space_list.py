@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,29 @@ def test_the_table_says_it_for_people() -> None:
 def test_what_was_published_of_no_preset_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text(
-        "version: 1\nname: s\ndecisions: {a: [1, 2]}\npresets: {one: {a: 1}}\npublished:\n  top1: {two: 70}\n"
+        "version: 1\nname: s\ndecisions: {a: [1, 2]}\npresets: {one: {a: 1}}\npublished:\n"
+        "  source: us\n  top1: {two: 70}\n"
     )
-    with pytest.raises(NasError, match=r"s\.yaml:6: published\.top1\.two: unknown preset 'two'"):
+    with pytest.raises(NasError, match=r"s\.yaml:7: published\.top1\.two: unknown preset 'two'"):
+        nas.load_space(file)
+
+
+@pytest.mark.parametrize(
+    ("published", "said"),
+    [
+        ("5", "published: a mapping of keys to values is needed"),
+        ("{source: us, top1: {one: .nan}}", "published.top1.one: must be greater than 1"),
+        ("{source: us, top1: {one: 0.785}}", "published.top1.one: must be greater than 1"),
+        ("{source: us, top1: {one: true}}", "published.top1.one: a number is needed"),
+        ("{top1: {one: 78.5}}", "published: say in 'source' who published these accuracies"),
+    ],
+)
+def test_what_was_published_is_a_percentage_that_somebody_stated(
+    tmp_path: Path, published: str, said: str
+) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(
+        f"version: 1\nname: s\ndecisions: {{a: [1, 2]}}\npresets: {{one: {{a: 1}}}}\npublished: {published}\n"
+    )
+    with pytest.raises(NasError, match=re.escape(said)):
         nas.load_space(file)

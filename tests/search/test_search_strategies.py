@@ -13,7 +13,7 @@ import pytest
 from nas.errors import NasError
 from nas.pipeline.table import read_table
 from nas.search.pareto import hypervolume, non_dominated
-from nas.search.strategies import STRATEGIES, strategy
+from nas.search.strategies import STRATEGIES, check_options, strategy
 from nas.space import ArchBatch, Space, load_space
 from nas.testing.strategies import DIRECTIONS, PROPERTIES, small_space
 
@@ -42,6 +42,15 @@ def test_errors() -> None:
         strategy("nevergrad:TwoPontsDE", space, DIRECTIONS)
     with pytest.raises(NasError, match="mean 'vectors'"):
         strategy("nevergrad:DE", space, DIRECTIONS, vectrs=2)
+    for option, said in {
+        "budget": "set search.n_trials",
+        "seed": "set seed",
+        "cheap": "leave it out",
+    }.items():
+        with pytest.raises(NasError, match=rf"search\.options\.{option} is no option of a strategy; {said}"):
+            check_options({"population": 3, option: 1})
+    with pytest.raises(NasError, match="It is an option of generative"):
+        strategy("nsga2", space, DIRECTIONS, utility="netscore")
     with pytest.raises(NasError, match="mean 'population'"):
         strategy("nsga2", space, DIRECTIONS, populaton=3)
     with pytest.raises(NasError, match="'min' or 'max'"):

@@ -11,7 +11,7 @@ from supernet_samples import SETTINGS, Images, shaken, tiny, trainer
 
 from nas.data.augment import make_augment
 from nas.errors import NasError
-from nas.settings import ProgressiveSettings, TrainSettings
+from nas.settings import ProgressiveSettings, TrainSettings, make_settings
 from nas.space import load_space
 from nas.supernet.course import Course
 from nas.supernet.network import build
@@ -111,3 +111,33 @@ def test_images_too_small_for_a_network_are_refused_before_training(tmp_path: Pa
     settings = SETTINGS.model_copy(update={"shares": [1.0, 0.3]})
     with pytest.raises(NasError, match=r"train\.shares: at 0\.3 of the training resolution"):
         Course(settings, 10, 0).check(load_space(path), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"shares": [0.1, 1.0]},
+            "train.shares: at 0.1 of the training resolution .* 2×2 pixels; 4 are the least",
+        ),
+        (
+            {"progressive": ProgressiveSettings(phases=4, share=0.1)},
+            "train.progressive.share: at 0.1 of .* 2×2",
+        ),
+        (
+            {"progressive": ProgressiveSettings(phases=4), "shares": [0.5]},
+            "both say which size images have; set one of them",
+        ),
+        ({"progressive": ProgressiveSettings(phases=900)}, "phases is 900; only 12 steps are trained"),
+    ],
+)
+def test_courses_that_cannot_be_are_refused(settings: dict[str, object], said: str, tmp_path: Path) -> None:
+    course = Course(TrainSettings(**settings), 12, 0)  # type: ignore[arg-type]
+    with pytest.raises(NasError, match=said):
+        course.check(tiny(tmp_path), 1.0)
+
+
+def test_a_list_of_numbers_is_asked_for_in_words() -> None:
+    for wrong in ("0.5", "[0]", "[0.5, 1.2]", "[a]", "[true]"):
+        with pytest.raises(NasError, match="a list of numbers above 0.01 to 1 is needed"):
+            make_settings("embedded", (), [f"train.shares={wrong}"])

@@ -20,6 +20,7 @@ from nas.search.strategies.slimming import Slimming
 from nas.space.space import Space
 
 NEVERGRAD = "nevergrad:"
+BUDGET = "budget"
 STRATEGIES: dict[str, type[Strategy]] = {
     "predictor": PredictorSearch,
     "nsga2": NSGA2,
@@ -56,12 +57,37 @@ def strategy(
     """
     kind, fixed = _kind(name)
     own = [p for p in inspect.signature(kind.__init__).parameters if p not in (*_COMMON, *fixed)]
-    if budget is not None and "budget" in own:
-        options.setdefault("budget", budget)
+    if BUDGET in own:
+        own.remove(BUDGET)
+        fixed = fixed if budget is None else {**fixed, BUDGET: budget}
     for option in options:
         if option not in own:
-            raise NasError(f"strategy {name!r}: {unknown('option', option, own)}")
+            raise NasError(_no_option(name, option, own))
     return kind(space, directions, seed=seed, cheap=cheap, **fixed, **_typed(kind, options))
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse options that every strategy is given by the run itself.
+
+    Raises:
+        NasError: names the first of them, and the setting that it is.
+    """
+    for option, setting in {BUDGET: "search.n_trials", "seed": "seed"}.items():
+        if option in options:
+            raise NasError(f"search.options.{option} is no option of a strategy; set {setting} instead.")
+    given = inspect.signature(strategy).parameters
+    for option in options:
+        if option in given:
+            raise NasError(f"search.options.{option} is no option of a strategy; leave it out.")
+
+
+def _no_option(name: str, option: str, own: Sequence[str]) -> str:
+    """Why a strategy does not take an option, and what to write instead."""
+    others = [
+        other for other, kind in STRATEGIES.items() if option in inspect.signature(kind.__init__).parameters
+    ]
+    hint = f" It is an option of {', '.join(others)}." if others else ""
+    return f"strategy {name!r}: {unknown('option', option, own)}{hint}"
 
 
 def _typed(kind: type[Strategy], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,4 +138,4 @@ def _kind(name: str) -> tuple[type[Strategy], dict[str, Any]]:
 
 _COMMON = ("self", "space", "directions", "seed", "cheap")
 
-__all__ = ["STRATEGIES", "Strategy", "strategy"]
+__all__ = ["STRATEGIES", "Strategy", "check_options", "strategy"]

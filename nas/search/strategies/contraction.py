@@ -62,7 +62,7 @@ class Contraction(Strategy):
         self.candidates = candidates
         rounds = USUAL_ROUNDS if budget is None else max(budget // candidates, 1)
         self.shrinking = max(round(0.75 * rounds), 1)
-        self.start = prototype_of(space, start, _nothing) if start else heaviest(space)
+        self.start = prototype_of(space, start, _nothing, "start") if start else heaviest(space)
         self.current = self.start
         self.round = 0
         self._score = 0
