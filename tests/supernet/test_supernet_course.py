@@ -139,5 +139,5 @@ def test_courses_that_cannot_be_are_refused(settings: dict[str, object], said: s
 
 def test_a_list_of_numbers_is_asked_for_in_words() -> None:
     for wrong in ("0.5", "[0]", "[0.5, 1.2]", "[a]", "[true]"):
-        with pytest.raises(NasError, match="a list of numbers above 0.01 to 1 is needed"):
+        with pytest.raises(NasError, match=r"a list of numbers above 0\.01 to 1 is needed"):
             make_settings("embedded", (), [f"train.shares={wrong}"])
