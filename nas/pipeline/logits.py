@@ -18,6 +18,7 @@ def identity(settings: RunSettings, data: RunData, steps: int) -> dict[str, Any]
     return {
         "seed": settings.seed,
         "data": data.name,
+        "data.search_share": settings.data.search_share,
         **fingerprints(data),
         "images of": f"{getattr(data, 'side', 0)} px",
         "train.batch": train.batch,

@@ -85,6 +85,7 @@ def test_targets_of_other_images_are_refused() -> None:
     for change, name in (
         ("seed=9", "seed"),
         ("train.batch=4", "train.batch"),
+        ("data.search_share=0.3", "data.search_share"),
         ("train.mix=0.1", "train.mix"),
     ):
         with pytest.raises(NasError, match=f"other images: {name} was"):
