@@ -201,7 +201,7 @@ class Counting(CountingAttention):
             raise NasError(f"'pool_to' {one(h)}×{one(w)} of {words(x.shape)}, which is smaller.")
         return self.emit("pool", (x.shape[0], h, w), x)
 
-    def pad_to(self, x: Shaped, h: Num, w: Num) -> Shaped:
+    def pad_to(self, x: Shaped, h: Num, w: Num, *, apart: bool = False) -> Shaped:
         if certain((h < x.shape[1]) | (w < x.shape[2])):
             raise NasError(f"'pad_to' {one(h)}×{one(w)} of {words(x.shape)}, which is larger.")
         if h == x.shape[1] and w == x.shape[2]:

@@ -59,7 +59,7 @@ class CarrierTokens(Unit):
         if s.carriers == 0:
             return ops.to_tokens(x)
         near = ops.conv("near", x, s.channels, 3, depthwise=True, bias=True)
-        near = ops.pad_to(near, *(count * s.window for count in _windows(s)))
+        near = ops.pad_to(near, *(count * s.window for count in _windows(s)), apart=True)
         return ops.join_tokens([ops.to_tokens(ops.pool_to(near, *_carriers(s))), ops.to_tokens(x)])
 
 

@@ -352,8 +352,13 @@ class Operations(ABC):
         """Means over `h`×`w` windows of one size, evenly apart, which cover the map."""
 
     @abstractmethod
-    def pad_to(self, x: Tensor, h: Num, w: Num) -> Tensor:
-        """A map with zeros at its far sides, so that it is `h`×`w`."""
+    def pad_to(self, x: Tensor, h: Num, w: Num, *, apart: bool = False) -> Tensor:
+        """A map with zeros at its far sides, so that it is `h`×`w`.
+
+        Args:
+            apart: in a way that no runtime merges with the next operation: ONNX Runtime would merge it with a mean
+                over fewer pixels than are added, which it then refuses.
+        """
 
     @abstractmethod
     def every(self, x: Tensor, stride: Num) -> Tensor:

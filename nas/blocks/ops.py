@@ -210,10 +210,11 @@ class Ops(Operations):
         reach = (x.shape[2] - (h - 1) * step[0], x.shape[3] - (w - 1) * step[1])
         return F.avg_pool2d(x, reach, step)
 
-    def pad_to(self, x: Tensor, h: int, w: int) -> Tensor:
+    def pad_to(self, x: Tensor, h: int, w: int, *, apart: bool = False) -> Tensor:
         if (h, w) == tuple(x.shape[2:]):
             return x
-        return F.pad(x, (0, w - x.shape[3], 0, h - x.shape[2]))
+        by = (0, w - x.shape[3], 0, h - x.shape[2])
+        return F.pad(x.flatten(0, 1), by).unflatten(0, (-1, x.shape[1])) if apart else F.pad(x, by)
 
     def every(self, x: Tensor, stride: int) -> Tensor:
         return x[:, :, ::stride, ::stride]

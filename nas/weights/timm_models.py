@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 from nas.arith import nearest
+from nas.blocks.base import ACTIVATIONS
 from nas.blocks.per_head import unpack
 from nas.blocks.repvit import BEHIND
 from nas.errors import NasError
@@ -145,6 +146,10 @@ def _efficientvit_msra(layers: Sequence[Layer], side: int) -> TimmModel:
     ]
     plain = len(around) != 2 * sum(map(len, stages)) or any("2" in role for role in around)
     _refuse(plain, "a block has more or less than one feed-forward network on each side of its attention")
+    ffns = [layer.sizes for layer in layers if layer.unit.kind == "map_ffn"]
+    _refuse(
+        any(s["hidden"] != 2 * s["channels"] for s in ffns), "feed-forward networks have another ratio than 2"
+    )
     kernels = [unpack(layer.sizes["kernels"]) for stage in stages for layer in stage]
     longest = max(kernels, key=len)
     same = all(own == longest[: len(own)] for own in kernels)
@@ -154,9 +159,16 @@ def _efficientvit_msra(layers: Sequence[Layer], side: int) -> TimmModel:
         "depth": tuple(len(stage) for stage in stages),
         "num_heads": tuple(stage[0].sizes["heads"] for stage in stages),
         "kernels": tuple(longest),
+        "window_size": tuple(_window(stage[0].sizes) for stage in stages),
         "img_size": side,
     }
     return TimmModel("efficientvit_m0", arguments)
+
+
+def _window(s: Mapping[str, int]) -> int:
+    """The side of its windows; where one is all of the map, the published 7 unless the map is larger."""
+    window = s["window"]
+    return window if window < min(s["h"], s["w"]) else max(window, 7)
 
 
 def _hiera(layers: Sequence[Layer], side: int) -> TimmModel:
@@ -202,6 +214,8 @@ def _repvit(layers: Sequence[Layer], side: int) -> TimmModel:
     stages = _stages(layers, ("rep_mixer",))
     kernels = {a.sizes["kernel"] for a in layers if a.unit.kind in ("rep_mixer", "separable")}
     _refuse(len(kernels) > 1, "its depth-wise kernels differ in size")
+    acts = {a.sizes["act"] for a in layers if a.unit.kind == "map_ffn"}
+    _refuse(acts != {ACTIVATIONS.index("gelu")}, "it has another activation than gelu")
     downs = sum(a.unit.kind == "separable" for a in layers)
     deep = sum(a.role == "before" for a in layers)
     _refuse(deep < downs, "a down-sampler has no block before its stride")

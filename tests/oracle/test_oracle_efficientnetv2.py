@@ -19,7 +19,7 @@ from nas.weights.timm_models import timm_model
 pytestmark = pytest.mark.oracle
 
 
-@pytest.mark.parametrize("preset", ["B0", "B3", "S"])
+@pytest.mark.parametrize("preset", ["B0", "B1", "B2", "B3", "S", "M", "L", "XL"])  # XL needs about 9 GB
 def test_a_preset_with_timms_weights_answers_as_timms_model(preset: str, timm: Timm, tmp_path: Path) -> None:
     check_preset("efficientnetv2", preset, f"tf_efficientnetv2_{preset.lower()}", timm, tmp_path)
 

@@ -24,10 +24,17 @@ from nas.weights.writing import write_timm
 pytestmark = pytest.mark.oracle
 MODELS = [
     ("efficientvit_b", "B0", "efficientvit_b0"),
-    ("efficientvit_b", "B1-288", "efficientvit_b1.r288_in1k"),
-    ("efficientvit_b", "B2", "efficientvit_b2"),
-    ("efficientvit_l", "L1", "efficientvit_l1"),
+    *(("efficientvit_b", f"B{n}", f"efficientvit_b{n}.r224_in1k") for n in (1, 2, 3)),
+    *(
+        ("efficientvit_b", f"B{n}-{side}", f"efficientvit_b{n}.r{side}_in1k")
+        for n in (1, 2, 3)
+        for side in (256, 288)
+    ),
+    *(("efficientvit_l", f"L{n}", f"efficientvit_l{n}.r224_in1k") for n in (1, 2, 3)),
+    *(("efficientvit_l", f"L2-{side}", f"efficientvit_l2.r{side}_in1k") for side in (256, 288, 384)),
+    *(("efficientvit_l", f"L3-{side}", f"efficientvit_l3.r{side}_in1k") for side in (256, 320, 384)),
 ]
+"""All of timm's; it has no L2 at 320 and no L3 at 288. L3, of 246 million weights, needs about 12 GB."""
 
 
 def as_timm(space: str, folder: Path) -> Path:

@@ -35,7 +35,12 @@ def test_a_preset_with_timms_weights_answers_as_timms_model(
 
 
 def own() -> dict[str, int | str]:
-    values: dict[str, int | str] = {"resolution": 192, "gates": "alternate"}
+    values: dict[str, int | str] = {
+        "resolution": 192,
+        "gates": "alternate",
+        "stem1.act": "gelu",
+        "head.distilled": 1,
+    }
     for stage, (depth, width, ratio) in enumerate([(4, 40, 1), (2, 112, 3), (8, 192, 2), (1, 320, 1)], 1):
         values |= {f"S{stage}.depth": depth, f"S{stage}.width": width, f"S{stage}.mlp_ratio": ratio}
         values |= {f"S{stage}.kernel": 5}

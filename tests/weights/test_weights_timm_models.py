@@ -25,6 +25,8 @@ def model(space: str, preset: str, change: Change) -> TimmModel:
         ("repvit", "M0.9", {"gates": "none"}, "gates of S1 are not on every second block"),
         ("repvit", "M0.9", {"S3.kernel": 5}, "depth-wise kernels differ"),
         ("repvit", "M0.9", {"S2.downsample.block": "separable"}, "no block before its stride"),
+        ("repvit_legacy", "M1", {"stem1.act": "relu"}, "another activation than gelu"),
+        ("efficientvit_msra", "M0", {"S2.mlp_ratio": 1}, "another ratio than 2"),
         ("tiny_vit", "5M", {"S3.mlp_ratio": 3}, "several ratios"),
         ("tiny_vit", "5M", {"S4.kernel": 5}, "kernels between attention"),
     ],
@@ -44,6 +46,10 @@ def test_arguments_are_those_of_timms_own_functions() -> None:
     )
     assert (first["embed_dim"], first["depth"], first["legacy"]) == ((64, 128, 256, 512), (4, 4, 18, 2), True)
     assert later["mlp_ratio"] == (2, 2, 2, 2) and later["kernel_size"] == 3 and later["distillation"]
+    one = model("repvit", "M0.9", {"head.distilled": 0}).arguments
+    assert not one["distillation"]
+    small, wide = (model("efficientvit_msra", "M0", {"S1.window": side}).arguments for side in (7, 14))
+    assert (small["window_size"], wide["window_size"]) == ((7, 7, 7), (14, 7, 7))
     tiny = model("tiny_vit", "21M-384", {}).arguments
     assert (tiny["embed_dims"], tiny["depths"]) == ((96, 192, 384, 576), (2, 2, 6, 2))
     assert (tiny["num_heads"][1:], tiny["window_sizes"][1:]) == ((6, 12, 18), (12, 24, 12))
