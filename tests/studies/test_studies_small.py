@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nas.data.load import LOADERS
 from nas.errors import NasError
+from nas.plugins import loaded, records
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 FOLDERS = [STUDIES / name for name in ("shared", "carriers", "cascade")]
@@ -24,7 +24,8 @@ def _importable() -> Iterator[None]:
     _forget()
     yield
     _forget()
-    LOADERS.pop("marks", None)
+    for plugin in [one for name, one in loaded.items() if name == "marks"]:
+        records.forget(plugin)
     for folder in FOLDERS:
         sys.path.remove(str(folder))
 
