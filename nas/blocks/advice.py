@@ -79,5 +79,10 @@ def _instead(name: str) -> str:
 
 def _operations() -> list[str]:
     from nas.blocks.operations import INNER, Operations
+    from nas.blocks.projections import Projections
 
-    return sorted(name for name in vars(Operations) if not name.startswith("_") and name not in INNER)
+    return sorted(
+        name
+        for name in vars(Projections) | vars(Operations)
+        if not name.startswith("_") and name not in INNER
+    )

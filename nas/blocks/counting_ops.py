@@ -10,7 +10,7 @@ from nas.arith import Num, ceil_div, maximum
 from nas.blocks.base import ACTIVATIONS, Init
 from nas.blocks.counted import CONSTANT, INPUT, Kernel, Shaped
 from nas.blocks.counting_attention import CountingAttention
-from nas.blocks.operations import BN_EPS, LN_EPS
+from nas.blocks.projections import BN_EPS, LN_EPS
 from nas.blocks.shapes import (
     certain,
     check_conv,

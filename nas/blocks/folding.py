@@ -15,8 +15,8 @@ from torch import Tensor
 from nas.arith import Num
 from nas.blocks.base import Unit
 from nas.blocks.counting_ops import Counting, Shaped
-from nas.blocks.operations import BN_EPS
 from nas.blocks.ops import offset_table, position_table, shrunk_kernel
+from nas.blocks.projections import BN_EPS
 from nas.blocks.sizes import Sizes
 
 

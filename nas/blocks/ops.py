@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas.blocks.base import ACTIVATIONS, TOKEN_NORMS, Init
-from nas.blocks.operations import BN_EPS, LN_EPS, Operations
+from nas.blocks.operations import Operations
+from nas.blocks.projections import BN_EPS, LN_EPS
 from nas.blocks.shapes import shrinkings
 from nas.blocks.windows import cut, in_memory, put_together
 

@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 from nas.arith import Num
 from nas.blocks.base import SAME_WIDTH, TOKEN_NORMS, Field, Init, Unit, act, block_of, refuse, width_of
 from nas.blocks.layouts import TOKENS, Interface, Layout
-from nas.blocks.operations import LN_EPS, Operations
+from nas.blocks.operations import Operations
+from nas.blocks.projections import LN_EPS
 from nas.blocks.sizes import Sizes
 
 V_KERNEL = 3
