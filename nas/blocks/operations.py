@@ -21,7 +21,7 @@ from nas.blocks.advice import of_ops
 from nas.blocks.base import Init
 from nas.blocks.projections import Projections, Tensor
 
-INNER = frozenset({"deploy", "fold", "average", "fuse", "shrink", "check_identity"})
+INNER = frozenset({"deploy", "answered", "fold", "average", "fuse", "shrink", "check_identity"})
 """Names here that no `forward` uses."""
 
 

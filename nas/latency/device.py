@@ -23,6 +23,7 @@ from nas.latency.metric_array import MetricArray
 from nas.latency.network import network_latency
 from nas.latency.network_table import NetworkTable
 from nas.latency.predictor import Predictor, load_predictor
+from nas.latency.profiling.runtimes.base import RUNTIMES, runtime_of
 from nas.latency.report import Errors
 from nas.latency.table import LatencyTable
 from nas.latency.timed_units import TimedUnits
@@ -30,8 +31,6 @@ from nas.latency.times import UnitTimes
 from nas.yamlfile import load_document, validate
 
 Unknown = Literal["unknown"]
-TRAINING = "training"
-"""The runtime whose runs are training steps: `nas.latency.profiling.runtimes.training_runtime`."""
 
 
 class _Part(BaseModel):
@@ -80,8 +79,8 @@ class DeviceFile(_Part):
 
     @property
     def trains(self) -> bool:
-        """Whether its times are those of training steps."""
-        return self.runtime.name == TRAINING
+        """Whether its times are those of training steps, as the runtime of that name says of itself."""
+        return self.runtime.name in RUNTIMES and runtime_of(self.runtime.name).trains
 
     @field_validator("free")
     @classmethod

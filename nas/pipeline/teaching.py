@@ -14,12 +14,12 @@ from nas.pipeline.job import Interrupted, Job
 from nas.pipeline.logits import identity
 from nas.pipeline.progress import Interrupt, Reporter
 from nas.pipeline.training import compute_device
-from nas.supernet.asking import asked, weights_hash
+from nas.supernet.asking import taught
 from nas.supernet.course import Course
-from nas.supernet.losses import teacher_target
 from nas.supernet.mixing import labels_to_targets, mix, mixing_rng
 from nas.supernet.precision import autocast, choose
 from nas.supernet.stored_logits import MOST_CLASSES, About, LogitWriter
+from nas.weights.files import tensors_digest
 
 FLUSH_EVERY = 50  # steps that a kill may cost
 
@@ -55,7 +55,7 @@ def teach(
     about = About(
         identity=identity(settings, data, steps),
         teachers=list(networks),
-        weights=[weights_hash(network) for network in networks.values()],
+        weights=[tensors_digest(network.state_dict()) for network in networks.values()],
         classes=data.classes,
         top=top,
         batch=train.batch,
@@ -75,8 +75,8 @@ def teach(
             target = labels_to_targets(labels, data.classes, 0.0)
             mixed, _ = mix(images, target, moment.mix, mixing_rng(settings.seed, step))
             with autocast(precision, device)():
-                said = [asked(one, mixed, data.classes, repr(name)) for name, one in teachers.items()]
-            writer.write(step, teacher_target(said, train.teacher_temperature))
+                soft = taught(teachers.items(), mixed, data.classes, train.teacher_temperature)
+            writer.write(step, soft)
             task.advance()
             if interrupt.asked or (step + 1) % FLUSH_EVERY == 0:
                 writer.flush()

@@ -118,8 +118,7 @@ class Utility:
             return accuracy
         if self.name in USUAL_COST:
             product: Floats = accuracy * (costs[self.costs[0]] / self.target) ** self.weight
-            of_params = OF_PARAMS if self.name == "training_aware" else 0.0
-            return product * (costs["params"] / 1e6) ** of_params if of_params else product
+            return product * (costs["params"] / 1e6) ** OF_PARAMS if "params" in self.costs[1:] else product
         score: Floats = 20 * (
             ALPHA * np.log10(100 * np.maximum(accuracy, LEAST))
             - BETA * np.log10(costs["params"] / 1e6)

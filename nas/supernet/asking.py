@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 from nas.errors import NasError
+from nas.supernet.losses import teacher_target
+
+
+def taught(
+    teachers: Iterable[tuple[str, nn.Module]], images: Tensor, classes: int, temperature: float
+) -> Tensor:
+    """What teachers, given with their names, say of images `(B, C, H, W)`: probabilities `(B, classes)`, their mean.
+
+    Raises:
+        NasError: one of them cannot teach these images; names it and says why.
+    """
+    return teacher_target([asked(one, images, classes, repr(name)) for name, one in teachers], temperature)
 
 
 def asked(teacher: nn.Module, images: Tensor, classes: int, name: str) -> Tensor:
@@ -48,12 +60,3 @@ def asked(teacher: nn.Module, images: Tensor, classes: int, name: str) -> Tensor
             "choose another."
         )
     return said
-
-
-def weights_hash(teacher: nn.Module) -> str:
-    """Twelve hexadecimal digits over a teacher's weights and buffers, names and types included."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(teacher.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:12]

@@ -16,7 +16,7 @@ from nas.errors import NasError
 from nas.settings import TrainSettings
 from nas.space.batch import Arch
 from nas.state import generator_state, restore_generator
-from nas.supernet.asking import asked
+from nas.supernet.asking import taught
 from nas.supernet.checkpoint import Checkpointer
 from nas.supernet.clipping import clip_adaptively, gradients_finite
 from nas.supernet.conflict import gradient_cosine
@@ -24,7 +24,7 @@ from nas.supernet.course import Course
 from nas.supernet.ema import Average
 from nas.supernet.expected_latency import ExpectedLatency
 from nas.supernet.guard import Guard
-from nas.supernet.losses import adaptive_alpha_divergence, distilled, teacher_target
+from nas.supernet.losses import adaptive_alpha_divergence, distilled
 from nas.supernet.mixing import labels_to_targets, mix, mixing_rng
 from nas.supernet.optim import adamw, scaled_lr
 from nas.supernet.parallel import Group
@@ -108,8 +108,8 @@ class Trainer(Generic[Trained]):
             settings,
             sampler,
         )
-        self.teachers = [teacher.to(self.device).eval() for teacher in teachers]
-        self.names = settings.teachers or [f"{i + 1} of this training" for i in range(len(self.teachers))]
+        names = settings.teachers or [f"{number} of this training" for number in range(1, len(teachers) + 1)]
+        self.teachers = [(name, one.to(self.device).eval()) for name, one in zip(names, teachers)]
         self.checkpoints = folder
         self.total, self.cosine_steps = total_steps(settings, data.steps_per_epoch())
         self.schedule = _schedule(settings, self.cosine_steps)
@@ -212,7 +212,7 @@ class Trainer(Generic[Trained]):
         target = labels_to_targets(labels, self.data.classes, self.settings.label_smoothing)
         mixed, target = mix(images, target, strength, mixing_rng(self.seed, self.step))
         mixed, target, images, labels = map(self.group.share, (mixed, target, images, labels))
-        taught = self._taught(mixed)
+        soft = self._taught(mixed)
         probabilities: list[Tensor] = []
         losses: list[float] = []
         wanted: list[tuple[Subnet, float]] = []
@@ -224,7 +224,7 @@ class Trainer(Generic[Trained]):
                 if learns:
                     loss = adaptive_alpha_divergence(scores, torch.stack(probabilities).mean(0))
                 else:
-                    loss = distilled(scores, answers, target, taught, alone=self._n_teachers > 1)
+                    loss = distilled(scores, answers, target, soft, alone=self._n_teachers > 1)
             torch.autograd.backward(self.scaler.scale(self._with_latency(loss, subnet)))
             if not learns:
                 probabilities.append(scores.detach().softmax(-1))
@@ -254,11 +254,7 @@ class Trainer(Generic[Trained]):
         if self.stored is not None:
             return self.group.share(self.stored.target(self.step).to(self.device))
         with torch.no_grad(), self.autocast():
-            said = [
-                asked(teacher, images, self.data.classes, repr(name))
-                for teacher, name in zip(self.teachers, self.names)
-            ]
-            return teacher_target(said, self.settings.teacher_temperature)
+            return taught(self.teachers, images, self.data.classes, self.settings.teacher_temperature)
 
     def _score(self, arch: Arch, scores: Tensor, images: Tensor, labels: Tensor) -> float:
         """Minus the cross-entropy on unmixed images; the training pass's own scores where it did not mix."""

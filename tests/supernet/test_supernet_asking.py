@@ -11,12 +11,13 @@ from supernet_samples import SETTINGS, Images, tiny
 from torch import Tensor, nn
 
 from nas.errors import NasError
-from nas.supernet.asking import asked, weights_hash
+from nas.supernet.asking import asked
 from nas.supernet.checkpoint import Checkpointer
 from nas.supernet.single import SingleSampler
 from nas.supernet.stored_logits import About, LogitWriter
 from nas.supernet.supernet import Supernet
 from nas.supernet.trainer import Trainer
+from nas.weights.files import tensors_digest
 
 
 class Says(nn.Module):
@@ -66,7 +67,7 @@ def test_scores_of_a_teacher_are_handed_on() -> None:
 def test_what_a_teacher_with_other_weights_said_is_not_taken_for_its_own(tmp_path: Path) -> None:
     torch.manual_seed(0)
     first, second = nn.Linear(2, 3), nn.Linear(2, 3)
-    hashes = [weights_hash(teacher) for teacher in (first, second, first)]
+    hashes = [tensors_digest(teacher.state_dict()) for teacher in (first, second, first)]
     assert hashes[0] == hashes[2] != hashes[1]
     facts = {"identity": {}, "teachers": ["a"], "classes": 3, "top": 1, "batch": 2, "steps": 1, "done": 0}
     LogitWriter(tmp_path / "said", About(**facts, weights=hashes[:1]))

@@ -29,16 +29,15 @@ def export(runtime: str, request: dict[str, Any]) -> dict[str, Any]:
     if "plugin" in request:
         CarriedPlugin.from_json(request["plugin"]).load()
         return {}
-    from nas.latency.profiling.modules import Run, network_model, unit_model
+    from nas.latency.profiling.modules import network_model, unit_model
 
     torch.set_num_threads(1)
     made_for = runtime_of(runtime)
-    run = Run(made_for.batch, made_for.trains)
     if "signature" in request:
-        model = unit_model(request["signature"], run=run)
+        model = unit_model(request["signature"], runtime=made_for)
     else:
         space = _space(request["space"])
-        model = network_model(space, Arch(space, request["arch"]), run=run)
+        model = network_model(space, Arch(space, request["arch"]), runtime=made_for)
     with torch.no_grad():
         model.module(model.example)
     content = made_for.export(model.module, model.example)

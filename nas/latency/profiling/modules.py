@@ -18,6 +18,7 @@ from nas.blocks.base import Unit
 from nas.blocks.elastic import Elastic
 from nas.blocks.ops import Ops
 from nas.blocks.registry import UNITS
+from nas.latency.profiling.runtimes.base import Runtime
 from nas.latency.signature import parse_signature, sizes_of
 from nas.space.batch import Arch
 from nas.space.space import Space
@@ -36,22 +37,6 @@ class Model:
 
     module: nn.Module
     example: Tensor
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one run of a model is.
-
-    Attributes:
-        batch: images in it.
-        trains: whether it is a training step.
-    """
-
-    batch: int = 1
-    trains: bool = False
-
-
-INFERENCE = Run()
 
 
 class StaticUnit(nn.Module):
@@ -94,8 +79,11 @@ def input_shape(unit: type[Unit], sizes: Mapping[str, int]) -> tuple[int, ...]:
     return (1, *(inputs[0].shape if not unit.joins else (sum(inp.elements for inp in inputs),)))
 
 
-def unit_model(signature: str, seed: int = 0, run: Run = INFERENCE) -> Model:
+def unit_model(signature: str, seed: int = 0, runtime: type[Runtime] = Runtime) -> Model:
     """The module of one unit; in a training step its input wants a gradient, as the layer before would.
+
+    Args:
+        runtime: that runs it: how many images at once, and whether it trains; by default one image is classified.
 
     Raises:
         NasError: it is not a signature of a known kind of unit.
@@ -105,15 +93,18 @@ def unit_model(signature: str, seed: int = 0, run: Run = INFERENCE) -> Model:
     one = {key: np.array([value]) for key, value in sizes.items()}
     layer, shape = Elastic(UNITS[kind], one, generator), input_shape(UNITS[kind], sizes)
     _calibrate(StaticUnit(layer, sizes), shape, generator)
-    if not run.trains:
-        return _model(StaticUnit(layer.deployed(sizes), sizes), shape, generator, run)
-    model = _model(StaticUnit(layer, sizes), shape, generator, run)
+    if not runtime.trains:
+        return _model(StaticUnit(layer.deployed(sizes), sizes), shape, generator, runtime)
+    model = _model(StaticUnit(layer, sizes), shape, generator, runtime)
     model.example.requires_grad_()
     return model
 
 
-def network_model(space: Space, arch: Arch, seed: int = 0, run: Run = INFERENCE) -> Model:
+def network_model(space: Space, arch: Arch, seed: int = 0, runtime: type[Runtime] = Runtime) -> Model:
     """The module of a whole network, at its deployment resolution.
+
+    Args:
+        runtime: as of `unit_model`.
 
     Raises:
         NasError: a space without a network behind it.
@@ -121,12 +112,14 @@ def network_model(space: Space, arch: Arch, seed: int = 0, run: Run = INFERENCE)
     network, generator = build(space, arch, seed=seed), torch.Generator().manual_seed(seed)
     shape = (1, *network.input.shape)
     _calibrate(network, shape, generator)
-    return _model(network if run.trains else deployed(network), shape, generator, run)
+    return _model(network if runtime.trains else deployed(network), shape, generator, runtime)
 
 
-def _model(module: nn.Module, shape: tuple[int, ...], generator: torch.Generator, run: Run) -> Model:
-    example = torch.randn((run.batch, *shape[1:]), generator=generator)
-    return Model(module.train(run.trains).requires_grad_(run.trains), example)
+def _model(
+    module: nn.Module, shape: tuple[int, ...], generator: torch.Generator, runtime: type[Runtime]
+) -> Model:
+    example = torch.randn((runtime.batch, *shape[1:]), generator=generator)
+    return Model(module.train(runtime.trains).requires_grad_(runtime.trains), example)
 
 
 def _calibrate(module: nn.Module, shape: tuple[int, ...], generator: torch.Generator) -> None:

@@ -111,13 +111,18 @@ class Strategy(ABC):
             batch = self.fresh(4 * n) if round_ >= FIRST_ROUNDS else self._offered(missing)
             if self.feasible_known:
                 batch = batch[np.flatnonzero(self.violation(batch) == 0)]
-            batch = batch.unique().without(self._asked)[:missing]
-            self._asked = np.union1d(self._asked, batch.hashes)
+            batch = self._taken(batch.unique(), missing)
             found.append(batch)
             missing -= len(batch)
             if missing <= 0:
                 break
         return concatenate(found)
+
+    def _taken(self, batch: ArchBatch, n: int) -> ArchBatch:
+        """The first `n` that were never asked for, which from now on were."""
+        batch = batch.without(self._asked)[:n]
+        self._asked = np.union1d(self._asked, batch.hashes)
+        return batch
 
     def _offered(self, n: int) -> ArchBatch:
         """Proposals; those of a strategy that knows nothing of the pool are replaced by the nearest of it."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.errors import NasError
 from nas.metrics import Direction
@@ -86,21 +87,17 @@ class Contraction(Strategy):
         return f"contraction, in the style of TinyViT: {how}, then a local search within them"
 
     def propose(self, n: int) -> ArchBatch:
-        """What the round has not evaluated."""
-        left = self._batch.without(self.archs.hashes)
-        return left[np.arange(min(n, len(left)))]
+        """The candidates of the round, however many `n` are asked for; drawn where a round begins."""
+        if not len(self._batch):
+            self._batch = self._drawn()
+        return self._batch
 
     def ask(self, n: int) -> ArchBatch:
         """Candidates of the current round, also those that violate constraints, as the limits are not there yet.
 
         None while the round waits for values that were asked for, and none where no candidate is left.
         """
-        if not len(self._batch):
-            self._batch = self._drawn()
-        batch = self._batch.without(self._asked)
-        batch = batch[np.arange(min(n, len(batch)))]
-        self._asked = np.union1d(self._asked, batch.hashes)
-        return batch
+        return self._taken(self.propose(n), n)
 
     def tell(
         self,
@@ -174,7 +171,7 @@ class Contraction(Strategy):
     def _advance(self) -> None:
         """The best of the round is contracted next; where none could be evaluated, the same again."""
         rows = np.flatnonzero(np.isin(self.archs.hashes, self._batch.hashes))
-        scores = self.values[rows, self._score] * (1 if self.directions[self._score] == "max" else -1)
+        scores = self._scores(rows)
         known = np.flatnonzero(np.isfinite(scores))
         limit = self._limit()
         if len(known) and not self._worse(float(scores[known].max())):
@@ -196,8 +193,12 @@ class Contraction(Strategy):
         if self.violation(self.current)[0] > 0:
             return False
         here = np.flatnonzero(self.archs.hashes == self.current.hashes[0])
-        sign = 1 if self.directions[self._score] == "max" else -1
-        return bool(len(here)) and sign * float(self.values[here[0], self._score]) >= best
+        return bool(len(here)) and float(self._scores(here)[0]) >= best
+
+    def _scores(self, rows: NDArray[np.int64]) -> Floats:
+        """What candidates are chosen by, of rows of what was evaluated; larger is better."""
+        sign = 1.0 if self.directions[self._score] == "max" else -1.0
+        return np.asarray(sign * self.values[rows, self._score])
 
 
 def _nothing(batch: ArchBatch) -> Floats:

@@ -134,10 +134,7 @@ class Slimming(Strategy):
             raise NasError(NEEDS_COST)
         if self._of_importance and self._important is None:
             raise NasError(NEEDS_LOGITS)
-        batch = self._wanted().without(self._asked)
-        batch = batch[np.arange(min(n, len(batch)))]
-        self._asked = np.union1d(self._asked, batch.hashes)
-        return batch
+        return self._taken(self._wanted(), n)
 
     def tell(
         self,

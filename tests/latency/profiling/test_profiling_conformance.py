@@ -8,7 +8,7 @@ from profiling_samples import UNITS
 
 from nas.errors import NasError
 from nas.latency.profiling import timer
-from nas.latency.profiling.modules import Run, unit_model
+from nas.latency.profiling.modules import unit_model
 from nas.latency.profiling.runtimes.base import RUNTIMES, runner_source, runtime_of
 from nas.testing import check_runtime
 
@@ -26,7 +26,7 @@ def test_a_runtime_conforms(name: str) -> None:
 def test_a_training_step_has_the_gradients_of_the_module(unit: str) -> None:
     """In training mode and the trained form, and the weights move."""
     runtime = runtime_of("training")
-    model = unit_model(unit, run=Run(2, runtime.trains))
+    model = unit_model(unit, runtime=runtime)
     content = runtime.export(model.module, model.example)
     sent = runner_source("training")
     loaded = timer._defined(sent["source"], sent["runner"], "training")(1).load(
@@ -47,7 +47,7 @@ def test_a_training_step_has_the_gradients_of_the_module(unit: str) -> None:
 def test_what_is_trained_has_its_branches_and_norms() -> None:
     """RepViT's mixer is one convolution where it is deployed, and three with their norms where it is trained."""
     unit = "rep_mixer h=8 w=8 channels=8 kernel=3 norms=behind squeezed=0 se_act=relu gate=sigmoid"
-    deployed, trained = (unit_model(unit, run=Run(1, trains)).module for trains in (False, True))
+    deployed, trained = (unit_model(unit, runtime=runtime_of(name)).module for name in ("torch", "training"))
     count = [sum(p.numel() for p in module.parameters()) for module in (deployed, trained)]
     weights, bias = 8 * 9, 8
     assert count == [weights + bias, weights + 2 * 8 + (8 + 8) + 2 * 8]
