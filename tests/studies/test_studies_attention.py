@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
+from study_modules import STUDIES, importable
 
 import nas
 from nas.costs.counts import cost
 
-STUDIES = Path(__file__).resolve().parents[2] / "studies"
-FOLDERS = [STUDIES / name for name in ("predictors", "shared", "attention_tokens")]
-
 
 @pytest.fixture(autouse=True, scope="module")
 def _importable() -> Iterator[None]:
-    """Its modules have plain names, which other studies may have too; `study` is the predictors'."""
-    _forget()
-    before = list(sys.path)
-    sys.path[:0] = map(str, FOLDERS)
-    yield
-    _forget()
-    sys.path[:] = before
-
-
-def _forget() -> None:
-    for folder in FOLDERS:
-        for path in folder.glob("*.py"):
-            sys.modules.pop(path.stem, None)
+    with importable("predictors", "shared", "attention_tokens"):
+        yield
 
 
 def test_a_power_law_is_found_and_its_interval_is_students() -> None:

@@ -7,34 +7,23 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
+from study_modules import STUDIES, importable
 from typer.testing import CliRunner
 
 import nas
 from nas import content
 from nas.cli import app
 
-STUDIES = Path(__file__).resolve().parents[2] / "studies"
 STUDY = STUDIES / "families"
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _importable() -> Iterator[None]:
-    """Its modules have plain names, which other studies may have too."""
-    _forget()
-    before = list(sys.path)
-    sys.path[:0] = [str(STUDY), str(STUDIES / "predictors")]
-    yield
-    _forget()
-    sys.path[:] = before
-
-
-def _forget() -> None:
-    for path in (*STUDY.glob("*.py"), *(STUDIES / "predictors").glob("*.py")):
-        sys.modules.pop(path.stem, None)
+    with importable("families", "predictors"):
+        yield
 
 
 @pytest.fixture(scope="module")

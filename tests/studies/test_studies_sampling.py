@@ -12,23 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
+from study_modules import importable
 
 STUDY = Path(__file__).resolve().parents[2] / "studies" / "elasticvit_sampling"
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _importable() -> Iterator[None]:
-    """Its modules have plain names, which other studies may have too."""
-    sys.path.insert(0, str(STUDY))
-    _forget()
-    yield
-    _forget()
-    sys.path.remove(str(STUDY))
-
-
-def _forget() -> None:
-    for path in STUDY.glob("*.py"):
-        sys.modules.pop(path.stem, None)
+    with importable("elasticvit_sampling"):
+        yield
 
 
 def _cell(arch: str, seed: int, correct: int, group: str = "small", **more: object) -> dict[str, str]:

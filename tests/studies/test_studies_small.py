@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
+from study_modules import importable
 
 from nas.errors import NasError
 from nas.plugins import loaded, records
 
-STUDIES = Path(__file__).resolve().parents[2] / "studies"
-FOLDERS = [STUDIES / name for name in ("shared", "carriers", "cascade")]
-
 
 @pytest.fixture(autouse=True, scope="module")
 def _importable() -> Iterator[None]:
-    """Their modules have plain names, which other studies may have too."""
-    sys.path[:0] = [str(folder) for folder in FOLDERS]
-    _forget()
-    yield
-    _forget()
+    with importable("shared", "carriers", "cascade"):
+        yield
     for plugin in [one for name, one in loaded.items() if name == "marks"]:
         records.forget(plugin)
-    for folder in FOLDERS:
-        sys.path.remove(str(folder))
-
-
-def _forget() -> None:
-    for folder in FOLDERS:
-        for path in folder.glob("*.py"):
-            sys.modules.pop(path.stem, None)
 
 
 def test_paired_interval_is_that_of_a_paired_t_test() -> None:
