@@ -1,4 +1,4 @@
-"""Fixtures for all tests: one thread for torch, and the folder of published data."""
+"""Fixtures for all tests: one thread for torch, no plug-ins left behind, the folder of published data."""
 
 from __future__ import annotations
 
@@ -33,6 +33,17 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _no_plugins() -> Iterator[None]:
+    """What a test loads is gone when the test is: commands in messages name every plug-in of the process."""
+    from nas.plugins.records import LOADED, forget
+
+    before = set(LOADED)
+    yield
+    for plugin in reversed([plugin for name, plugin in LOADED.items() if name not in before]):
+        forget(plugin)
 
 
 @pytest.fixture(scope="session")

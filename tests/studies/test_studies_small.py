@@ -10,15 +10,12 @@ from scipy import stats
 from study_modules import importable
 
 from nas.errors import NasError
-from nas.plugins import loaded, records
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _importable() -> Iterator[None]:
     with importable("shared", "carriers", "cascade"):
         yield
-    for plugin in [one for name, one in loaded.items() if name == "marks"]:
-        records.forget(plugin)
 
 
 def test_paired_interval_is_that_of_a_paired_t_test() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,18 +21,10 @@ from nas.blocks.sizes import Sizes
 from nas.data.bundle import DataBundle, hold_out
 from nas.data.images import TensorImages
 from nas.latency.profiling.runtimes.torch_runtime import Torch
-from nas.plugins import records
 from nas.search.strategies import Strategy
 from nas.space import ArchBatch
 from nas.store import Storage
 from nas.testing import check_block, check_data, check_runtime, check_storage, check_strategy
-
-
-@pytest.fixture(autouse=True)
-def _no_plugins() -> Iterator[None]:
-    yield
-    for plugin in reversed(list(nas.plugins.loaded.values())):
-        records.forget(plugin)
 
 
 class Sound(Strategy):
@@ -170,7 +162,7 @@ def test_a_block_without_operations_is_sound() -> None:
         (StopsEarly, "and then none; it must go on to the last"),
         (GlobalDraws, "use self.rng alone|goes on|asks for other architectures"),
         (Forgets, "a restored strategy asks for other architectures"),
-        (NoPlainState, r"state\(\) is no plain data"),
+        (NoPlainState, r"state\(\) or log\(\) is no plain data"),
         (IgnoresBounds, "satisfies the constraints, though enough does"),
         (DiesOfFailures, "after failed evaluations|gave a|must go on"),
     ],
