@@ -1,4 +1,4 @@
-"""Data by specification: `digits`, `shapes`, `imagefolder:PATH` or `hf:NAME`."""
+"""Data by specification: `digits`, `numbers`, `shapes`, `imagefolder:PATH` or `hf:NAME`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ def load_data(spec: str, *, side: int, search_share: float, seed: int) -> DataBu
     """Load a data set.
 
     Args:
-        spec: `digits`; `shapes` with options as `shapes:size=6000,classes=10,difficulty=hard`;
-            `imagefolder:PATH`; `hf:NAME`, `hf:NAME:CONFIG` or `hf:BUILDER:PATH`.
+        spec: `digits`; `numbers` with options as `numbers:size=5000,classes=30`; `shapes` with options as
+            `shapes:size=6000,classes=10,difficulty=hard`; `imagefolder:PATH`; `hf:NAME`, `hf:NAME:CONFIG` or
+            `hf:BUILDER:PATH`.
         side: side of the images that will be asked for, in pixels.
         search_share: share of the training images held out for the search.
         seed: of the search split; the test images do not depend on it.
@@ -43,6 +44,12 @@ def _digits(rest: str, side: int, search_share: float, seed: int) -> DataBundle:
     return load_digits(search_share, seed)
 
 
+def _numbers(rest: str, side: int, search_share: float, seed: int) -> DataBundle:
+    from nas.data.numbers import load_numbers
+
+    return load_numbers(rest, search_share, seed)
+
+
 def _shapes(rest: str, side: int, search_share: float, seed: int) -> DataBundle:
     from nas.data.shapes_data import load_shapes
 
@@ -63,8 +70,14 @@ def _hub(rest: str, side: int, search_share: float, seed: int) -> DataBundle:
 
 LOADERS: dict[str, Callable[[str, int, float, int], DataBundle]] = {
     "digits": _digits,
+    "numbers": _numbers,
     "shapes": _shapes,
     "imagefolder": _folder,
     "hf": _hub,
 }
-_FORMS = {"shapes": "shapes[:OPTIONS]", "imagefolder": "imagefolder:PATH", "hf": "hf:NAME"}
+_FORMS = {
+    "numbers": "numbers[:OPTIONS]",
+    "shapes": "shapes[:OPTIONS]",
+    "imagefolder": "imagefolder:PATH",
+    "hf": "hf:NAME",
+}

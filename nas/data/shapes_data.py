@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from nas.data.bundle import DataBundle, hold_out
 from nas.data.images import TensorImages
+from nas.data.options import MOST, read_options
 from nas.data.rendering import draw_shapes
 from nas.data.shapes import DIFFICULTIES, MAX_CLASSES, MIN_CLASSES, Difficulty, class_names
-from nas.errors import NasError, unknown
 
 TRAIN, TEST = 0, 1
 LICENCE = "none is needed: the images are drawn by this package, from numbers alone"
-_SMALLEST = {"size": 1, "test": 1, "classes": MIN_CLASSES, "seed": 0}
+_BOUNDS = {"size": (1, MOST), "test": (1, MOST), "classes": (MIN_CLASSES, MAX_CLASSES), "seed": (0, MOST)}
 
 
 @dataclass(frozen=True)
@@ -54,28 +54,7 @@ def parse_options(text: str) -> ShapesOptions:
     Raises:
         NasError: an unknown key, a value that is no whole number, or one out of range.
     """
-    values: dict[str, int | str] = {}
-    for part in filter(None, text.split(",")):
-        key, equals, value = (piece.strip() for piece in part.partition("="))
-        if key not in vars(ShapesOptions()):
-            raise NasError(f"data 'shapes': {unknown('option', key, vars(ShapesOptions()))}")
-        if not equals:
-            raise NasError(f"data 'shapes': write the option {key!r} as {key}=VALUE.")
-        values[key] = _difficulty(value) if key == "difficulty" else _number(key, value)
-    return ShapesOptions(**values)  # type: ignore[arg-type]
-
-
-def _difficulty(value: str) -> str:
-    if value not in DIFFICULTIES:
-        raise NasError(f"data 'shapes': {unknown('difficulty', value, DIFFICULTIES)}")
-    return value
-
-
-def _number(key: str, value: str) -> int:
-    low, high = _SMALLEST[key], MAX_CLASSES if key == "classes" else 2**31
-    if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
-        raise NasError(f"data 'shapes': {key}={value!r} is not a whole number of {low}..{high}.")
-    return int(value)
+    return ShapesOptions(**read_options("shapes", text, _BOUNDS, {"difficulty": DIFFICULTIES}))
 
 
 def _draw(options: ShapesOptions, count: int, side: int, stream: int) -> TensorImages:

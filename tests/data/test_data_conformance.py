@@ -11,7 +11,7 @@ from PIL import Image
 from nas.testing import check_data
 
 
-@pytest.mark.parametrize("spec", ["digits", "shapes:size=300,classes=5"])
+@pytest.mark.parametrize("spec", ["digits", "numbers:size=300", "shapes:size=300,classes=5"])
 def test_data_conforms(spec: str) -> None:
     check_data(spec)
 

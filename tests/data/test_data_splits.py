@@ -76,7 +76,7 @@ def test_the_seed_moves_the_search_split_and_not_the_test_split() -> None:
     [
         ("digit", "Did you mean 'digits'"),
         ("imagefoldr:/tmp", "Did you mean 'imagefolder'"),
-        ("mnist", "Known: digits, shapes"),
+        ("mnist", "Known: digits, numbers"),
         ("digits:size=3", "no options"),
         ("imagefolder", "needs a path"),
         ("hf:", "needs a name"),
