@@ -1,0 +1,87 @@
+"""A Markdown table of results: medians and quartiles over seeds, and who is first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.search.measure import Plan, Result
+
+HEAD = """# Search strategies beside each other
+
+Each cell: the median over seeds of the share of the reachable hypervolume that all evaluated architectures cover, by
+their true values; in parentheses both quartiles. In bold: the first of a column, and whoever's median is not below the
+first one's lower quartile. CPU: milliseconds that proposing took per evaluation, the median at the largest budget.
+"""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What seeds reached."""
+
+    low: float
+    median: float
+    high: float
+    seeds: int
+
+    def text(self, best: bool) -> str:
+        """As the table has it."""
+        median = f"**{self.median:.3f}**" if best else f"{self.median:.3f}"
+        return f"{median} ({self.low:.3f}–{self.high:.3f})"
+
+
+def summary(results: Mapping[Plan, Result]) -> str:
+    """All tables, one for each task."""
+    names = dict.fromkeys(plan.task for plan in results)
+    return "\n".join([HEAD, *(_table(task, results) for task in names)])
+
+
+def cells(task: str, results: Mapping[Plan, Result]) -> dict[tuple[str, int], Cell]:
+    """By competitor and budget."""
+    shares: dict[tuple[str, int], list[float]] = {}
+    for plan, result in results.items():
+        if plan.task == task:
+            shares.setdefault((plan.competitor, plan.budget), []).append(result.share)
+    return {key: _cell(values) for key, values in shares.items()}
+
+
+def leading(column: Sequence[Cell]) -> float:
+    """The least median that is within the spread of the first."""
+    return max(column, key=lambda cell: cell.median).low
+
+
+def _cell(shares: Sequence[float]) -> Cell:
+    low, median, high = np.quantile(shares, (0.25, 0.5, 0.75))
+    return Cell(float(low), float(median), float(high), len(shares))
+
+
+def _table(task: str, results: Mapping[Plan, Result]) -> str:
+    return "\n".join(_lines(task, results))
+
+
+def _lines(task: str, results: Mapping[Plan, Result]) -> Iterator[str]:
+    found = cells(task, results)
+    budgets = sorted({budget for _, budget in found})
+    least = {at: leading([cell for (_, budget), cell in found.items() if budget == at]) for at in budgets}
+    fewest = min(cell.seeds for cell in found.values())
+    yield f"## {task}\n\n{fewest} seeds or more.\n"
+    yield f"| | {' | '.join(map(str, budgets))} | CPU ms |"
+    yield f"|---|{'---|' * (len(budgets) + 1)}"
+    for name in dict.fromkeys(name for name, _ in found):
+        row = [found.get((name, budget)) for budget in budgets]
+        texts = [
+            "" if cell is None else cell.text(cell.median >= least[at]) for at, cell in zip(budgets, row)
+        ]
+        yield f"| `{name}` | {' | '.join(texts)} | {_cpu(task, name, results):.1f} |"
+    yield ""
+
+
+def _cpu(task: str, name: str, results: Mapping[Plan, Result]) -> float:
+    """Milliseconds per evaluation at the largest budget."""
+    own = [
+        (plan.budget, r.cpu_s) for plan, r in results.items() if (plan.task, plan.competitor) == (task, name)
+    ]
+    largest = max(budget for budget, _ in own)
+    return 1e3 * float(np.median([cpu for budget, cpu in own if budget == largest]))
