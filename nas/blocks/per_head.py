@@ -6,12 +6,13 @@ So a layer's signature stays a fixed row of integers, whatever its number of hea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from nas.arith import Num, where
 
 BASE, MOST_HEADS, HIGHEST = 16, 15, 14
 """15 heads of 4 bits fill the 63 bits of an index; values 0 to 14."""
+NONE = "none"
+"""How a signature writes a head without a value, and a block of which no head has one."""
 
 
 def pack(values: Sequence[Num], heads: Num) -> Num:
@@ -38,8 +39,8 @@ def unpack(code: int) -> list[int]:
 
 
 def join_words(code: int, words: Sequence[str] = ()) -> str:
-    """How a signature writes it: `5.5.3`, or words."""
-    return ".".join(words[value] if words else str(value) for value in unpack(code)) or "none"
+    """How a signature writes it: `5.5.3`, or words; every code has a text of its own."""
+    return ".".join(_word(value, words) for value in unpack(code)) or NONE
 
 
 def split_words(text: str, words: Sequence[str] = ()) -> int:
@@ -48,14 +49,24 @@ def split_words(text: str, words: Sequence[str] = ()) -> int:
     Raises:
         ValueError: something is neither a known word nor a number from 0 to 14.
     """
-    parts = [] if text == "none" else text.split(".")
-    values: list[Any] = [words.index(part) if words else _digits(part) for part in parts]
-    if len(values) > MOST_HEADS or any(not 0 <= value <= HIGHEST for value in values):
+    parts = text.split(".")
+    values = [_value(part, words) for part in parts]
+    if len(values) > MOST_HEADS or any(value > HIGHEST for value in values):
         raise ValueError(text)
-    return int(pack(values, len(values))) if values else 0
+    return sum((value + 1) * BASE**head for head, value in enumerate(values))
 
 
-def _digits(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(text)
-    return int(text)
+def _word(value: int, words: Sequence[str]) -> str:
+    if value < 0:
+        return NONE
+    return words[value] if words else str(value)
+
+
+def _value(part: str, words: Sequence[str]) -> int:
+    if part == NONE:
+        return -1
+    if words:
+        return words.index(part)
+    if not (part.isascii() and part.isdigit()):
+        raise ValueError(part)
+    return int(part)

@@ -16,7 +16,7 @@ PresetArgument = Annotated[
     str, typer.Argument(help="A space and its preset, e.g. efficientformer:L1.", metavar="SPACE:PRESET")
 ]
 DataOption = Annotated[
-    str | None, typer.Option(help="digits, shapes, imagefolder:PATH or hf:NAME.", metavar="SPEC")
+    str | None, typer.Option(help="digits, numbers, shapes, imagefolder:PATH or hf:NAME.", metavar="SPEC")
 ]
 
 

@@ -59,7 +59,9 @@ def retrain(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Of SPACE:PRESET: digits, shapes, imagefolder:PATH or hf:NAME.", metavar="SPEC"),
+        typer.Option(
+            help="Of SPACE:PRESET: digits, numbers, shapes, imagefolder:PATH or hf:NAME.", metavar="SPEC"
+        ),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Of SPACE:PRESET: embedded (default) or paper.")] = None,
     set_: Annotated[

@@ -24,7 +24,7 @@ def run(
     ] = None,
     recipe: Annotated[str, typer.Option(help="embedded (minutes, no data needed) or paper.")] = "embedded",
     data: Annotated[
-        str | None, typer.Option(help="digits, shapes, imagefolder:PATH or hf:NAME.", metavar="SPEC")
+        str | None, typer.Option(help="digits, numbers, shapes, imagefolder:PATH or hf:NAME.", metavar="SPEC")
     ] = None,
     objectives: Annotated[
         list[str] | None,
@@ -40,7 +40,8 @@ def run(
     strategy: Annotated[
         str | None,
         typer.Option(
-            help="predictor, nsga2, nsga2:elasticvit, random, slimming, contraction, generative, nevergrad:OPTIMIZER."
+            help="predictor, nsga2, nsga2:elasticvit, random, slimming, contraction, exact, generative, "
+            "nevergrad:OPTIMIZER."
         ),
     ] = None,
     n_trials: Annotated[int | None, typer.Option(help="Real evaluations of the search.", min=1)] = None,
@@ -55,6 +56,20 @@ def run(
             "--init",
             help="Begin the supernet with FILE.safetensors, a .pth file of weights, or timm:NAME.",
             metavar="WEIGHTS",
+        ),
+    ] = None,
+    warm_start: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--warm-start", help="Evaluate the front of this study first; repeatable.", metavar="STUDY"
+        ),
+    ] = None,
+    enqueue: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--enqueue",
+            help="Evaluate this network first: STUDY/NUMBER, or a YAML file of decisions; repeatable.",
+            metavar="NETWORK",
         ),
     ] = None,
     study_name: Annotated[str | None, typer.Option(help="By default SPACE-DEVICE.")] = None,
@@ -144,6 +159,8 @@ def run(
             latency=latency,
             supernet=supernet,
             init=init,
+            warm_start=warm_start or (),
+            enqueue=enqueue or (),
             data=data,
             strategy=strategy,
             n_trials=n_trials,

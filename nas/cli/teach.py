@@ -32,7 +32,7 @@ def teach(
     ] = None,
     top: Annotated[int, typer.Option(help="Classes stored of each image.", min=1)] = 10,
     data: Annotated[
-        str | None, typer.Option(help="digits, shapes, imagefolder:PATH or hf:NAME.", metavar="SPEC")
+        str | None, typer.Option(help="digits, numbers, shapes, imagefolder:PATH or hf:NAME.", metavar="SPEC")
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="embedded (default) or paper.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the training.", min=0)] = None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -38,13 +39,26 @@ class CostPlan:
         columns: what to compute.
         about: text that says all that the columns' values depend on, besides the space and the package's own
             source. With it, tables are looked for on disk and kept there (`nas.cache`); None: never.
+        joined: combinations up to which groups of decisions are joined; None: as many as make it fast.
     """
 
-    def __init__(self, space: Space, columns: Sequence[Column], about: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        space: Space,
+        columns: Sequence[Column],
+        about: Sequence[str] | None = None,
+        joined: int | None = None,
+    ) -> None:
         self.space = space
-        self._columns = Columns(columns)
+        self._columns, self._given, self._joined = Columns(columns), tuple(columns), joined
         self.names = self._columns.names
+        self._about = about
         self._groups, self._direct = self._kept(about)
+
+    @cached_property
+    def apart(self) -> CostPlan:
+        """The same costs in tables that are no wider than a slot needs: slower to look up, fewer combinations."""
+        return CostPlan(self.space, self._given, self._about, joined=1)
 
     @property
     def has_direct(self) -> bool:
@@ -105,7 +119,7 @@ class CostPlan:
         """Tables, and the slots that are computed directly, from disk where they lie there."""
         if about is None:
             return self._made()
-        limits = (grouping.MAX_ROWS, grouping.TOTAL_ROWS, grouping.WINDOW, MAX_TABLE)
+        limits = (grouping.MAX_ROWS, grouping.TOTAL_ROWS, grouping.WINDOW, MAX_TABLE, self._joined)
         key = [self.space.digest, repr((self._columns.sums, self._columns.maxima, limits)), *about]
         stored = cache.load("costs", key)
         if stored is not None:
@@ -126,5 +140,5 @@ class CostPlan:
         cells = {deps: prod(sizes[d] for d in deps) for deps in dict.fromkeys(lowered.dependent)}
         large = np.array([cells[deps] > MAX_TABLE for deps in lowered.dependent], dtype=bool)
         few = np.flatnonzero(~large).tolist()
-        groups = grouping.merge([lowered.dependent[i] for i in few], sizes)
+        groups = grouping.merge([lowered.dependent[i] for i in few], sizes, self._joined)
         return Tabulation(self.space, lowered, self._columns).groups(groups, few), np.flatnonzero(large)

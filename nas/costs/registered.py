@@ -77,20 +77,27 @@ def remove(name: str) -> None:
     del METRICS[name]
 
 
+def plan_of(space: Space) -> CostPlan:
+    """The space's plan for all registered metrics, made at first use and when others are registered.
+
+    Raises:
+        NasError: a metric cannot be computed for a layer of the space.
+    """
+    chosen = tuple(METRICS.values())
+    known = _PLANS.get(space)
+    if known is None or known[0] != chosen:
+        columns = [Column((metric.name,), metric.combine, metric.of_layers) for metric in chosen]
+        known = _PLANS[space] = (chosen, CostPlan(space, columns))
+    return known[1]
+
+
 def values_of(space: Space, batch: ArchBatch) -> dict[str, Floats]:
     """Every registered metric, float64 `(n,)` by name.
 
     Raises:
         NasError: a metric cannot be computed for a layer of the space.
     """
-    chosen = tuple(METRICS.values())
-    if not chosen:
-        return {}
-    known = _PLANS.get(space)
-    if known is None or known[0] != chosen:
-        columns = [Column((metric.name,), metric.combine, metric.of_layers) for metric in chosen]
-        known = _PLANS[space] = (chosen, CostPlan(space, columns))
-    return known[1](batch)
+    return plan_of(space)(batch) if METRICS else {}
 
 
 def values_of_one(space: Space, arch: Arch) -> dict[str, float]:

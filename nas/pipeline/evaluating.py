@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from nas.accuracy.inherited import InheritedAccuracy
 from nas.accuracy.probing import Probing
@@ -24,6 +26,9 @@ class Evaluator(Protocol):
     def evaluate(self, arch: Arch) -> dict[str, Metric]:
         """Accuracy, and the loss where there is one, on the search split; nothing where an arch has none."""
 
+    def look(self, arch: Arch) -> dict[str, Metric]:
+        """The same on few images; nothing where an evaluation costs no more than that."""
+
     def final(self, arch: Arch) -> Metric | None:
         """Accuracy on the test split; None where there is no other split."""
 
@@ -33,11 +38,17 @@ class SupernetEvaluator:
     """Inherited accuracy on the search split while searching, on the test split for the final numbers."""
 
     searching: InheritedAccuracy
+    looking: InheritedAccuracy
     finishing: InheritedAccuracy
     data: str
 
     def evaluate(self, arch: Arch) -> dict[str, Metric]:
         return self.searching(arch).metrics(f"{self.data} search split, inherited weights")
+
+    def look(self, arch: Arch) -> dict[str, Metric]:
+        """Accuracy and loss on few search images, few images having set the batch norms: what ranks candidates."""
+        looked = self.looking(arch)
+        return looked.metrics(f"{self.data} search split, a look at {looked.n} images, inherited weights")
 
     def final(self, arch: Arch) -> Metric:
         return self.finishing(arch).metric(f"{self.data} test split, inherited weights")
@@ -54,6 +65,9 @@ class TableEvaluator:
         known = Metric(value, "fraction", "table", detail=self.table.detail)
         return {} if np.isnan(value) else {"accuracy": known}
 
+    def look(self, arch: Arch) -> dict[str, Metric]:
+        return {}
+
     def final(self, arch: Arch) -> Metric | None:
         return None
 
@@ -63,6 +77,9 @@ class NoEvaluator:
     """For runs that neither optimise nor constrain accuracy."""
 
     def evaluate(self, arch: Arch) -> dict[str, Metric]:
+        return {}
+
+    def look(self, arch: Arch) -> dict[str, Metric]:
         return {}
 
     def final(self, arch: Arch) -> Metric | None:
@@ -76,22 +93,24 @@ def supernet_evaluator(plan: RunPlan, trained: TrainedSupernet, data: RunData) -
     precision = autocast(choose(plan.settings.train.precision, device), device)
     supernet = trained.supernet.to(device)
 
-    def evaluator(split: str, recalibrate: int, limit: int) -> InheritedAccuracy:
+    def moved(images: Tensor) -> Tensor:
+        return images.to(device, memory_format=torch.channels_last)
+
+    def evaluator(split: str, batches: int, batch: int, limit: int) -> InheritedAccuracy:
         return InheritedAccuracy(
             supernet,
-            calibration=lambda seed: (
-                x.to(device) for x in data.calibration(seed, recalibrate, settings.batch)
-            ),
+            calibration=lambda seed: (moved(x) for x in data.calibration(seed, batches, batch)),
             images=lambda: (
-                (x.to(device), y.to(device)) for x, y in data.evaluation(split, settings.batch, limit)
+                (moved(x), y.to(device)) for x, y in data.evaluation(split, settings.batch, limit)
             ),
             seed=plan.settings.seed,
             autocast=precision,
         )
 
     return SupernetEvaluator(
-        evaluator("search", settings.recalibrate, settings.images),
-        evaluator("test", settings.final_recalibrate, 0),
+        evaluator("search", settings.recalibrate, settings.batch, settings.images),
+        evaluator("search", 1, settings.look_calibration, settings.look_images),
+        evaluator("test", settings.final_recalibrate, settings.batch, 0),
         data.name,
     )
 

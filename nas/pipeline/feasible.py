@@ -135,10 +135,12 @@ class Region:
             yield _Window(self.space, bounds, self._ceilings).draw
 
     def _starts(self) -> ArchBatch:
-        """The cheapest and dearest architectures, and those that weigh several constraints against each other."""
+        """The cheapest and dearest networks, presets, and those that weigh several constraints against each other."""
         sizes = np.array([[len(d) for d in self.space.decisions]])
         ends = self.space.repair(self.space.decode(np.concatenate([np.zeros_like(sizes), sizes - 1])))
-        return concatenate([ends, *[batch for batch, _ in self._multiplied()]])
+        inside = [arch.values for arch in self.space.presets.values() if self.space.contains(arch)]
+        known = [self.space.encode(inside)] if inside else []
+        return concatenate([ends, *known, *[batch for batch, _ in self._multiplied()]])
 
     def _proof(self) -> str:
         """Why the region is empty, where that can be shown; else nothing."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from nas.latency.device import Device
 from nas.metrics import Metric
+from nas.pipeline.beside_presets import beside
 from nas.pipeline.evaluating import Evaluator, interval_overlaps
 from nas.pipeline.job import Interrupted
 from nas.pipeline.plan import RunPlan
@@ -52,6 +54,12 @@ def finish(
     storage.add_metrics(study_id, FINAL, finals)
     storage.set_presets(study_id, stored)
     facts: dict[str, Any] = {"marked": marked(plan, front, finals)}
+    corner = storage.study(plan.name).reference_point
+    members = [{**row.metrics, **finals.get(row.number, {})} for row in front]
+    compared = beside(plan.objectives, members, stored, corner) if corner else None
+    if compared is not None:
+        facts["beside_presets"] = asdict(compared)
+        reporter.say(compared.words)
     if plan.metrics.devices:
         named = {arch.id: arch for arch in archs.values()} | presets
         facts["breakdown"] = {

@@ -11,6 +11,7 @@ from nas.errors import NasError
 from nas.kept import is_there
 from nas.pipeline.facts import check_same_data, data_facts, run_facts
 from nas.pipeline.lock import LOCK
+from nas.pipeline.openers import openers_of
 from nas.pipeline.plan import RunPlan
 from nas.pipeline.progress import Reporter
 from nas.pipeline.same_numbers import check_same_numbers
@@ -74,7 +75,10 @@ def open_study(
     if resume:
         return _reopen(plan, data, store, store.study(plan.name), reporter)
     _set_aside(plan.folder, reporter)  # before there is a study: a resumed one trusts what lies in its folder
-    facts = run_facts(plan.settings, plan.space, source, command)
+    openers, said = openers_of(plan, store)
+    facts = {**run_facts(plan.settings, plan.space, source, command), "openers": openers}
+    for line in said:
+        reporter.say(line)
     if plan.init is not None:
         facts["init"] = plan.init.facts()
     study = store.create_study(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from nas.pipeline.feasible import Region
 from nas.pipeline.metrics import CheapMetrics, cheap_function
 from nas.pipeline.supernet_card import trained_relaxed
 from nas.pipeline.table import MeasuredTable, common, read_table
+from nas.pipeline.tabulated import tabulated
 from nas.search.objective import (
     Constraint,
     Objective,
@@ -57,6 +58,10 @@ class RunPlan:
         name: of the study.
         storage: URL.
         init: weights from elsewhere that the supernet begins with, in the place of new ones.
+        warm_start: names of studies whose fronts are evaluated first.
+        enqueue: networks that are evaluated first: `STUDY/NUMBER`, a file, or values by decision.
+        openers: what is evaluated first, by decision, where another run wrote that down; None: it follows from the
+            above.
     """
 
     space: Space
@@ -69,6 +74,9 @@ class RunPlan:
     name: str
     storage: str | None
     init: Initial | None = None
+    warm_start: tuple[str, ...] = ()
+    enqueue: tuple[str | Mapping[str, Any], ...] = ()
+    openers: tuple[Mapping[str, Any], ...] | None = None
 
     @property
     def folder(self) -> Path:
@@ -138,6 +146,12 @@ class RunPlan:
             "latency": self.metrics.latency_table.detail if self.metrics.latency_table else "devices",
             "supernet": self.supernet,
             **({} if self.init is None else {"init": self.init.identity()}),
+            **({"warm_start": list(self.warm_start)} if self.warm_start else {}),
+            **(
+                {"enqueue": [dict(e) if isinstance(e, Mapping) else e for e in self.enqueue]}
+                if self.enqueue
+                else {}
+            ),
         }
 
 
@@ -158,11 +172,14 @@ def make_plan(
     name: str | None = None,
     storage: str | None = None,
     init: str | None = None,
+    warm_start: Sequence[str] = (),
+    enqueue: Sequence[str | Mapping[str, Any]] = (),
 ) -> RunPlan:
     """Load and check everything a run needs.
 
     Args:
         init: weights from elsewhere for the supernet to begin with: a path, or `timm:NAME`.
+        warm_start, enqueue: what is evaluated first; see `RunPlan`.
 
     Raises:
         NasError: what is unknown, missing, contradictory or cannot be evaluated.
@@ -186,6 +203,8 @@ def make_plan(
         supernet=supernet,
         name=name or "-".join([space.name, *(names or ["macs" if latency_table is None else "table"])]),
         storage=storage,
+        warm_start=tuple(warm_start),
+        enqueue=tuple(enqueue),
     )
     _check_name(plan)
     _check_metrics(plan)
@@ -197,7 +216,14 @@ def make_plan(
     check_options(chosen.options)
     probe = strategy(chosen.strategy, space, directions, budget=chosen.n_trials, **chosen.options)
     probe.check(outlook_of(plan))
-    return plan if init is None else _beginning_with(plan, init)
+    if init is None:
+        if settings.train.init == "keep":
+            raise NasError(
+                "train.init=keep searches weights from elsewhere without training: name them with --init WEIGHTS, or "
+                "write train.init=begin to train a supernet of one's own."
+            )
+        return plan
+    return _beginning_with(plan, init)
 
 
 def _beginning_with(plan: RunPlan, init: str) -> RunPlan:
@@ -351,6 +377,7 @@ def outlook_of(plan: RunPlan) -> Outlook:
         _relaxed(plan),
         plan.supernet,
         plan.metrics.training_steps,
+        tables=lambda: tabulated(plan.metrics, plan.objectives, plan.constraints, plan.pool),
     )
 
 

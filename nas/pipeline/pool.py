@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from nas.metrics import Metric
 from nas.pipeline.evaluating import Evaluator
-from nas.space.batch import Arch
+from nas.space.batch import Arch, ArchBatch
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class Pool(Protocol):
     def next(self) -> Evaluated:
         """Wait for the next result; there must be one to wait for."""
 
+    def look(self, batch: ArchBatch) -> list[Mapping[str, Metric]]:
+        """Metrics of each architecture by a cheap look, at once, in their order; empty where there is none."""
+
 
 class LocalPool:
     """This process, one architecture at a time."""
@@ -65,3 +69,7 @@ class LocalPool:
         begun = time.monotonic()
         metrics = self.evaluator.evaluate(arch)
         return Evaluated(arch.id, metrics, time.monotonic() - begun)
+
+    def look(self, batch: ArchBatch) -> list[Mapping[str, Metric]]:
+        """Look at one after the other."""
+        return [self.evaluator.look(arch) for arch in batch]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.errors import NasError
+from nas.pipeline.openers import Opening
 from nas.pipeline.pool import Evaluated
 from nas.pipeline.search_state import UNREADABLE
 from nas.search.strategies import Strategy
@@ -31,8 +32,8 @@ class Replayed:
     open: ArchBatch | None
 
 
-def replay(strategy: Strategy, trials: Sequence[TrialRow], size: int, tell: Tell) -> Replayed | None:
-    """Ask a new strategy for batches of `size` and tell it what the storage has of them.
+def replay(opening: Opening, trials: Sequence[TrialRow], size: int, tell: Tell) -> Replayed | None:
+    """Ask anew for batches of `size`, and tell the strategy what the storage has of them.
 
     Returns:
         None where it asks for other architectures than are stored.
@@ -40,7 +41,7 @@ def replay(strategy: Strategy, trials: Sequence[TrialRow], size: int, tell: Tell
     done = batches = 0
     try:
         while done < len(trials):
-            batch = strategy.ask(size)
+            batch = opening.ask(size)
             stored = trials[done : done + len(batch)]
             if not len(batch) or [trial.arch_id for trial in stored] != batch.ids[: len(stored)]:
                 return None
@@ -48,7 +49,7 @@ def replay(strategy: Strategy, trials: Sequence[TrialRow], size: int, tell: Tell
                 return None
             if len(stored) < len(batch):
                 return Replayed(batches, done, batch)
-            tell(strategy, batch, [evaluated(trial) for trial in stored])
+            tell(opening.strategy, batch, [evaluated(trial) for trial in stored])
             done, batches = done + len(batch), batches + 1
     except (NasError, *UNREADABLE):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nas.errors import NasError
@@ -111,7 +111,10 @@ def plan_of(
         name=name,
         storage=url,
         init=study.facts["init"]["from"] if "init" in config else None,
+        warm_start=config.get("warm_start", ()),
+        enqueue=config.get("enqueue", ()),
     )
+    plan = replace(plan, openers=tuple(study.facts.get("openers", ())))
     _check_weights(study, plan)
     return plan, source
 

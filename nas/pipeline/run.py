@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from nas.pipeline.finishing import finish
 from nas.pipeline.job import UP_TO_CHECKPOINT
 from nas.pipeline.ladder import climb
 from nas.pipeline.lock import heard_from, only_run
+from nas.pipeline.looking import Looking
 from nas.pipeline.opening import check_name, check_there, open_study
 from nas.pipeline.plan import RunPlan, check_feasible, make_plan, study_folder
 from nas.pipeline.pool import LocalPool, Pool
@@ -38,7 +39,14 @@ from nas.pipeline.training import (
     obtain,
     set_threads,
 )
-from nas.pipeline.verdicts import judge_predictor, sampler_warnings
+from nas.pipeline.verdicts import (
+    few_images,
+    judge_chance,
+    judge_images,
+    judge_looks,
+    judge_predictor,
+    sampler_warnings,
+)
 from nas.plugins.loading import load_all
 from nas.settings import WITH_INIT, assigned, make_settings
 from nas.space.load import load_space
@@ -65,6 +73,8 @@ def run(
     latency: str | None = None,
     supernet: str | None = None,
     init: str | None = None,
+    warm_start: Sequence[str] = (),
+    enqueue: Sequence[str | Mapping[str, Any]] = (),
     data: str | None = None,
     strategy: str | None = None,
     n_trials: int | None = None,
@@ -93,6 +103,8 @@ def run(
         accuracy, latency: `table:FILE.csv#COLUMN` for measured architectures.
         supernet: name of a study whose trained weights are used.
         init: weights from elsewhere that the supernet begins with: a path, or `timm:NAME`.
+        warm_start: names of studies whose fronts are evaluated first.
+        enqueue: networks that are evaluated first: `STUDY/NUMBER`, a YAML file of decisions, or values by decision.
         resume: continue the study of that name.
         timeout: seconds after which no further batch is begun.
         command: how the run was started, for its facts.
@@ -122,6 +134,8 @@ def run(
         latency=latency,
         supernet=supernet,
         init=init,
+        warm_start=warm_start,
+        enqueue=enqueue,
         data=data,
         strategy=strategy,
         n_trials=n_trials,
@@ -156,6 +170,8 @@ def planned(
     latency: str | None = None,
     supernet: str | None = None,
     init: str | None = None,
+    warm_start: Sequence[str] = (),
+    enqueue: Sequence[str | Mapping[str, Any]] = (),
     data: str | None = None,
     strategy: str | None = None,
     n_trials: int | None = None,
@@ -189,6 +205,8 @@ def planned(
         requirements=requirements,
         supernet=supernet,
         init=init,
+        warm_start=warm_start,
+        enqueue=enqueue,
         name=study_name,
         storage=storage,
     )
@@ -239,8 +257,7 @@ def execute(
         if workers is not None:
             store.add_facts(study.id, {"workers": spread(workers)})
         _announce(plan, reporter, study)
-        if verbose:
-            reporter.say(plan.settings.model_dump_json(indent=1))
+        _say_settings(plan, loaded_data is not None, verbose, reporter)
         with _state_told(store, study, interrupt):
             _work(plan, loaded_data, store, study, reporter, interrupt, end, started, workers)
         try:
@@ -317,6 +334,19 @@ def _announce(plan: RunPlan, reporter: Reporter, study: StudyRow) -> None:
     reporter.say(f"study {study.name}: {goals}{bounds}")
 
 
+def _say_settings(plan: RunPlan, trains: bool, verbose: bool, reporter: Reporter) -> None:
+    """All settings and where they differ from a paper's; how many differ where that was not asked for."""
+    changed = deviations(plan.settings, plan.space) if trains and not plan.keeps else []
+    if verbose:
+        reporter.say(plan.settings.model_dump_json(indent=1))
+        for key, paper, here, why in changed:
+            reporter.say(
+                f"  differs from the recipe 'paper': {key} {paper} -> {here}{f' ({why})' if why else ''}"
+            )
+    elif changed:
+        reporter.say(f"{len(changed)} settings differ from the recipe 'paper'; -v and the report list them")
+
+
 def _data(plan: RunPlan) -> LoadedData | None:
     """The data, and a look at weights to be reused, before the study's name is taken."""
     if plan.accuracy_table is not None or not plan.wants_accuracy:
@@ -344,18 +374,23 @@ def _work(
 ) -> None:
     phases: dict[str, float] = {}
     trained = _trained(plan, data, store, study, reporter, interrupt, workers)
-    evaluator = _evaluator(plan, data, trained)
+    evaluator, classes = _evaluator(plan, data, trained), None if data is None else data.classes
     phases["supernet"] = time.monotonic() - started
     with _pool(plan, trained, evaluator, workers, reporter) as pool:
         search = Search(plan, pool, store, study.id, end)
         probing = None if trained is None or data is None else supernet_probing(plan, trained, data)
-        search.prepare(trained.importance if trained is not None else {}, probing)
+        looking = None if trained is None else Looking(pool.look, plan.objectives)
+        search.prepare(trained.importance if trained is not None else {}, probing, looking, classes)
         progress = search.run(reporter, interrupt)
     phases["search"] = progress.wall_s
     search.check_found()
+    if data is not None:
+        judge_images(search, data, store, study, reporter)
+    judge_looks(store, study, reporter)
     judge_predictor(search, store, study, reporter)
     begun = time.monotonic()
     finish(plan, evaluator, store, study.id, reporter, interrupt)
+    judge_chance(classes, store, study, reporter)
     phases["final"] = time.monotonic() - begun
     if trained is not None:
         climb(plan, search.strategy, store, reporter, interrupt)
@@ -387,7 +422,7 @@ def _pool(
     assert trained is not None  # `_cluster` has seen to it
     from nas.scale.workers import ray_pool
 
-    with ray_pool(plan, trained, workers, reporter) as pool:
+    with ray_pool(plan, trained, evaluator, workers, reporter) as pool:
         yield pool
 
 
@@ -409,11 +444,8 @@ def _trained(
     uneven = data.uneven()
     for warning in uneven:
         reporter.warn(warning)
+    uneven += few_images(data, plan.settings, reporter)
     changed = [] if plan.keeps else deviations(plan.settings, plan.space)
-    for key, paper, here, why in changed:
-        reporter.say(
-            f"  differs from the recipe 'paper': {key} {paper} -> {here}{f' ({why})' if why else ''}"
-        )
     trained = obtain(plan, data, store, study.id, reporter, interrupt, workers)
     facts = {
         "sampler": trained.card["sampler"],

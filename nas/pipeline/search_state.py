@@ -12,11 +12,14 @@ from typing import Any
 
 from nas.errors import NasError
 from nas.kept import Record, Shape, read_record, write_record
+from nas.pipeline.search_log import LOG, SearchLog, logged
 from nas.space.batch import ArchBatch
 from nas.space.space import Space
 from nas.store import StudyRow, TrialRow
 
 CHECKPOINT = "search.json"
+PAIRS = "pairs"
+"""What predictions and evaluations of a search came to; grows like the lists of its strategy."""
 UNREADABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
 
 
@@ -28,17 +31,22 @@ class SearchState(Shape):
     generation: int
     trials: int
     wall_s: float
-    pairs: list[tuple[float, float]]
     unfinished: list[list[int]]
 
 
-def write_state(file: Path, study: StudyRow, state: Mapping[str, Any]) -> None:
+def write_state(
+    file: Path, study: StudyRow, state: Mapping[str, Any], log: SearchLog, grown: Mapping[str, list[Any]]
+) -> None:
     """Write down where the search of a study is.
 
+    Args:
+        grown: what lists of the state have beyond what the log has of them.
+
     Raises:
-        NasError: the file cannot be written.
+        NasError: a file cannot be written.
     """
-    write_record(file, {**state, "revision": study.revision, "of": _identity(study)})
+    mark = log.append(grown)
+    write_record(file, {**state, "log": mark, "revision": study.revision, "of": _identity(study)})
 
 
 def read_state(file: Path, study: StudyRow, space: Space, trials: list[TrialRow]) -> Record:
@@ -59,11 +67,28 @@ def read_state(file: Path, study: StudyRow, space: Space, trials: list[TrialRow]
                 f"it was written at revision {data['revision']} ({data['trials']} trials), the storage is at "
                 f"{study.revision} ({len(trials)} trials)"
             )
+        try:
+            data = with_log(file, data)
+        except NasError as error:
+            return str(error)
         if not _same_trials(data, space, trials):
             return f"its {data['trials']} trials are not those that the storage has"
         return ""
 
     return read_record(file, SearchState, "", refuse)
+
+
+def with_log(file: Path, data: Mapping[str, Any]) -> dict[str, Any]:
+    """A state, its strategy's with the lists that are written down in the log beside it; an earlier version had no log.
+
+    Raises:
+        NasError: the log does not go with the state.
+    """
+    if "log" not in data:
+        return dict(data)
+    lists = logged(file.with_name(LOG), data["log"])
+    pairs = lists.pop(PAIRS, [])
+    return {**data, PAIRS: pairs, "strategy": {**data["strategy"], **lists}}
 
 
 def read_generator(file: Path) -> dict[str, Any]:
@@ -76,7 +101,10 @@ def read_generator(file: Path) -> dict[str, Any]:
     record = read_record(file, SearchState, remedy)
     if record.warning:
         raise NasError(f"{record.warning.partition('; going on')[0]}. {remedy}")
-    return record.data
+    try:
+        return with_log(file, record.data)
+    except NasError as error:
+        raise NasError(f"{error}. {remedy}") from None
 
 
 def no_way_on(file: Path, study: StudyRow, why: str, trained: bool) -> NasError:

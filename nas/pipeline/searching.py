@@ -4,33 +4,43 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nas.accuracy.predictor import ArchPredictor, rank_correlation
+from nas.accuracy.predictor import rank_correlation
 from nas.errors import NasError
 from nas.kept import is_there
 from nas.metrics import Metric
+from nas.pipeline.looking import Looking
+from nas.pipeline.openers import Opening, opening_of
 from nas.pipeline.plan import RunPlan, outlook_of
 from nas.pipeline.pool import Evaluated, Pool
 from nas.pipeline.progress import Interrupt, Reporter
 from nas.pipeline.replay import evaluated, replay
-from nas.pipeline.search_state import CHECKPOINT, UNREADABLE, no_way_on, read_state, write_state
+from nas.pipeline.search_log import LOG, SearchLog
+from nas.pipeline.search_state import (
+    CHECKPOINT,
+    PAIRS,
+    UNREADABLE,
+    no_way_on,
+    read_state,
+    with_log,
+    write_state,
+)
 from nas.pipeline.stream import Stream
 from nas.pipeline.supernet_card import CARD
 from nas.pipeline.training import Interrupted
 from nas.search.objective import explain_empty, total_violation
 from nas.search.strategies import Strategy, strategy
 from nas.search.strategies.base import Probe
-from nas.search.strategies.predictor import PredictorSearch, extra_features
 from nas.space.batch import ArchBatch
 from nas.store import SeriesPoint, Storage, TrialRecord, TrialRow
 
 REFERENCE_DRAWS = 20_000
-PREDICT_FROM = 20
+LOOKS = "looks"
 
 
 @dataclass
@@ -44,6 +54,8 @@ class Progress:
         pairs: predicted and evaluated accuracy of archs the predictor had not seen.
         unfinished: codes of archs that were asked for and not evaluated when the state was written.
         cut: whether the last batch was not evaluated whole, because the trials ended there.
+        opened: openers that were asked for.
+        looks: candidates that were looked at.
     """
 
     generation: int = 0
@@ -52,6 +64,8 @@ class Progress:
     pairs: list[tuple[float, float]] = field(default_factory=list)
     unfinished: list[list[int]] = field(default_factory=list)
     cut: bool = False
+    opened: int = 0
+    looks: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,23 +106,38 @@ class Search:
         self.plan, self.pool, self.storage, self.study_id = plan, pool, storage, study_id
         self.end, self.ended_early = end or End(), False
         self.cheap = plan.cheap
-        self.strategy: Strategy = self._fresh()
+        facts = storage.study(plan.name).facts
+        self.budget = int(facts.get("budget", plan.settings.search.n_trials))
+        self.size = plan.settings.search.batch_of(self.budget)
+        self._openers = opening_of(plan, facts.get("openers", []))
+        self._looking: Looking | None = None
+        self._log = SearchLog(plan.folder / LOG)
         self.progress = Progress()
+        self._begin(self._fresh())
         self._kept = 0
         self._open: tuple[ArchBatch, dict[str, Evaluated]] | None = None
         self._prepared: Callable[[Strategy], None] = lambda made: None
 
+    def _begin(self, made: Strategy, opened: int = 0) -> None:
+        """Search by a strategy, so many openers having been asked for."""
+        self.strategy, self._opening = made, Opening(made, self._openers, opened)
+
+    def ask(self, n: int) -> ArchBatch:
+        """The next candidates, at most `n`: openers, then what the strategy asks for."""
+        batch = self._opening.ask(n)
+        self.progress.opened = self._opening.at
+        return batch
+
     def _fresh(self) -> Strategy:
         """The strategy at its beginning; its budget stays what the study began with."""
         settings, plan = self.plan.settings, self.plan
-        facts = self.storage.study(plan.name).facts
         made = strategy(
             settings.search.strategy,
             plan.space,
             [objective.direction for objective in plan.objectives],
             seed=settings.seed,
             cheap=self.cheap,
-            budget=facts.get("budget", settings.search.n_trials),
+            budget=self.budget,
             **settings.search.options,
         )
         if plan.pool is None:
@@ -117,13 +146,27 @@ class Search:
             made.bind(plan.region.inside(plan.pool))
         return made
 
-    def prepare(self, importance: Mapping[str, Sequence[float]], probe: Probe | None) -> None:
-        """Tell the strategy what the run can say about architectures; as `hear` and `equip` of strategies."""
+    def prepare(
+        self,
+        importance: Mapping[str, Sequence[float]],
+        probe: Probe | None,
+        looking: Looking | None = None,
+        classes: int | None = None,
+    ) -> None:
+        """Tell the strategy what the run can say: as its `check`, `hear`, `equip` and `look_with`.
+
+        Args:
+            classes: of the data; None: not known.
+        """
+        self._looking = looking
 
         def prepare(made: Strategy) -> None:
-            made.check(outlook_of(self.plan))
+            made.check(replace(outlook_of(self.plan), classes=classes))
             made.hear(importance)
             made.equip(self.plan.metrics.values, probe)
+            if looking is not None and self.plan.settings.evaluate.looks:
+                made.look_with(looking, self.plan.settings.evaluate.looks)
+            made.aim()  # some plan their first candidates for it: before they are told anything, in a replay, too
 
         self._prepared = prepare
         prepare(self.strategy)
@@ -150,7 +193,7 @@ class Search:
                 if self.late(reporter):
                     break
                 started = time.monotonic()
-                batch = self.strategy.ask(self.plan.settings.search.batch)
+                batch = self.ask(self.size)
                 if not len(batch):
                     self.say_exhausted(reporter)
                     break
@@ -238,21 +281,17 @@ class Search:
         return values, violations
 
     def predict(self, batch: ArchBatch) -> Any:
-        """Accuracy of a batch as predicted from all earlier evaluations, for the held-out correlation.
+        """Accuracy of a batch as the strategy expects it before it is evaluated, for the held-out correlation.
 
-        None where the strategy ranks by no predictions, or where there is nothing to judge them by.
+        None where the strategy ranks by no predictions, or has none yet, or where a table knows the accuracies.
         """
         objectives = [objective.metric for objective in self.plan.objectives]
-        if not self.predicts or "accuracy" not in objectives or len(self.strategy.archs) < PREDICT_FROM:
+        if "accuracy" not in objectives or self.plan.accuracy_table is not None or not len(batch):
             return None
-        if self.plan.accuracy_table is not None:
+        if self.progress.opened and batch.ids[0] in set(self._openers.ids):
             return None
-        column = objectives.index("accuracy")
-        cheap = [j for j, objective in enumerate(self.plan.objectives) if objective.cheap]
-        model = ArchPredictor(seed=self.plan.settings.seed, threads=self.plan.settings.threads)
-        known = self.strategy.values
-        model.fit(self.strategy.archs, known[:, column], extra_features(known, cheap))
-        return model.predict(batch, extra_features(self.cheap(batch)[0], cheap))
+        values = self.strategy.expects(batch)
+        return None if values is None else values[:, objectives.index("accuracy")]
 
     def _store(
         self,
@@ -293,6 +332,7 @@ class Search:
                 for n, p, t in zip(numbers, predicted, truth)
             ]
             self.storage.add_series(self.study_id, points)
+        self._store_looks()
         taken = self.strategy.course()
         steps = [SeriesPoint(self.strategy.series, n, taken[n]) for n in range(self._kept, len(taken))]
         if steps:
@@ -303,6 +343,15 @@ class Search:
         self.storage.record_front(self.study_id, progress.generation, wall_s=progress.wall_s)
         progress.generation += 1
         self._checkpoint()
+
+    def _store_looks(self) -> None:
+        """Store what candidates were looked at since the last batch."""
+        looks = [] if self._looking is None else self._looking.taken()
+        if looks:
+            first = self.progress.looks
+            points = [SeriesPoint(LOOKS, first + index, data) for index, data in enumerate(looks)]
+            self.storage.add_series(self.study_id, points)
+            self.progress.looks += len(looks)
 
     def _reference(self, values: Any) -> dict[str, float]:
         """Fixed corner of the hypervolume: 0 for accuracy, for costs the largest of 20,000 uniform draws."""
@@ -316,11 +365,6 @@ class Search:
                 worst = np.nanmax if objective.direction == "min" else np.nanmin
                 point[objective.metric] = float(worst(np.concatenate([drawn[:, j], values[:, j]])))
         return point
-
-    @property
-    def predicts(self) -> bool:
-        """Whether the strategy ranks by predictions."""
-        return isinstance(self.strategy, PredictorSearch)
 
     def correlation(self) -> float:
         """Kendall τ of predictions and evaluations on archs the predictor had not seen; NaN if too few."""
@@ -340,6 +384,8 @@ class Search:
         if not len(archs) or feasible.any():
             return
         known = np.flatnonzero(np.isfinite(self.strategy.violations))
+        if not len(known):
+            raise NasError(f"none of {len(archs)} architectures could be evaluated.")
         values: dict[str, Any] = dict(self.plan.metrics.values(archs[known]))
         for j, objective in enumerate(self.plan.objectives):
             values[objective.metric] = self.strategy.values[known, j]
@@ -352,8 +398,11 @@ class Search:
         raise NasError(f"{told} {self.strategy.advice()}".strip())
 
     def _checkpoint(self) -> None:
+        known = self._log.lengths
         state = {"strategy": self.strategy.state(), **asdict(self.progress)}
-        write_state(self._file, self.storage.study(self.plan.name), state)
+        pairs = state.pop(PAIRS)[known.get(PAIRS, 0) :]
+        grown = {**self.strategy.log(known), PAIRS: pairs}
+        write_state(self._file, self.storage.study(self.plan.name), state, self._log, grown)
 
     def _resume(self, reporter: Reporter) -> None:
         """Go on from the state that was written down, or made again from the trials where none fits them."""
@@ -389,7 +438,8 @@ class Search:
         Raises:
             NasError: it cannot be what this strategy wrote.
         """
-        self.strategy = self._fresh()
+        mark, state = state.get("log"), with_log(self._file, state)
+        self._begin(self._fresh(), int(state.get("opened", 0)))
         self._prepared(self.strategy)
         try:
             self.strategy.restore(dict(state["strategy"]))
@@ -403,7 +453,11 @@ class Search:
             [(float(p), float(t)) for p, t in state["pairs"]],
             [list(codes) for codes in state["unfinished"]],
             bool(state.get("cut", False)),
+            int(state.get("opened", 0)),
+            int(state.get("looks", 0)),
         )
+        if mark is not None:
+            self._log.go_on(mark)
         if int(state["revision"]) < self.storage.study(self.plan.name).revision:
             self.storage.rollback_to(self.study_id, int(state["revision"]))
 
@@ -411,17 +465,22 @@ class Search:
         """Make the state again from stored trials; False where the strategy asks for others now."""
         fresh = self._fresh()
         self._prepared(fresh)
-        done = replay(fresh, trials, self.plan.settings.search.batch, self._tell)
+        opening = Opening(fresh, self._openers)
+        done = replay(opening, trials, self.size, self._tell)
+        looks = [] if self._looking is None else self._looking.taken()
         if done is None:
             return False
         history = self.storage.hypervolume_history(self.study_id)
         points = self.storage.series(self.study_id, "predictor")
-        self.strategy, self._kept = fresh, len(fresh.course())
+        self.strategy, self._opening, self._kept = fresh, opening, len(fresh.course())
+        self._log = SearchLog(self._file.with_name(LOG))
         self.progress = Progress(
             done.batches,
             done.trials,
             history[-1].wall_s or 0.0 if history else 0.0,
             [(data["predicted"], data["evaluated"]) for n, data in points if n < done.trials],
+            opened=opening.at,
+            looks=len(looks),
         )
         if done.open is not None:
             self._open = (done.open, {trial.arch_id: evaluated(trial) for trial in trials[done.trials :]})

@@ -49,7 +49,7 @@ class Stream:
             free = self._free()
             late = late or (free > 0 and self.search.late(reporter))
             if free > 0 and not exhausted and not late:
-                batch = self.search.strategy.ask(min(free, self.search.plan.settings.search.batch))
+                batch = self.search.ask(min(free, self.search.size))
                 exhausted = not len(batch) and not self._flying
                 self._submit(batch)
             if not self._flying:
@@ -68,7 +68,7 @@ class Stream:
     def _free(self) -> int:
         search = self.search
         left = search.plan.settings.search.n_trials - search.progress.trials - len(self.waiting)
-        wanted = search.plan.settings.search.batch if self._flying < 2 * search.pool.capacity else 0
+        wanted = search.size if self._flying < 2 * search.pool.capacity else 0
         return min(max(wanted, 0), left)
 
     def _submit(self, batch: ArchBatch) -> None:

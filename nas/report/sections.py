@@ -256,7 +256,8 @@ def predictor_section(snapshot: Snapshot) -> Section:
     data = predictor_data(snapshot)
     name = "Accuracy predictor"
     if not len(data.trials):
-        return Section("predictor", name, "This run predicted no accuracies before evaluating them.")
+        lead = "This run predicted no accuracies before evaluating them."
+        return Section("predictor", name, lead + _cheaply(snapshot))
     n = len(data.trials)
     were = "accuracy was" if n == 1 else "accuracies were"
     lead = (
@@ -266,11 +267,33 @@ def predictor_section(snapshot: Snapshot) -> Section:
     )
     if math.isfinite(data.kendall):
         lead += f" The ranks agree with Kendall τ = <strong>{data.kendall:.2f}</strong>."
+    lead += _cheaply(snapshot)
     plots = [
         _plot(partial(draw_predictor, data), "Predicted against evaluated accuracy"),
         _plot(partial(draw_error, data), "Error of the prediction by trial"),
     ]
     return Section("predictor", name, lead, plots)
+
+
+def _cheaply(snapshot: Snapshot) -> str:
+    """What cheap looks, and the number of search images, could tell; nothing where the run noted neither."""
+    looks, images = snapshot.facts.get("looks") or {}, snapshot.facts.get("search_images") or {}
+    said = ""
+    if looks:
+        said += (
+            f" {looks['n']:,} candidates were looked at on few images before {looks['evaluated']:,} of them were"
+            " evaluated"
+        )
+        agreed = looks.get("kendall")
+        said += (
+            "." if agreed is None else f"; both orders agree with Kendall τ = <strong>{agreed:.2f}</strong>."
+        )
+    if images:
+        said += (
+            f" {images['n']:,} search images can rank these networks at an expected Kendall τ of"
+            f" {images['kendall']:.2f}."
+        )
+    return said
 
 
 def training_section(snapshot: Snapshot) -> Section:

@@ -32,6 +32,7 @@ def warnings(snapshot: Snapshot) -> list[str]:
     """What keeps the results from being what they look like, as plain text; worst first."""
     noted = [str(warning) for warning in snapshot.facts.get("warnings") or []]
     found = [*_state(snapshot), *_empty(snapshot), *noted, *_form(snapshot)]
+    found += _chance(snapshot)
     if not _mentions(noted, "predictor"):
         found += _predictor(snapshot)
     if not _mentions(noted, "exploit", "prefer", "sampler"):
@@ -225,6 +226,18 @@ def _predictor(snapshot: Snapshot) -> list[str]:
     return [
         f"The accuracy predictor’s ranking is not to be trusted: rank correlation {kendall:.2f}"
         f" on held-out candidates, {TRUSTED} is the least that counts."
+    ]
+
+
+def _chance(snapshot: Snapshot) -> list[str]:
+    """Whether the best network guesses."""
+    noted = snapshot.facts.get("chance") or {}
+    if "accuracy" not in noted:
+        return []
+    accuracy, low, chance = (100 * value for value in (noted["accuracy"], noted["low"], 1 / noted["classes"]))
+    return [
+        f"The best network is not better than guessing: its accuracy is {accuracy:.1f} % (from {low:.1f} % on), a guess"
+        f" among {noted['classes']:,} classes has {chance:.1f} %. The front says nothing of its architectures."
     ]
 
 

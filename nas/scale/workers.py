@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, cycle
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import NasError
@@ -24,9 +24,10 @@ from nas.pipeline.progress import Reporter
 from nas.plugins.carried import Carried
 from nas.scale.cluster import Origin, alive, connected
 from nas.scale.images import check_images
-from nas.space.batch import Arch
+from nas.space.batch import Arch, ArchBatch
 
 if TYPE_CHECKING:
+    from nas.pipeline.evaluating import Evaluator
     from nas.pipeline.training import TrainedSupernet
 
 READY_S = 300.0
@@ -83,6 +84,10 @@ class _Worker:
         """Its process, once it can evaluate."""
         return os.getpid()
 
+    def look(self, arch: dict[str, Any]) -> dict[str, Metric]:
+        """Metrics of one architecture by a cheap look."""
+        return self._evaluator.look(self._space.encode([arch])[0])
+
     def evaluate(self, arch: dict[str, Any]) -> tuple[dict[str, Metric], float]:
         """Metrics of one architecture, and the seconds it took."""
         begun = time.monotonic()
@@ -91,13 +96,24 @@ class _Worker:
 
 
 class RayPool:
-    """A `Pool` of Ray actors."""
+    """A `Pool` of Ray actors.
+
+    Args:
+        evaluator: the driver's own, which looks at what a worker died of looking at.
+    """
 
     def __init__(
-        self, ray: Any, plan: RunPlan, trained: TrainedSupernet, workers: Workers, reporter: Reporter
+        self,
+        ray: Any,
+        plan: RunPlan,
+        trained: TrainedSupernet,
+        evaluator: Evaluator,
+        workers: Workers,
+        reporter: Reporter,
     ) -> None:
         self.capacity, self.asynchronous = workers.count, workers.asynchronous
         self._ray, self._workers, self._reporter = ray, workers, reporter
+        self._evaluator = evaluator
         weights = {name: tensor.cpu().numpy() for name, tensor in trained.supernet.state_dict().items()}
         self._parts = (
             ray.put(Carried.of(plan.bare())),
@@ -147,6 +163,24 @@ class RayPool:
             self._idle.append(actor)
             self._dispatch()
             return Evaluated(arch.id, metrics, wall_s)
+
+    def look(self, batch: ArchBatch) -> list[Mapping[str, Metric]]:
+        """Spread over the workers, behind what each of them is evaluating."""
+        ready = [actor for actor in self.actors if actor not in self._starting.values()]
+        if not ready:
+            return [self._evaluator.look(arch) for arch in batch]
+        tasks = [actor.look.remote(dict(arch.values)) for arch, actor in zip(batch, cycle(ready))]
+        return [self._looked(arch, task) for arch, task in zip(batch, tasks, strict=True)]
+
+    def _looked(self, arch: Arch, task: Any) -> Mapping[str, Metric]:
+        try:
+            return dict(self._ray.get(task))
+        except self._ray.exceptions.RayTaskError as error:
+            raise NasError(f"a worker could not look at {arch.id}: {error.cause}") from None
+        except ConnectionError as error:
+            raise NasError(f"the connection to Ray was lost: {error}. The study can be resumed.") from None
+        except self._ray.exceptions.RayError:  # the worker is lost; `next` replaces it
+            return self._evaluator.look(arch)
 
     def _wait(self) -> Any:
         """The task that is done first: an evaluation, or the start of a replacement.
@@ -259,7 +293,7 @@ def _reason(error: Exception) -> str:
 
 @contextmanager
 def ray_pool(
-    plan: RunPlan, trained: TrainedSupernet, workers: Workers, reporter: Reporter
+    plan: RunPlan, trained: TrainedSupernet, evaluator: Evaluator, workers: Workers, reporter: Reporter
 ) -> Iterator[RayPool]:
     """Workers for as long as the context lasts.
 
@@ -267,7 +301,7 @@ def ray_pool(
         NasError: no cluster there, too small for so many workers, or workers that cannot start.
     """
     with connected(workers.address) as ray:
-        pool = RayPool(ray, plan, trained, workers, reporter)
+        pool = RayPool(ray, plan, trained, evaluator, workers, reporter)
         reporter.say(f"{workers.count} workers on {len(alive(ray))} machine(s)")
         try:
             yield pool

@@ -6,6 +6,9 @@ MnasNet (Tan et al. 2019, arXiv 1807.11626): `a · (cost / target)^weight`, ther
 the reward of EfficientNetV2 (Tan and Le 2021, arXiv 2104.00298, section 3.3): `a · (s / target)^weight · p^v`, s being
 the time of a training step, which is the latency of a device profiled with `--runtime training`; weight is w = -0.07
 and v = -0.05. `accuracy` is accuracy alone, `objective` the first objective of the study, whatever it is.
+
+Where the number of classes is known, the first three weigh accuracy above chance, `(a - 1/classes) / (1 - 1/classes)`:
+else a network that guesses would win by being small.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ ALPHA, BETA, GAMMA = 2.0, 0.5, 0.5
 OF_PARAMS = -0.05  # v of EfficientNetV2's reward, section 3.3
 USUAL_COST = {"product": "macs", "training_aware": "latency"}
 MAKE_STEP = "nas device profile host --runtime training --space SPACE"
-LEAST = 1e-4  # accuracy that the logarithm of none at all is taken of
+LEAST = 1e-4  # accuracy above chance that is counted where there is none
 WORDS = {
     "netscore": "NetScore: accuracy against parameters and MACs",
     "product": "a weighted product of accuracy and one cost",
@@ -44,6 +47,7 @@ class Utility:
         name: of `UTILITIES`.
         cost, target, weight: of a weighted product; the target in the cost's stored unit. "" is the usual cost: MACs of
             `product`, the training step of `training_aware`.
+        classes: of the data; None: accuracies count as they are.
 
     Raises:
         NasError: an unknown function, a target that is not positive, or a weight that is not finite.
@@ -53,6 +57,7 @@ class Utility:
     cost: str = ""
     target: float = 1.0
     weight: float = -0.07
+    classes: int | None = None
 
     def __post_init__(self) -> None:
         if self.name not in UTILITIES:
@@ -116,12 +121,18 @@ class Utility:
                 )
         if not self.costs:
             return accuracy
+        above = self.above_chance(accuracy)
         if self.name in USUAL_COST:
-            product: Floats = accuracy * (costs[self.costs[0]] / self.target) ** self.weight
+            product: Floats = above * (costs[self.costs[0]] / self.target) ** self.weight
             return product * (costs["params"] / 1e6) ** OF_PARAMS if "params" in self.costs[1:] else product
         score: Floats = 20 * (
-            ALPHA * np.log10(100 * np.maximum(accuracy, LEAST))
+            ALPHA * np.log10(100 * above)
             - BETA * np.log10(costs["params"] / 1e6)
             - GAMMA * np.log10(costs["macs"] / 1e9)
         )
         return score
+
+    def above_chance(self, accuracy: Floats) -> Floats:
+        """What an accuracy is beyond guessing, of what it can be, `(n,)`; at least `LEAST`, NaN where that is."""
+        chance = 1 / self.classes if self.classes is not None and self.classes > 1 else 0.0
+        return np.maximum((accuracy - chance) / (1 - chance), LEAST)

@@ -103,11 +103,11 @@ class ArchBatch:
     @cached_property
     def hashes(self) -> NDArray[np.uint64]:
         """64-bit identities, `(n,)`; equal networks have equal ones."""
-        active = self.space.active(self.codes)
-        total = np.zeros(len(self), dtype=np.uint64)
-        for column, table in enumerate(self.space.hash_tables):
-            total += np.where(active[:, column], table[self.codes[:, column]], np.uint64(0))
-        return total
+        hashes, begins = self.space.hash_tables
+        each = hashes[self.codes + begins]
+        return np.asarray(
+            np.where(self.space.active(self.codes), each, np.uint64(0)).sum(axis=1, dtype=np.uint64)
+        )
 
     @property
     def ids(self) -> list[str]:

@@ -143,14 +143,23 @@ class Elimination:
         return codes
 
     def nearest(self, wanted: Codes) -> Codes:
-        """Each row moved to allowed combinations: in turn, the nearest value that can be completed."""
-        n = len(wanted)
-        codes = np.zeros((n, len(self.sizes)), dtype=np.int16)
+        """Each row moved to allowed combinations: in turn, the nearest value that can be completed.
+
+        Args:
+            wanted: int16 `(n, variables)`, each value among those of its variable.
+        """
+        codes = np.array(wanted, dtype=np.int16)
         for step in reversed(self._steps):
+            own, given = codes[:, step.variable], tuple(codes[:, v] for v in step.given)
+            closed = np.flatnonzero(~np.broadcast_to(step.possible[(*given, own)], len(codes)))
+            if not len(closed):
+                continue
             size = self.sizes[step.variable]
-            open_ = np.broadcast_to(step.possible[tuple(codes[:, v] for v in step.given)], (n, size))
-            distance = np.abs(np.arange(size)[None, :] - wanted[:, step.variable, None].astype(np.int64))
-            codes[:, step.variable] = np.where(open_, distance, size + distance).argmin(axis=1)
+            open_ = np.broadcast_to(
+                step.possible[tuple(codes[closed, v] for v in step.given)], (len(closed), size)
+            )
+            distance = np.abs(np.arange(size)[None, :] - own[closed, None].astype(np.int64))
+            codes[closed, step.variable] = np.where(open_, distance, size + distance).argmin(axis=1)
         return codes
 
 

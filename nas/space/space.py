@@ -96,12 +96,11 @@ class Space:
         return self.digest[:12]
 
     @cached_property
-    def hash_tables(self) -> list[NDArray[np.uint64]]:
-        """64-bit hash of each value of each decision."""
-        return [
-            np.array([value_hash(d.name, value) for value in d.values], dtype=np.uint64)
-            for d in self.decisions
-        ]
+    def hash_tables(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """64-bit hash of each value of each decision, all in a row; where each decision's begin, `(n_decisions,)`."""
+        hashes = [value_hash(d.name, value) for d in self.decisions for value in d.values]
+        sizes = [len(d) for d in self.decisions]
+        return np.array(hashes, dtype=np.uint64), np.cumsum([0, *sizes], dtype=np.int64)[:-1]
 
     @cached_property
     def _factors(self) -> tuple[FactorBuilder, tuple[Expression, ...]]:

@@ -1,4 +1,4 @@
-"""Mutation, crossover and features of arch batches, by decision type."""
+"""Mutation, crossover, recombination of several and features of arch batches, by decision type."""
 
 from __future__ import annotations
 
@@ -37,6 +37,18 @@ def crossover(a: ArchBatch, b: ArchBatch, rng: np.random.Generator) -> ArchBatch
     """Each decision from either parent with equal probability, repaired."""
     from_a = rng.random(a.codes.shape) < 0.5
     return a.space.repair(ArchBatch(a.space, np.where(from_a, a.codes, b.codes)))
+
+
+def recombine(batch: ArchBatch, parents: NDArray[np.int64], rng: np.random.Generator) -> ArchBatch:
+    """Each decision from any of a child's parents with equal probability, repaired.
+
+    Args:
+        parents: rows of the batch, `(k, n)` for n children.
+    """
+    n, width = parents.shape[1], batch.codes.shape[1]
+    chosen = rng.integers(len(parents), size=(n, width))
+    rows = np.take_along_axis(parents.T, chosen, axis=1)
+    return batch.space.repair(ArchBatch(batch.space, batch.codes[rows, np.arange(width)]))
 
 
 def features(batch: ArchBatch) -> tuple[NDArray[np.float32], list[str]]:

@@ -10,6 +10,8 @@ Verdict = Literal["ok", "skip", "roll back"]
 WINDOW = 50
 COLLAPSE = 5.0
 OFFENCES = 3
+STUCK, LAST = 0.98, 10
+"""Share of the loss of guessing that a training has left behind which learns; of how many of its last steps."""
 
 
 class Guard:
@@ -53,6 +55,16 @@ class Guard:
             return False
         median = sorted(self.recent)[len(self.recent) // 2]
         return loss > 2.0 * self.guessing and loss > COLLAPSE * median
+
+    def remark(self) -> str:
+        """What is wrong with a training that ends now: its loss is that of guessing; else nothing."""
+        last = sorted(list(self.recent)[-LAST:])
+        if not last or last[len(last) // 2] < STUCK * self.guessing:
+            return ""
+        return (
+            f"the training's loss stayed at that of guessing: {last[len(last) // 2]:.2f} at its end, ln(classes) is "
+            f"{self.guessing:.2f}. Its networks know nothing; it needs more steps (train.steps), or another train.lr."
+        )
 
     def state(self) -> dict[str, Any]:
         """Plain data."""

@@ -152,6 +152,8 @@ class Trainer(Generic[Trained]):
             yield report
             if self.due:
                 self.save(between=not fixed)
+        if remark := self.guard.remark():
+            self.warnings = list(dict.fromkeys([*self.warnings, remark]))
 
     def _late(self) -> bool:
         """Whether the last checkpoint was written too long ago."""

@@ -80,9 +80,9 @@ def restored(make: str | Make, options: Mapping[str, Any] | None = None) -> None
         batch = first.ask(9)
         first.tell(batch, values(batch), cheap(batch)[1])
     try:
-        state = json.loads(json.dumps(first.state()))
+        state = json.loads(json.dumps(whole_state(first)))
     except (TypeError, ValueError) as error:
-        raise AssertionError(f"state() is no plain data: {error}.") from None
+        raise AssertionError(f"state() or log() is no plain data: {error}.") from None
     second.restore(state)
     for _ in range(2):
         a, b = first.ask(6), second.ask(6)
@@ -93,7 +93,7 @@ def restored(make: str | Make, options: Mapping[str, Any] | None = None) -> None
         first.tell(a, values(a), cheap(a)[1])
         second.tell(b, values(b), cheap(b)[1])
     demand(
-        first.state() == second.state(),
+        whole_state(first) == whole_state(second),
         "a restored strategy ends in another state than the one it came from.",
     )
 
@@ -162,6 +162,11 @@ def small_space() -> Space:
         path = Path(folder) / "small.yaml"
         path.write_text(SPACE, encoding="utf-8")
         return load_space(path)
+
+
+def whole_state(search: Strategy) -> dict[str, Any]:
+    """The state of a strategy with all that it grew by."""
+    return {**search.state(), **search.log({})}
 
 
 def _made(make: str | Make, options: Mapping[str, Any] | None, **more: Any) -> Strategy:

@@ -21,6 +21,7 @@ from nas.errors import NasError
 from nas.files import replace_by, write_atomically
 from nas.kept import previous_of, read_record, write_record
 from nas.pipeline.progress import Silent
+from nas.pipeline.search_log import LOG
 from nas.pipeline.search_state import SearchState
 from nas.store import Storage
 
@@ -56,7 +57,7 @@ def moments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Path]]:
         source.backup(target)
         target.close()
         source.close()
-        for file in (FILE, previous_of(FILE)):
+        for file in (FILE, previous_of(FILE), FILE.with_name(LOG)):
             if file.exists():
                 shutil.copy(file, to / file.name)
         kept.append(to)
@@ -84,7 +85,7 @@ def placed(tmp_path: Path, database: Path, folder: Path) -> None:
     shutil.copy(database / "nas.db", tmp_path / "nas.db")
     run = tmp_path / "nas-runs" / "s"
     run.mkdir(parents=True)
-    for file in folder.glob("*.json"):
+    for file in folder.glob("search.*"):
         shutil.copy(file, run / file.name)
 
 

@@ -73,7 +73,8 @@ def test_the_other_strategies_run_on_the_same_supernet(folder: Path, monkeypatch
             report=False,
             **more,
         )
-        assert len(study.trials()) >= 4
+        assert len(study.trials()) == 4 or strategy == "slimming"  # which ends where nothing is left to cut
+        assert len(study.front())
 
 
 def test_every_unit_is_built_for_profiling(folder: Path) -> None:

@@ -165,6 +165,10 @@ def test_presets_count_as_dominated_only_on_equal_data() -> None:
         ({"predictor": {"kendall": 0.31, "n": 9}}, "not to be trusted: rank correlation 0.31"),
         ({"sampler": {"exploited": 0.0, "preferred": 0.2}}, "did not act: no draw was exploited"),
         ({"warnings": ["step 3: skipped"]}, "step 3: skipped"),
+        (
+            {"chance": {"classes": 10, "accuracy": 0.12, "low": 0.09}},
+            "not better than guessing: its accuracy is 12.0",
+        ),
     ],
 )
 def test_warnings(facts: dict[str, object], words: str) -> None:

@@ -62,6 +62,22 @@ def search(
     return run(SPACE, settings=SMALL, study_name=name, supernet=supernet, workers=workers, **settings)
 
 
+def search_with_looks(name: str, workers: Workers | None) -> list[dict[str, Any]]:
+    """What a search by predictions looked at, and what it saw."""
+    small = [
+        *SMALL[:-1],
+        "search.options.first=6",
+        "search.options.generations=3",
+        "search.options.population=20",
+    ]
+    chosen = {"strategy": "predictor", "n_trials": TRIALS, "seed": 3, "supernet": "local"}
+    return _looks_of(run(SPACE, settings=small, study_name=name, workers=workers, **chosen))
+
+
+def _looks_of(study: nas.study.Study) -> list[dict[str, Any]]:
+    return [seen for _, seen in study.storage.series(study.row.id, "looks")]
+
+
 def test_synchronous_workers_find_what_a_local_run_finds(folder: Path) -> None:
     search("synchronous", Workers("local", 2, asynchronous=False))
     here, there = nas.load_study("local").trials(), nas.load_study("synchronous").trials()
@@ -80,6 +96,20 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost_or_doubled(folder: Path
     assert len(trials) == TRIALS == trials["arch_id"].nunique()
     assert (trials["state"] == "complete").all()
     assert trials["accuracy"].notna().all()
+
+
+def test_workers_look_at_candidates_as_a_local_run_does(folder: Path) -> None:
+    here = search_with_looks("looks", None)
+    assert len(here) > TRIALS
+    assert search_with_looks("looks of workers", Workers("local", 2, asynchronous=False)) == here
+
+
+def test_what_a_worker_died_of_looking_at_is_looked_at_here(folder: Path) -> None:
+    here = search_with_looks("looks here", None)
+    stop = threading.Event()
+    threading.Thread(target=_kill_one_worker, args=(stop, "look"), daemon=True).start()
+    assert search_with_looks("killed looking", Workers("local", 2, asynchronous=False)) == here
+    stop.set()
 
 
 def test_a_candidate_that_costs_too_many_workers_is_given_up(folder: Path) -> None:
@@ -126,12 +156,12 @@ def test_a_search_whose_last_worker_cannot_be_replaced_ends(
     stop.set()
 
 
-def _kill_one_worker(stop: threading.Event) -> None:
+def _kill_one_worker(stop: threading.Event, at: str = "evaluate") -> None:
     while not stop.is_set():
         time.sleep(0.05)
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
-                if "ray::_Worker.evaluate" in " ".join(process.cmdline()):
+                if f"ray::_Worker.{at}" in " ".join(process.cmdline()):
                     process.kill()
                     return
 

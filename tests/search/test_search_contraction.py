@@ -16,6 +16,7 @@ from nas.search.strategies.base import Floats, Outlook
 from nas.search.strategies.contraction import Contraction
 from nas.space.batch import ArchBatch
 from nas.space.space import Space
+from nas.testing.strategies import whole_state
 
 LIMITS = tuple(map(parse_constraint, ("params<=8M", "macs<=1.5G")))
 
@@ -86,12 +87,12 @@ def test_it_goes_on_where_it_was_stopped(space: Space) -> None:
     told = batch[np.arange(3)]
     first.tell(told, np.stack([score(told), score(told)], axis=1), cheap(told)[1])
     second = Contraction(space, ["max", "min"], seed=0, cheap=cheap, budget=64)
-    second.restore(json.loads(json.dumps(first.state())))
+    second.restore(json.loads(json.dumps(whole_state(first))))
     rest = batch[np.arange(3, 8)]
     for made in (first, second):
         made.tell(rest, np.stack([score(rest), score(rest)], axis=1), cheap(rest)[1])
     assert first.ask(8).ids == second.ask(8).ids
-    assert first.state() == second.state()
+    assert whole_state(first) == whole_state(second)
 
 
 def test_what_it_cannot_do_without(space: Space) -> None:

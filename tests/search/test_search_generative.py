@@ -12,9 +12,11 @@ import pytest
 from nas.costs.counts import cost
 from nas.errors import NasError
 from nas.search.strategies import strategy
+from nas.search.strategies.base import Outlook
 from nas.search.strategies.generative import Generative, rank_weights
 from nas.search.utility import Utility
 from nas.space import Arch, ArchBatch, Space, load_space
+from nas.testing.strategies import whole_state
 
 DIRECTIONS = ("max", "min")
 BOX = 24e3
@@ -143,10 +145,10 @@ def test_resumed_it_goes_on_bit_for_bit(probed: bool, tmp_path: Path) -> None:
     space = _space(tmp_path)
     whole, again = _make(space, 3, probed), _make(space, 3, probed)
     _searched(whole, 3)
-    again.restore(json.loads(json.dumps(whole.state())))
+    again.restore(json.loads(json.dumps(whole_state(whole))))
     for search in (whole, again):
         _searched(search, 3)
-    assert whole.archs.ids == again.archs.ids and whole.state() == again.state()
+    assert whole.archs.ids == again.archs.ids and whole_state(whole) == whole_state(again)
 
 
 def test_generated_architectures_are_new_unique_and_feasible(tmp_path: Path) -> None:
@@ -218,3 +220,27 @@ def test_options_without_a_meaning_are_refused_at_once(tmp_path: Path) -> None:
     ):
         with pytest.raises(NasError, match=told):
             strategy("generative", space, DIRECTIONS, cheap=_cheap, **options)
+
+
+def test_what_failed_is_the_worst_and_counts(tmp_path: Path) -> None:
+    search = _make(_space(tmp_path), 0)
+    batch = search.ask(12)
+    accuracy = np.where(np.arange(12) % 3 == 0, np.nan, _accuracy(batch))
+    search.tell(batch, np.stack([accuracy, np.ones(12)], axis=1), np.zeros(12), {"accuracy": accuracy})
+    assert np.isneginf(search.utilities[::3]).all() and np.isfinite(search.utilities[1::3]).all()
+    assert sorted(search.ranking()[-4:]) == [0, 3, 6, 9] and len(search.ranking()) == 12
+    step = search.course()[-1]
+    assert step["evaluated"] == 12 and step["best"] == pytest.approx(float(search.utilities.max()))
+    search.tell(search.ask(2), np.full((2, 2), np.nan), None, {"accuracy": np.full(2, np.nan)})
+    assert search.finalists()[0].ids == [] and len(search.ask(5)) == 5
+
+
+def test_the_classes_of_the_data_reach_the_utility(tmp_path: Path) -> None:
+    search = _make(_space(tmp_path), 0)
+    costs = ("params", "macs")
+    search.check(Outlook(("accuracy", "params"), costs, ("accuracy",), False, classes=4))
+    assert search.utility == Utility(classes=4)
+    batch = search.ask(4)
+    accuracy = np.array([0.25, 0.2, 0.25, 0.5])
+    search.tell(batch, np.stack([accuracy, np.ones(4)], axis=1), None, {"accuracy": accuracy})
+    assert search.utilities.argmax() == 3

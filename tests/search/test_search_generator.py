@@ -148,6 +148,23 @@ def test_a_prototype_is_shrunk_until_it_is_feasible(tmp_path: Path) -> None:
         prototype_of(space, "L", violation)
 
 
+def test_guessing_is_worth_nothing_however_small_the_network() -> None:
+    """0.28 M parameters at chance had a NetScore of 67, above what an ordinary network has."""
+    costs = {
+        "params": np.array([0.28e6, 5e6]),
+        "macs": np.array([8e6, 900e6]),
+        "latency": np.array([1.0, 20.0]),
+    }
+    accuracy = np.array([0.1, 0.6])
+    guessing, learned = Utility()(accuracy, costs)
+    assert guessing > learned > 60
+    for name in ("netscore", "product"):
+        guessing, learned = Utility(name, classes=10)(accuracy, costs)
+        assert guessing < learned and np.isfinite(guessing)
+    above = Utility(classes=10).above_chance(np.array([0.05, 0.1, 0.55, 1.0, np.nan]))
+    assert above[:4] == pytest.approx([1e-4, 1e-4, 0.5, 1.0]) and np.isnan(above[4])
+
+
 def test_netscore_is_the_published_formula() -> None:
     """`20 log10(a² / √(p m))` written out for 80 %, 4 M parameters and 1 G MACs: 20 log10(6400 / 2)."""
     costs = {"params": np.array([4e6]), "macs": np.array([1e9])}

@@ -11,6 +11,7 @@ import pytest
 from nas.errors import NasError
 from nas.search.strategies import Strategy, strategy
 from nas.space import ArchBatch, Space, load_space
+from nas.testing.strategies import whole_state
 
 DIRECTIONS = ("max", "min")
 TEXT = """\
@@ -161,7 +162,7 @@ def test_a_restored_walk_goes_on_identically(tmp_path: Path) -> None:
         {"loss": _loss(batch), "params": _params(batch)},
     )
     resumed = _make(space, None)
-    resumed.restore(begun.state())
+    resumed.restore(whole_state(begun))
     _run(resumed)
     assert resumed.course() == whole.course()
 

@@ -14,11 +14,13 @@ from nas.errors import NasError
 from nas.pipeline.table import read_table
 from nas.search.pareto import hypervolume, non_dominated
 from nas.search.strategies import STRATEGIES, check_options, strategy
+from nas.search.strategies.elasticvit import ElasticViTEvolution
+from nas.search.strategies.nsga2 import NSGA2
 from nas.space import ArchBatch, Space, load_space
 from nas.testing.strategies import DIRECTIONS, PROPERTIES, small_space
 
 NAMES = (
-    *(name for name in STRATEGIES if name not in ("slimming", "contraction")),
+    *(name for name in STRATEGIES if name not in ("slimming", "contraction", "exact")),
     "nevergrad:TwoPointsDE",
     "nevergrad:OnePlusOne",
 )
@@ -60,6 +62,23 @@ def test_errors() -> None:
         search.tell(search.ask(2), [[1.0], [2.0]])
     with pytest.raises(NasError, match=r"\(3, 2\), but 2 architectures"):
         search.tell(search.ask(2), np.zeros((3, 2)))
+
+
+def test_elasticvits_evolution_is_the_published_one_or_the_same_share_of_fewer_evaluations() -> None:
+    space = small_space()
+    for budget, first, kept in ((10_752, 512, 256), (100_000, 512, 256), (2_100, 100, 50), (40, 10, 5)):
+        search = strategy("nsga2:elasticvit", space, DIRECTIONS, budget=budget)
+        assert isinstance(search, ElasticViTEvolution)
+        assert (search.first, search.population) == (first, kept) and not search.aim()
+    assert "random search" in strategy("nsga2:elasticvit", space, DIRECTIONS, budget=40, first=40).aim()
+
+
+@pytest.mark.parametrize(("objectives", "population"), [(1, 10), (2, 12), (3, 18)])
+def test_the_population_of_nsga2_grows_with_budget_and_objectives(objectives: int, population: int) -> None:
+    space, directions = small_space(), ("min",) * objectives
+    small, large = (strategy("nsga2", space, directions, budget=budget) for budget in (100, 10_000))
+    assert isinstance(small, NSGA2) and isinstance(large, NSGA2)
+    assert (small.population, large.population) == (population, 50)
 
 
 def _everything(space: Space) -> ArchBatch:

@@ -10,6 +10,7 @@ from space_samples import ENUMERABLE, small
 
 from nas.errors import NasError
 from nas.space import ArchBatch, Space, load_space
+from nas.space.variation import recombine
 
 SPACES: dict[str, Space] = {name: small(name) for name in ENUMERABLE}
 SPACES["elasticvit"] = load_space("elasticvit")
@@ -40,6 +41,7 @@ def test_variation_stays_valid(name: str, seed: int) -> None:
     assert space.valid(space.mutate(a, rng)).all()
     assert space.valid(space.mutate(a, rng, probability=0.7)).all()
     assert space.valid(space.crossover(a, b, rng)).all()
+    assert space.valid(recombine(a, rng.integers(40, size=(5, 60)), rng)).all()
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -66,6 +68,16 @@ def test_crossover_takes_each_decision_from_a_parent() -> None:
     child = space.crossover(a, b, np.random.default_rng(0)).codes
     kept = (child == a.codes) | (child == b.codes)
     assert kept.mean() > 0.9
+
+
+def test_recombination_takes_each_decision_from_any_parent() -> None:
+    space = load_space("nasbench201")  # no rules, so that nothing is repaired
+    batch, parents = space.sample(40, seed=0), np.random.default_rng(0).integers(40, size=(8, 3000))
+    child = recombine(batch, parents, np.random.default_rng(1)).codes
+    agrees = batch.codes[parents] == child
+    assert agrees.any(axis=0).all()
+    by_chance = (batch.codes[parents] == batch.codes[parents[:1]]).mean(axis=(1, 2))[1:].mean()
+    assert np.allclose(agrees.mean(axis=(1, 2)), 1 / 8 + 7 / 8 * by_chance, atol=0.02)
 
 
 def test_features_mask_decisions_without_effect() -> None:

@@ -125,6 +125,15 @@ def test_guard_skips_collapse_and_asks_to_roll_back() -> None:
     assert other.state() == guard.state()
 
 
+def test_a_training_that_ends_at_the_loss_of_guessing_says_so() -> None:
+    stuck, learned = Guard(classes=10), Guard(classes=10)
+    for step in range(40):
+        stuck.judge(2.31 - 0.0005 * step, True)
+        learned.judge(2.31 - 0.01 * step, True)
+    assert "stayed at that of guessing: 2.29 at its end, ln(classes) is 2.30" in stuck.remark()
+    assert learned.remark() == Guard(classes=10).remark() == ""
+
+
 def test_an_overflow_of_scaled_gradients_is_skipped_without_offence() -> None:
     guard = Guard(classes=10)
     assert [guard.judge(1.0, finite=False, scaled=True) for _ in range(9)] == ["skip"] * 9

@@ -12,6 +12,7 @@ from nas.metrics import Direction
 from nas.search.strategies.base import Cheap, Strategy
 from nas.search.strategies.contraction import Contraction
 from nas.search.strategies.elasticvit import ElasticViTEvolution
+from nas.search.strategies.exact import Exact
 from nas.search.strategies.generative import Generative
 from nas.search.strategies.nsga2 import NSGA2
 from nas.search.strategies.predictor import PredictorSearch
@@ -28,6 +29,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "random": RandomSearch,
     "slimming": Slimming,
     "contraction": Contraction,
+    "exact": Exact,
     "generative": Generative,
 }
 
@@ -45,8 +47,8 @@ def strategy(
     """A search strategy.
 
     Args:
-        name: `predictor`, `nsga2`, `nsga2:elasticvit`, `random`, `slimming`, `contraction`, `generative` or
-            `nevergrad:OPTIMIZER`.
+        name: `predictor`, `nsga2`, `nsga2:elasticvit`, `random`, `slimming`, `contraction`, `exact`, `generative`
+            or `nevergrad:OPTIMIZER`.
         directions: `"min"` or `"max"` per objective.
         cheap: see `Strategy`.
         budget: planned evaluations, for strategies that want to know.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,14 @@ from nas.space.batch import Arch, ArchBatch, concatenate
 from nas.space.space import Space
 from nas.state import generator_state, restore_generator
 
+if TYPE_CHECKING:
+    from nas.search.tabulated import Tabulated
+
 Floats = NDArray[np.float64]
 Cheap = Callable[[ArchBatch], tuple[Floats, Floats]]
 Costs = Callable[[ArchBatch], Mapping[str, Floats]]
 Probe = Callable[[Arch], Mapping[str, float]]
+Look = Callable[[ArchBatch], Floats]
 FIRST_ROUNDS, LAST_ROUNDS = 5, 20
 
 
@@ -36,6 +40,8 @@ class Outlook:
         relaxed: whether its supernet is trained relaxed; was, where it comes from another study.
         supernet: the study it comes from; None: it is the run's own.
         steps: those of the costs that are times of a training step.
+        classes: that its networks tell apart; None where it does not say.
+        tables: makes tables of the costs that are objectives or constrained; raises NasError where they are none.
     """
 
     objectives: tuple[str, ...]
@@ -44,6 +50,21 @@ class Outlook:
     relaxed: bool
     supernet: str | None = None
     steps: tuple[str, ...] = ()
+    classes: int | None = None
+    tables: Callable[[], Tabulated] | None = None
+
+
+def check_ranges(values: Mapping[str, float | None], bounds: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse options outside their bounds, before anything is trained; None is what the strategy chooses itself.
+
+    Raises:
+        NasError: says which option, and what is possible.
+    """
+    for name, (low, high) in bounds.items():
+        value = values[name]
+        if value is not None and not low <= value <= high:
+            possible = f"{low:g} to {high:g}" if np.isfinite(high) else f"at least {low:g}"
+            raise NasError(f"search.options.{name} is {value:g}; {possible} is possible.")
 
 
 class Strategy(ABC):
@@ -118,6 +139,10 @@ class Strategy(ABC):
                 break
         return concatenate(found)
 
+    def reserve(self, batch: ArchBatch) -> None:
+        """Never ask for these: they are evaluated without being asked for."""
+        self._asked = np.union1d(self._asked, batch.hashes)
+
     def _taken(self, batch: ArchBatch, n: int) -> ArchBatch:
         """The first `n` that were never asked for, which from now on were."""
         batch = batch.without(self._asked)[:n]
@@ -178,6 +203,21 @@ class Strategy(ABC):
             probe: responses of a built network to a few stimuli, by name; None where the run builds none.
         """
 
+    def look_with(self, look: Look, times: int) -> None:
+        """Told before the first `ask`, where the run can look at candidates cheaply before it evaluates some.
+
+        Args:
+            look: objective values float `(n, m)` of candidates on few images, NaN where a look says nothing.
+            times: how many candidates are to be looked at for each that is evaluated.
+        """
+
+    def expects(self, batch: ArchBatch) -> Floats | None:
+        """Objective values `(n, m)` that the strategy expects of candidates it asked for, before they are evaluated.
+
+        None where it ranks by no predictions, or has none yet.
+        """
+        return None
+
     def finalists(self) -> tuple[ArchBatch, int]:
         """At the end: evaluated candidates that are to be trained alone, best first, and for how many steps."""
         return self.archs[np.arange(0)], 0
@@ -229,20 +269,28 @@ class Strategy(ABC):
         return self._drawn_from.draw(n, self.rng)
 
     def state(self) -> dict[str, Any]:
-        """Everything needed to go on as if never interrupted, as plain data."""
-        return {
-            "rng": generator_state(self.rng),
-            "asked": [f"{value:x}" for value in self._asked.tolist()],
-            "codes": self.archs.codes.tolist(),
-            "values": self.values.tolist(),
-            "violations": self.violations.tolist(),
+        """With `log`, everything needed to go on as if never interrupted, as plain data."""
+        waiting = np.setdiff1d(self._asked, self.archs.hashes)
+        return {"rng": generator_state(self.rng), "asked": [f"{value:x}" for value in waiting.tolist()]}
+
+    def log(self, since: Mapping[str, int]) -> dict[str, list[Any]]:
+        """The part of the state that only grows, by name: lists, each from the place `since` names on, else whole.
+
+        What is added is written down after each batch; a state is restored from all of it together.
+        """
+        told: dict[str, NDArray[Any]] = {
+            "codes": self.archs.codes,
+            "values": self.values,
+            "violations": self.violations,
         }
+        return {name: rows[since.get(name, 0) :].tolist() for name, rows in told.items()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Back to a state."""
+        """Back to a state: what `state` gave, and all that `log` did."""
         restore_generator(self.rng, state["rng"])
-        self._asked = np.array([int(value, 16) for value in state["asked"]], dtype=np.uint64)
         codes = np.array(state["codes"], dtype=np.int16).reshape(-1, len(self.space.decisions))
         self.archs = ArchBatch(self.space, codes)
         self.values = np.array(state["values"], dtype=np.float64).reshape(-1, len(self.directions))
         self.violations = np.array(state["violations"], dtype=np.float64)
+        waiting = np.array([int(value, 16) for value in state["asked"]], dtype=np.uint64)
+        self._asked = np.union1d(waiting, self.archs.hashes)

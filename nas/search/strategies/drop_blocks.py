@@ -28,15 +28,20 @@ def without_blocks(current: ArchBatch, step: int) -> dict[str, ArchBatch]:
     Returns:
         Different valid archs, in the order of the blocks; none for depths that cannot go down.
     """
-    codes = current.codes.astype(np.int64)[0]
-    found = {}
-    for stage in current.space.blueprint.stages if current.space.blueprint else ():
+    space, codes = current.space, current.codes.astype(np.int64)[0]
+    rows: dict[str, list[Codes]] = {}
+    for stage in space.blueprint.stages if space.blueprint else ():
         if isinstance(stage.depth, Chosen):
-            found[stage.depth.name] = _left(current.space, stage, stage.depth.name, codes, step)
-    return found
+            rows[stage.depth.name] = _left(space, stage, stage.depth.name, codes, step)
+    every = [row for left in rows.values() for row in left]
+    batch = space.decode(np.array(every, dtype=np.int64).reshape(len(every), len(codes)))
+    valid, ends = space.valid(batch), np.cumsum([len(left) for left in rows.values()])
+    parts = np.split(np.arange(len(every)), ends[:-1])
+    return {depth: batch[part[valid[part]]].unique() for depth, part in zip(rows, parts)}
 
 
-def _left(space: Space, stage: Stage, depth: str, codes: Codes, step: int) -> ArchBatch:
+def _left(space: Space, stage: Stage, depth: str, codes: Codes, step: int) -> list[Codes]:
+    """Rows of codes, which may break rules."""
     values, code = space.decisions[space.index[depth]].array, int(codes[space.index[depth]])
     deep, left = int(values[code]), int(values[max(code - step, 0)])
     rows: list[Codes] = []
@@ -47,10 +52,7 @@ def _left(space: Space, stage: Stage, depth: str, codes: Codes, step: int) -> Ar
         if _recount(space, stage, row, deep, kept):
             _move_up(space, stage, row, deep, kept)
             rows.append(row)
-    if not rows:
-        return ArchBatch(space, np.zeros((0, len(codes)), dtype=np.int16))
-    batch = space.decode(np.array(rows)).unique()
-    return batch[np.flatnonzero(space.valid(batch))]
+    return rows
 
 
 def _first(stage: Stage) -> int:

@@ -13,6 +13,7 @@ evaluated, feasible ones first, then by U, and the inquisitor's evidence move th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,8 @@ class Generative(Strategy):
         self.prototype = self.pool.nearest(self.prototype)
 
     def check(self, outlook: Outlook) -> None:
-        self.utility = self.utility.among(outlook.costs, outlook.steps)
+        weighed = self.utility.among(outlook.costs, outlook.steps)
+        self.utility = replace(weighed, classes=outlook.classes)
         if self.utility.name != "objective" and ACCURACY not in outlook.evaluated:
             raise NasError(self._needs_accuracy)
 
@@ -141,7 +143,9 @@ class Generative(Strategy):
         before = len(self.archs)
         super().tell(batch, values, violations)
         performance = self._performance(self.values[before:], observations or {})
-        self.utilities = np.concatenate([self.utilities, self.utility(performance, self.costs(batch))])
+        worth = self.utility(performance, self.costs(batch))
+        failed = np.isnan(worth) | ~np.isfinite(self.violations[before:])
+        self.utilities = np.concatenate([self.utilities, np.where(failed, -np.inf, worth)])
         if self._probe is not None:
             self.inquisitor.learn(batch, performance)
         self._learn(min(len(batch) / STEP, 1.0))
@@ -236,10 +240,11 @@ class Generative(Strategy):
 
     def _learn(self, share: float) -> None:
         """Move the generator a share of a step towards the elite and by the evidence, and note where it is."""
-        order = self.ranking()
+        ranking = self.ranking()
+        order = ranking[np.isfinite(self.utilities[ranking])]
         insight = self._insight() if self._probe is not None else None
         if len(order):
-            kept = order[: max(round(self.elite * len(order)), min(FEWEST_ELITE, len(order)))]
+            kept = order[: max(round(self.elite * len(ranking)), min(FEWEST_ELITE, len(order)))]
             logits = None if insight is None else self._logits(insight, order, share)
             self.generator.update(self.archs[kept], rank_weights(len(kept)), share * self.rate, logits)
         self._course.append(self._noted(order, insight))
@@ -262,9 +267,8 @@ class Generative(Strategy):
         ]
 
     def ranking(self) -> Any:
-        """Rows of what was evaluated, best first: feasible ones by utility, then the others by violation."""
-        known = np.flatnonzero(np.isfinite(self.utilities) & np.isfinite(self.violations))
-        return known[np.lexsort((-self.utilities[known], self.violations[known]))]
+        """Rows of what was evaluated, best first: feasible ones by utility, then by violation, failed ones last."""
+        return np.lexsort((-self.utilities, self.violations))
 
     def _noted(self, order: Any, insight: Insight | None) -> dict[str, Any]:
         shares = self._marginals()

@@ -1,12 +1,12 @@
 """nevergrad's optimisers over any space: `nevergrad:TwoPointsDE`, `nevergrad:NGOpt`, …
 
-Those that cannot be asked twice before they are told (`SPSA`, …), above all those that run in a thread of their own
-or have a part that does (`Cobyla`, `Carola2`, …; see `nas.search.strategies.recast`), are asked only while they wait
-for nothing, so their batches are small. One that has converged, or has drawn all samples that it planned (`LHSSearch`,
-…: known and infeasible ones are among them), is begun anew with another seed.
+Those that cannot be asked twice before they are told (`SPSA`, …) are asked only while they wait for nothing, so their
+batches are small. One that has drawn all samples that it planned (`LHSSearch`, …: known and infeasible ones are among
+them) is begun anew with another seed.
 
-Encoding, by decision type: an ordinal decision is an integer-cast scalar over its positions, a categorical one
-a choice. What an optimiser asks for is repaired to the nearest valid architecture before it is evaluated.
+Encoding, by decision type: an ordinal decision is an integer over its positions, a categorical one a choice
+(`nas.search.strategies.nevergrad_encoding`). What an optimiser asks for is repaired to the nearest valid architecture
+before it is evaluated.
 
 Several objectives: differential evolution (`DE`, `TwoPointsDE`, …) handles vectors of losses, so it is told
 vectors and a reference point. The others do not (told vectors, `NGOpt` ends no better than random on such
@@ -15,8 +15,8 @@ vector of a simplex lattice (Das & Dennis 1998), each told all evaluations. The 
 draws; the range of their losses scales the objectives, and its upper end is the reference point.
 
 An optimiser's state is not written down (nevergrad has nothing but pickles): the strategy keeps what was asked
-and told, in order, and replays it. A few draw from what no seed fixes (`CmaFmin2` from the time): the replay of these
-asks for something else, which is an error.
+and told, in order, and replays it. A replay that asks for something else is an error, as where an optimiser draws from
+what no seed fixes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy as np
 
 from nas.errors import NasError
 from nas.metrics import Direction
-from nas.search.strategies.base import Cheap, Floats, Outlook, Strategy
+from nas.search.strategies.base import Cheap, Floats, Outlook, Strategy, check_ranges
 from nas.search.strategies.nevergrad_optimizer import SeededOptimizer, library
 from nas.space.batch import ArchBatch
 from nas.space.space import Space
@@ -38,7 +38,7 @@ from nas.space.space import Space
 AUGMENTATION = 0.05
 FIRST = 20
 """Uniform draws whose losses scale the objectives: enough for a range."""
-RECAST_ROUNDS = 50  # of candidates known already, before uniform draws are asked for
+ROUNDS = 50  # of candidates known already, before uniform draws are asked for
 
 
 class NevergradSearch(Strategy):
@@ -67,6 +67,7 @@ class NevergradSearch(Strategy):
         vectors: int = 5,
     ) -> None:
         super().__init__(space, directions, seed=seed, cheap=cheap)
+        check_ranges({"first": first, "vectors": vectors}, {"first": (1, np.inf), "vectors": (1, np.inf)})
         self.optimizer, self.budget, self.vectors = optimizer, budget, vectors
         self.first = min(FIRST, max(budget // 4, 1)) if first is None else first
         self._seed = seed
@@ -74,7 +75,6 @@ class NevergradSearch(Strategy):
 
     def _start(self) -> None:
         """Fresh optimisers that were asked and told nothing."""
-        self._free = [i for i, d in enumerate(self.space.decisions) if len(d) > 1]
         self._sign = np.array([1.0 if d == "min" else -1.0 for d in self.directions])
         self._events: list[list[Any]] = []
         self._low: Floats | None = None
@@ -109,7 +109,7 @@ class NevergradSearch(Strategy):
         """As every strategy; of optimisers that are asked one by one, what they want to know next, at most `n`."""
         if not self._sequential or self._low is None:
             return super().ask(n)
-        for _ in range(RECAST_ROUNDS):
+        for _ in range(ROUNDS):
             batch = self.propose(n)
             batch = batch[np.flatnonzero(self.violation(batch) == 0)].unique().without(self._asked)
             if len(batch) or self._pending:
@@ -162,8 +162,8 @@ class NevergradSearch(Strategy):
                 if asked and asked != [again]:
                     raise NasError(
                         f"nevergrad's {self.optimizer} cannot be resumed: asked again, it wants to know other "
-                        "architectures than it did, for it draws from something that no seed fixes, as the time. "
-                        "Begin another study; that of most optimisers, as nevergrad:TwoPointsDE, can be resumed."
+                        "architectures than it did. Either another version of nas or nevergrad began the study, or the "
+                        "optimiser draws from something that no seed fixes, as the time. Begin another study."
                     )
             else:
                 self._learn(told, told + count, total=told + count)
@@ -172,10 +172,9 @@ class NevergradSearch(Strategy):
 
     def _ask_optimizers(self, n: int) -> ArchBatch:
         asked = [(at, self._ask_one(at)) for at in self._turns(n)]
-        codes = np.zeros((len(asked), len(self.space.decisions)), dtype=np.int64)
-        for row, (_, candidate) in enumerate(asked):
-            codes[row, self._free] = [round(value) for value in candidate.value]
-        batch = self.space.repair(ArchBatch(self.space, codes))
+        codes = [self._optimizers[at].codes(candidate) for at, candidate in asked]
+        shape = (len(asked), len(self.space.decisions))
+        batch = self.space.repair(ArchBatch(self.space, np.array(codes, dtype=np.int64).reshape(shape)))
         if self.pool is not None:
             batch = self.pool.nearest(batch)
         violations = self.violation(batch)
@@ -256,10 +255,10 @@ class NevergradSearch(Strategy):
 
         With one objective differential evolution hears it too; told vectors, it is alone, and asked itself.
         """
-        position = [int(self.archs.codes[row, i]) for i in self._free]
+        codes = self.archs.codes[row].astype(np.int64)
         for at, optimizer in enumerate(self._optimizers):
             if at not in knowing:
-                optimizer.hear(position, self._losses_for(at, losses, violation))
+                optimizer.hear(codes, self._losses_for(at, losses, violation))
 
 
 def _first_of(optimizer: SeededOptimizer) -> Any:

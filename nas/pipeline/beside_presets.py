@@ -1,0 +1,87 @@
+"""The front beside the presets of its space, both with final numbers: is it better than what was there already?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas.metrics import Metric
+from nas.search.objective import Objective
+from nas.search.pareto import hypervolume, minimised
+from nas.store import Preset
+
+Metrics = Mapping[str, Metric]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A front beside presets.
+
+    Attributes:
+        presets: that have every objective.
+        reached: of these, how many a member of the front equals or dominates.
+        ahead: names of presets that dominate a member by more than the intervals of both allow.
+        front, alone: hypervolume of the front, and of the presets, as shares of that of both together.
+    """
+
+    presets: int
+    reached: int
+    ahead: tuple[str, ...]
+    front: float
+    alone: float
+
+    @property
+    def words(self) -> str:
+        """In a sentence."""
+        said = f"the front equals or dominates {self.reached} of {self.presets} presets"
+        if self.ahead:
+            return f"{said}; {', '.join(self.ahead)} dominate a member beyond the noise of the accuracies"
+        return f"{said}, and none dominates a member beyond the noise of the accuracies"
+
+
+def beside(
+    objectives: Sequence[Objective],
+    members: Sequence[Metrics],
+    presets: Sequence[Preset],
+    reference: Mapping[str, float],
+) -> Beside | None:
+    """The comparison; None where no member, or no preset, has every objective.
+
+    Args:
+        members: final metrics of the front's members.
+        reference: corner of the hypervolume, by objective.
+    """
+    names, directions = [o.metric for o in objectives], [o.direction for o in objectives]
+    known = [row for row in members if all(name in row for name in names)]
+    compared = [preset for preset in presets if all(name in preset.metrics for name in names)]
+    if not known or not compared:
+        return None
+    ours = minimised([[row[name].value for name in names] for row in known], directions)
+    theirs = minimised([[preset.metrics[name].value for name in names] for preset in compared], directions)
+    reached = np.any(np.all(ours[None] <= theirs[:, None], axis=2), axis=1)
+    sure = [[_worst(preset.metrics[o.metric], o) for o in objectives] for preset in compared]
+    hoped = [[_best(row[o.metric], o) for o in objectives] for row in known]
+    worst, best = minimised(sure, directions), minimised(hoped, directions)
+    no_worse = np.all(worst[:, None] <= best[None], axis=2)
+    beyond = np.any(no_worse & np.any(worst[:, None] < best[None], axis=2), axis=1)
+    ahead = tuple(compared[row].name for row in np.flatnonzero(beyond))
+    corner = minimised([[reference[name] for name in names]], directions)[0]
+    volumes = [
+        hypervolume(points, corner, ["min"] * len(names))
+        for points in (ours, theirs, np.concatenate([ours, theirs]))
+    ]
+    whole = volumes[2] or 1.0
+    return Beside(len(compared), int(reached.sum()), ahead, volumes[0] / whole, volumes[1] / whole)
+
+
+def _worst(metric: Metric, objective: Objective) -> float:
+    """The worst end of its interval; what follows from the architecture, whose errors are shared, as it is."""
+    end = metric.low if objective.direction == "max" else metric.high
+    return metric.value if objective.cheap or end is None else end
+
+
+def _best(metric: Metric, objective: Objective) -> float:
+    end = metric.high if objective.direction == "max" else metric.low
+    return metric.value if objective.cheap or end is None else end
