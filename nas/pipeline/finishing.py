@@ -10,11 +10,11 @@ import numpy as np
 
 from nas.latency.device import Device
 from nas.metrics import Metric
-from nas.pipeline.beside_presets import beside
 from nas.pipeline.evaluating import Evaluator, interval_overlaps
 from nas.pipeline.job import Interrupted
 from nas.pipeline.plan import RunPlan
 from nas.pipeline.progress import Interrupt, Reporter
+from nas.search.beside_presets import beside
 from nas.space.batch import Arch
 from nas.space.space import Space
 from nas.store import Preset, Storage, TrialRow
@@ -56,7 +56,8 @@ def finish(
     facts: dict[str, Any] = {"marked": marked(plan, front, finals)}
     corner = storage.study(plan.name).reference_point
     members = [{**row.metrics, **finals.get(row.number, {})} for row in front]
-    compared = beside(plan.objectives, members, stored, corner) if corner else None
+    known = {preset.name: preset.metrics for preset in stored}
+    compared = beside(plan.objectives, members, known, corner, plan.constraints) if corner else None
     if compared is not None:
         facts["beside_presets"] = asdict(compared)
         reporter.say(compared.words)

@@ -378,6 +378,7 @@ def outlook_of(plan: RunPlan) -> Outlook:
         plan.supernet,
         plan.metrics.training_steps,
         tables=lambda: tabulated(plan.metrics, plan.objectives, plan.constraints, plan.pool),
+        constraints=tuple(plan.constraints),
     )
 
 

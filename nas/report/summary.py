@@ -5,15 +5,16 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
+from nas.errors import NasError
 from nas.metrics import Metric
 from nas.report import candidates
 from nas.report.candidates import Candidate
 from nas.report.snapshot import Snapshot
 from nas.report.units import amount, duration, interval, significant, title
 from nas.report.words import listed
-from nas.search.pareto import non_dominated
+from nas.search.beside_presets import Beside, beside
+from nas.search.objective import Objective as Searched
+from nas.search.objective import parse_constraint
 from nas.store import Objective
 
 TRUSTED = 0.5  # rank correlation below which a predictor’s ranking is not to be relied on
@@ -53,30 +54,22 @@ def _form(snapshot: Snapshot) -> list[str]:
     ]
 
 
-def dominated_presets(snapshot: Snapshot, front: Sequence[Candidate]) -> tuple[int, int]:
-    """(presets that a front member dominates, presets compared), accuracies on equal data only.
-
-    Front members count with the metrics of the final evaluation where there are any.
-    """
-    names = [objective.name for objective in snapshot.study.objectives]
-    rows = [_comparable({**one.metrics, **one.final}, names) for one in front]
-    against = [_comparable(preset.metrics, names) for preset in snapshot.presets]
-    members = [row for row in rows if row]
-    details = {row[1] for row in members}
-    compared = [row for row in against if row and row[1] in details]
-    beaten = 0
-    for values, detail in compared:
-        same = [row[0] for row in members if row[1] == detail]
-        mask = non_dominated(np.array([values, *same]), snapshot.study.directions)
-        beaten += not mask[0]
-    return beaten, len(compared)
-
-
-def _comparable(metrics: Mapping[str, Metric], names: Sequence[str]) -> tuple[list[float], str] | None:
-    if any(name not in metrics for name in names):
+def beside_presets(snapshot: Snapshot, front: Sequence[Candidate]) -> Beside | None:
+    """The front beside the presets, members with the metrics of the final evaluation where there are any."""
+    study = snapshot.study
+    try:
+        constraints = [parse_constraint(each["text"]) for each in study.constraints if "text" in each]
+    except NasError:  # written by hand: what keeps it is not known
         return None
-    accuracies = [metrics[name].detail for name in names if metrics[name].unit == "fraction"]
-    return [metrics[name].value for name in names], "; ".join(accuracies)
+    if study.reference_point is None:
+        return None
+    return beside(
+        [Searched(objective.name, objective.direction) for objective in study.objectives],
+        [{**one.metrics, **one.final} for one in front],
+        {preset.name: preset.metrics for preset in snapshot.presets},
+        study.reference_point,
+        constraints,
+    )
 
 
 def _searched(snapshot: Snapshot) -> str:
@@ -162,14 +155,11 @@ def _unbroken(text: str) -> str:
 
 
 def _against_presets(snapshot: Snapshot, front: Sequence[Candidate]) -> str:
-    beaten, compared = dominated_presets(snapshot, front)
-    if not compared:
+    compared = beside_presets(snapshot, front)
+    if compared is None:
         return ""
-    return (
-        f"Of {_count(compared, 'preset')} evaluated on the same data with the same weights,"
-        f" <strong>{beaten}</strong> {'is' if beaten == 1 else 'are'} dominated by a front member"
-        " (values compared, not their intervals)."
-    )
+    told = compared.words
+    return f"On the same data, with the same weights, {html.escape(told)} (reached: values, not their intervals)."
 
 
 def _volume(snapshot: Snapshot) -> str:

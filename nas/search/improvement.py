@@ -29,18 +29,28 @@ BEYOND = 0.05
 """How far the box reaches beyond the worst point of the front, of its side: its ends can be improved, too."""
 
 
-def improving(mean: Floats, std: Floats, front: Floats, n: int, rng: np.random.Generator) -> Ints:
+def improving(
+    mean: Floats,
+    std: Floats,
+    front: Floats,
+    n: int,
+    rng: np.random.Generator,
+    chance: Floats | None = None,
+) -> Ints:
     """Rows of `n` candidates that together promise most, best first; fewer where no other promises anything.
 
     Args:
         mean, std: of the candidates' objectives, all to be minimized, `(k, m)`; std 0 where a value is exact.
         front: objectives of what is known, `(f, m)`.
         rng: of the quasi-random points.
+        chance: probability that each candidate is feasible, `(k,)`; what is not improves nothing.
     """
     points = _free(mean, std, front, rng)
     if not len(points):
         return np.zeros(0, dtype=np.int64)
     chances = _dominating(mean, std, points)
+    if chance is not None:
+        chances *= chance[:, None]
     weights, chosen = np.ones(len(points)), []
     for _ in range(min(n, len(mean))):
         gains = chances @ weights

@@ -19,7 +19,7 @@ from nas.report.candidates import of_front
 from nas.report.page import embedded, render
 from nas.report.sections import sections
 from nas.report.snapshot import Snapshot, read_snapshot
-from nas.report.summary import dominated_presets, sentences, warnings
+from nas.report.summary import beside_presets, sentences, warnings
 from nas.store import Preset, Storage
 
 
@@ -140,7 +140,7 @@ def test_summary_names_the_extremes(snapshot: Snapshot) -> None:
     assert f"<strong>{len(snapshot.front)}</strong> members" in told
 
 
-def test_presets_count_as_dominated_only_on_equal_data() -> None:
+def test_presets_count_as_reached_only_on_equal_data() -> None:
     storage, study_id = study([trial(0, 0.8, 5.0)])
     split = trial(0, 0.8, 5.0).metrics["accuracy"].detail
 
@@ -155,8 +155,12 @@ def test_presets_count_as_dominated_only_on_equal_data() -> None:
         preset("other data", 0.1, 9.0, "test split"),
     ]
     storage.set_presets(study_id, presets)
+    storage.set_reference_point(study_id, {"accuracy": 0.0, "latency": 10.0})
     found = read_snapshot(storage, "small")
-    assert dominated_presets(found, of_front(found)) == (1, 3)
+    compared = beside_presets(found, of_front(found))
+    assert compared is not None and (compared.reached, compared.presets) == (2, 3)
+    told = " ".join(sentences(found))
+    assert "the front equals or dominates 2 of 3 presets" in told
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nas.errors import NasError
 from nas.metrics import Direction
 from nas.search.feasible import FeasibleDraws
+from nas.search.objective import Constraint
 from nas.search.strategies.known import KnownArchs
 from nas.space.batch import Arch, ArchBatch, concatenate
 from nas.space.space import Space
@@ -37,6 +38,7 @@ class Outlook:
         objectives: metrics, in the order of the directions.
         costs: metrics that follow from the architecture.
         evaluated: metrics of its evaluations.
+        constraints: of the run, those on costs and those on what is evaluated.
         relaxed: whether its supernet is trained relaxed; was, where it comes from another study.
         supernet: the study it comes from; None: it is the run's own.
         steps: those of the costs that are times of a training step.
@@ -52,6 +54,7 @@ class Outlook:
     steps: tuple[str, ...] = ()
     classes: int | None = None
     tables: Callable[[], Tabulated] | None = None
+    constraints: tuple[Constraint, ...] = ()
 
 
 def check_ranges(values: Mapping[str, float | None], bounds: Mapping[str, tuple[float, float]]) -> None:

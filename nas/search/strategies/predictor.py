@@ -2,9 +2,10 @@
 
 Objectives that follow from the architecture are computed, only the others are predicted. Each batch fits the surrogate,
 searches its predictions by NSGA-II, and takes the candidates whose expected hypervolume improvement is largest, all
-together (`nas.search.improvement`). Where the run can look at a network cheaply (few images), several times as many
-candidates are looked at, most of them children of the best evaluated ones; what a look says moves the prediction of its
-candidate, and the best of them are evaluated.
+together (`nas.search.improvement`), times the chance that they keep the constraints on what is predicted
+(`nas.search.likely`). Where the run can look at a network cheaply (few images), several times as many candidates are
+looked at, most of them children of the best evaluated ones; what a look says moves the prediction of its candidate, and
+the best of them are evaluated.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from nas.accuracy.surrogate import KINDS, Further, Kind, Surrogate
 from nas.errors import NasError, unknown
 from nas.metrics import Direction
 from nas.search.improvement import improving
+from nas.search.likely import Limits
 from nas.search.looks import Looks
 from nas.search.pareto import constrained_ranks, crowding_distance
-from nas.search.strategies.base import Cheap, Floats, Look, Strategy, check_ranges
+from nas.search.strategies.base import Cheap, Floats, Look, Outlook, Strategy, check_ranges
 from nas.search.strategies.nsga2 import NSGA2
 from nas.space.batch import ArchBatch, concatenate
 from nas.space.space import Space
@@ -78,12 +80,41 @@ class PredictorSearch(Strategy):
         self.first = usual if first is None else first
         self.generations, self.population, self.explore = generations, population, explore
         self._signs = np.array([1.0 if d == "min" else -1.0 for d in self.directions])
-        self._models = [Surrogate(space, surrogate, seed=seed + j) for j in range(len(directions))]
+        self._surrogate, self._seed = surrogate, seed
+        self._limits = Limits()
+        self._observe(())
         self.looks = Looks(space, len(directions))
         self._look: Look | None = None
         self._times = 0
         self._predicted: dict[int, Floats] = {}
         self._last = self._batch([])
+
+    def _observe(self, metrics: Sequence[str]) -> None:
+        """Be told these metrics, too, and predict them as the objectives: they are constrained."""
+        self.observes = tuple(metrics)
+        self._observed: Floats = np.zeros((len(self.archs), len(self.observes)))
+        self._models = [
+            Surrogate(self.space, self._surrogate, seed=self._seed + j)
+            for j in range(len(self.directions) + len(self.observes))
+        ]
+
+    def check(self, outlook: Outlook) -> None:
+        names = list(outlook.objectives)
+        bounded = [limit.metric for limit in outlook.constraints if not limit.cheap]
+        self._observe([name for name in dict.fromkeys(bounded) if name not in names])
+        self._limits = Limits.of(outlook.constraints, [*names, *self.observes])
+
+    def tell(
+        self,
+        batch: ArchBatch,
+        values: Any,
+        violations: Any = None,
+        observations: Mapping[str, Floats] | None = None,
+    ) -> None:
+        super().tell(batch, values, violations, observations)
+        none, seen = np.full(len(batch), np.nan), observations or {}
+        rows = np.array([seen.get(name, none) for name in self.observes]).reshape(-1, len(batch))
+        self._observed = np.concatenate([self._observed, rows.T])
 
     def look_with(self, look: Look, times: int) -> None:
         self._look, self._times = look, times
@@ -92,7 +123,7 @@ class PredictorSearch(Strategy):
         if len(self.archs) < self.first or not np.isfinite(self.violations).any():
             return self._looked_at(self._spread(n)[:n].without(self._asked), chosen=False)
         predicted = n - round(self.explore * n)
-        promising = self._promising(predicted) if self._look is None else self._promoted(predicted)
+        promising = self._promising(predicted) if not self._looks_help else self._promoted(predicted)
         return concatenate([promising, self.fresh(n - len(promising))])
 
     def expects(self, batch: ArchBatch) -> Floats | None:
@@ -102,7 +133,8 @@ class PredictorSearch(Strategy):
         return np.array([none if row is None else row for row in rows]) if known else None
 
     def log(self, since: Mapping[str, int]) -> dict[str, list[Any]]:
-        return {**super().log(since), **self.looks.log(since)}
+        observed = {"observed": self._observed[since.get("observed", 0) :].tolist()} if self.observes else {}
+        return {**super().log(since), **self.looks.log(since), **observed}
 
     def state(self) -> dict[str, Any]:
         return {**super().state(), "promising": self._last.codes.tolist()}
@@ -111,14 +143,25 @@ class PredictorSearch(Strategy):
         super().restore(state)
         self.looks.restore(state)
         self._last = self._batch(state.get("promising", []))  # earlier versions kept none
+        observed = state.get("observed", [[np.nan] * len(self.observes)] * len(self.archs))
+        self._observed = np.array(observed, dtype=np.float64).reshape(len(self.archs), len(self.observes))
 
     def _looked_at(self, batch: ArchBatch, *, chosen: bool) -> ArchBatch:
         """The batch, each of which was looked at, where that is possible."""
-        if self._look is not None:
+        if self._looks_help:
             unseen = self.looks.unseen(batch)
             if len(unseen):
-                self.looks.add(unseen, self._look(unseen), chosen)
+                self.looks.add(unseen, self._seen(unseen), chosen)
         return batch
+
+    @property
+    def _looks_help(self) -> bool:
+        """Whether there are looks, and an objective that they say something of."""
+        return self._look is not None and any(j < len(self.directions) for j in self._expensive())
+
+    def _seen(self, batch: ArchBatch) -> Floats:
+        assert self._look is not None  # else nothing is looked at
+        return self._look(batch)
 
     def _promoted(self, n: int) -> ArchBatch:
         """The `n` that promise most of those that promised most before they were looked at."""
@@ -133,12 +176,16 @@ class PredictorSearch(Strategy):
         expensive = self._expensive()
         mean, std = self._predict(candidates, expensive)
         self._looked_at(candidates, chosen=True)
-        for j in expensive:
+        for j in (column for column in expensive if column < len(self.directions)):
             shift, variance = self.looks.calibrated(self.archs, self.values, j)
             mean[:, j], std[:, j] = self.looks.moved(candidates, mean[:, j], shift, variance, j)
         rows = self._chosen(mean, std, expensive, n)
-        self._predicted |= dict(zip(candidates[rows].hashes.tolist(), mean[rows]))
+        self._note(candidates[rows], mean[rows])
         return candidates[rows]
+
+    def _note(self, batch: ArchBatch, mean: Floats) -> None:
+        """Keep what is expected of candidates, `(n, m)`, until they are evaluated."""
+        self._predicted |= dict(zip(batch.hashes.tolist(), mean[:, : len(self.directions)]))
 
     def _near(self, n: int) -> ArchBatch:
         """Children of the best evaluated ones, as an evolution would have them; none that was asked for."""
@@ -170,13 +217,16 @@ class PredictorSearch(Strategy):
             return candidates
         mean, std = self._predict(candidates, expensive)
         rows = self._chosen(mean, std, expensive, n)
-        self._predicted |= dict(zip(candidates[rows].hashes.tolist(), mean[rows]))
+        self._note(candidates[rows], mean[rows])
         return candidates[rows]
 
     def _chosen(self, mean: Floats, std: Floats, expensive: Sequence[int], n: int) -> NDArray[np.int64]:
         """Rows of the `n` candidates that promise most; behind those that promise anything, in their order."""
+        chance, m = self._limits.chance(mean, std), len(self.directions)
+        if self._limits.constraints and not (self.violations <= 0).any():
+            return np.argsort(-chance, kind="stable")[:n]
         front = self._believed(expensive)
-        rows = improving(mean * self._signs, std, front * self._signs, n, self.rng)
+        rows = improving(mean[:, :m] * self._signs, std[:, :m], front * self._signs, n, self.rng, chance)
         rest = np.setdiff1d(np.arange(len(mean)), rows)
         return np.concatenate([rows, rest])[:n]
 
@@ -187,7 +237,7 @@ class PredictorSearch(Strategy):
             known = np.flatnonzero(np.isfinite(self.values).all(axis=1))
         batch, values = self.archs[known], self.values[known].copy()
         extra = self._extra(batch, expensive)
-        for j in expensive:
+        for j in (column for column in expensive if column < len(self.directions)):
             values[:, j] = self._models[j].mean(batch, extra)
         return values
 
@@ -202,7 +252,8 @@ class PredictorSearch(Strategy):
             batch, values, violations = inner.archs[free], inner.values[free], inner.violations[free]
         if not len(batch):
             return batch
-        least = np.flatnonzero(violations <= max(violations.min(), 0.0))
+        known = self.violation(batch)
+        least = np.flatnonzero(known <= max(known.min(), 0.0))
         ranks = constrained_ranks(values[least], violations[least], self.directions, limit=SHORT)
         order = np.lexsort((-crowding_distance(values[least], ranks), ranks))
         return batch[least[order[:SHORT]]]
@@ -242,17 +293,23 @@ class PredictorSearch(Strategy):
         expensive = self._expensive()
         extra = self._extra(self.archs, expensive)
         for j in expensive:
-            self._models[j].fit(self.archs, self.values[:, j], extra, self._further(expensive, j))
+            self._models[j].fit(self.archs, self._evaluated[:, j], extra, self._further(expensive, j))
         return expensive
+
+    @property
+    def _evaluated(self) -> Floats:
+        """Objectives and what else is observed, `(n, m)`."""
+        return np.concatenate([self.values, self._observed], axis=1)
 
     def _expensive(self) -> list[int]:
         """Columns of the objectives that do not follow from the architecture."""
-        known = self._known(self.archs)[0]
-        return [j for j in range(len(self.directions)) if np.isnan(known[:, j]).any()]
+        known = self._known(self.archs if len(self.archs) else self.space.sample(1, seed=0))[0]
+        observed = range(len(self.directions), len(self._models))
+        return [*(j for j in range(len(self.directions)) if np.isnan(known[:, j]).any()), *observed]
 
     def _further(self, expensive: Sequence[int], column: int) -> Further | None:
         """What looks say of networks that were not evaluated."""
-        if not len(self.looks.archs) or not len(self.archs):
+        if not len(self.looks.archs) or not len(self.archs) or column >= len(self.directions):
             return None
         batch, values, variances = self.looks.further(self.archs, self.values, column)
         return Further(batch, values, self._extra(batch, expensive), variances)
@@ -261,17 +318,23 @@ class PredictorSearch(Strategy):
         """Expected objective values `(n, m)` and violations of the cheap constraints `(n,)`."""
         values, violations = self._known(batch)
         extra = extra_features(values, self._exact(expensive))
+        values = self._widened(values)
         for j in expensive:
             values[:, j] = self._models[j].mean(batch, extra)
-        return values, violations
+        return values[:, : len(self.directions)], violations + self._limits.violation(values)
 
     def _predict(self, batch: ArchBatch, expensive: Sequence[int]) -> tuple[Floats, Floats]:
         """Expected objective values and their standard deviations, `(n, m)`; 0 where they are exact."""
         values, _ = self._known(batch)
-        extra, std = extra_features(values, self._exact(expensive)), np.zeros_like(values)
+        extra, values = extra_features(values, self._exact(expensive)), self._widened(values)
+        std = np.zeros_like(values)
         for j in expensive:
             values[:, j], std[:, j] = self._models[j].predict(batch, extra)
         return values, std
+
+    def _widened(self, values: Floats) -> Floats:
+        """With a column for each metric that is observed."""
+        return np.concatenate([values, np.full((len(values), len(self.observes)), np.nan)], axis=1)
 
     def _extra(self, batch: ArchBatch, expensive: Sequence[int]) -> Floats | None:
         return extra_features(self._known(batch)[0], self._exact(expensive))

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.metrics import Metric
-from nas.search.objective import Objective
+from nas.search.objective import Constraint, Objective
 from nas.search.pareto import hypervolume, minimised
-from nas.store import Preset
 
 Metrics = Mapping[str, Metric]
 
@@ -20,7 +19,7 @@ class Beside:
     """A front beside presets.
 
     Attributes:
-        presets: that have every objective.
+        presets: that have every objective, of the same data, and keep the constraints.
         reached: of these, how many a member of the front equals or dominates.
         ahead: names of presets that dominate a member by more than the intervals of both allow.
         front, alone: hypervolume of the front, and of the presets, as shares of that of both together.
@@ -44,29 +43,40 @@ class Beside:
 def beside(
     objectives: Sequence[Objective],
     members: Sequence[Metrics],
-    presets: Sequence[Preset],
+    presets: Mapping[str, Metrics],
     reference: Mapping[str, float],
+    constraints: Sequence[Constraint] = (),
 ) -> Beside | None:
-    """The comparison; None where no member, or no preset, has every objective.
+    """The comparison; None where no member, or no preset that keeps the constraints, has every objective.
+
+    Shares, such as accuracies, are compared where they are of the same data and weights, as their details say.
 
     Args:
         members: final metrics of the front's members.
+        presets: final metrics of each, by name.
         reference: corner of the hypervolume, by objective.
     """
     names, directions = [o.metric for o in objectives], [o.direction for o in objectives]
     known = [row for row in members if all(name in row for name in names)]
-    compared = [preset for preset in presets if all(name in preset.metrics for name in names)]
+    of_data = {_data(row, objectives) for row in known}
+    compared = {
+        preset: row
+        for preset, row in presets.items()
+        if all(name in row for name in names)
+        and _data(row, objectives) in of_data
+        and not any(limit.metric in row and _misses(limit, row) for limit in constraints)
+    }
     if not known or not compared:
         return None
     ours = minimised([[row[name].value for name in names] for row in known], directions)
-    theirs = minimised([[preset.metrics[name].value for name in names] for preset in compared], directions)
+    theirs = minimised([[row[name].value for name in names] for row in compared.values()], directions)
     reached = np.any(np.all(ours[None] <= theirs[:, None], axis=2), axis=1)
-    sure = [[_worst(preset.metrics[o.metric], o) for o in objectives] for preset in compared]
+    sure = [[_worst(row[o.metric], o) for o in objectives] for row in compared.values()]
     hoped = [[_best(row[o.metric], o) for o in objectives] for row in known]
     worst, best = minimised(sure, directions), minimised(hoped, directions)
     no_worse = np.all(worst[:, None] <= best[None], axis=2)
     beyond = np.any(no_worse & np.any(worst[:, None] < best[None], axis=2), axis=1)
-    ahead = tuple(compared[row].name for row in np.flatnonzero(beyond))
+    ahead = tuple(name for name, is_ahead in zip(compared, beyond) if is_ahead)
     corner = minimised([[reference[name] for name in names]], directions)[0]
     volumes = [
         hypervolume(points, corner, ["min"] * len(names))
@@ -74,6 +84,15 @@ def beside(
     ]
     whole = volumes[2] or 1.0
     return Beside(len(compared), int(reached.sum()), ahead, volumes[0] / whole, volumes[1] / whole)
+
+
+def _data(row: Metrics, objectives: Sequence[Objective]) -> tuple[str, ...]:
+    """What its shares were measured on."""
+    return tuple(row[o.metric].detail for o in objectives if row[o.metric].unit == "fraction")
+
+
+def _misses(limit: Constraint, row: Metrics) -> bool:
+    return bool(limit.violation(np.array([row[limit.metric].value]))[0] > 0)
 
 
 def _worst(metric: Metric, objective: Objective) -> float:
