@@ -52,22 +52,32 @@ def opening_of(plan: RunPlan, archs: Sequence[dict[str, Any]]) -> ArchBatch:
 class Opening:
     """Asks for openers first, then a strategy.
 
+    The last batch is drawn from what keeps the constraints where nothing did before: a strategy that comes from beyond
+    them may not have arrived.
+
     Args:
         batch: the openers; the strategy asks for none of them.
+        budget: trials that are planned.
         at: how many of them were asked for.
     """
 
-    def __init__(self, strategy: Strategy, batch: ArchBatch, at: int = 0) -> None:
-        self.strategy, self.batch, self.at = strategy, batch, at
+    def __init__(self, strategy: Strategy, batch: ArchBatch, budget: int, at: int = 0) -> None:
+        self.strategy, self.batch, self.budget, self.at = strategy, batch, budget, at
         strategy.reserve(batch)
 
     def ask(self, n: int) -> ArchBatch:
         """At most `n` openers, or what the strategy asks for where none is left."""
         if self.at >= len(self.batch):
-            return self.strategy.ask(n)
+            return self.strategy.drawn(n) if self._ends_empty(n) else self.strategy.ask(n)
         asked = self.batch[self.at : self.at + n]
         self.at += len(asked)
         return asked
+
+    def _ends_empty(self, n: int) -> bool:
+        told = self.strategy
+        if told.cheap is None or told.asked + n < self.budget or not told.feasible_known:
+            return False
+        return not (told.violation(told.archs) == 0).any()
 
 
 def _none(plan: RunPlan) -> ArchBatch:

@@ -120,7 +120,7 @@ class Search:
 
     def _begin(self, made: Strategy, opened: int = 0) -> None:
         """Search by a strategy, so many openers having been asked for."""
-        self.strategy, self._opening = made, Opening(made, self._openers, opened)
+        self.strategy, self._opening = made, Opening(made, self._openers, self.budget, opened)
 
     def ask(self, n: int) -> ArchBatch:
         """The next candidates, at most `n`: openers, then what the strategy asks for."""
@@ -465,7 +465,7 @@ class Search:
         """Make the state again from stored trials; False where the strategy asks for others now."""
         fresh = self._fresh()
         self._prepared(fresh)
-        opening = Opening(fresh, self._openers)
+        opening = Opening(fresh, self._openers, self.budget)
         done = replay(opening, trials, self.size, self._tell)
         looks = [] if self._looking is None else self._looking.taken()
         if done is None:

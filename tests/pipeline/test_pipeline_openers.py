@@ -9,10 +9,11 @@ import pytest
 
 import nas
 from nas.errors import NasError
-from nas.pipeline.openers import openers_of
+from nas.pipeline.openers import Opening, openers_of
 from nas.pipeline.plan import RunPlan, make_plan
+from nas.search.strategies import strategy
 from nas.settings import make_settings
-from nas.space import load_space
+from nas.space import ArchBatch, load_space
 from nas.store import Storage
 
 SPACE = load_space("elasticvit")
@@ -118,3 +119,23 @@ def test_a_file_of_networks_is_enqueued(storage: Storage, tmp_path: Path) -> Non
 def test_values_are_plain_numbers() -> None:
     values = openers_of(_plan(), Storage("sqlite://"))[0][0]
     assert not any(isinstance(value, np.generic) for value in values.values())
+
+
+def test_the_last_batch_keeps_the_constraints_where_nothing_did_before() -> None:
+    """Contraction comes from the largest network; here its budget is too small to arrive."""
+    plan = _plan(constraints=("latency<=4ms",), trials=12)
+    made = strategy("contraction", SPACE, ["max", "min"], cheap=plan.cheap, budget=48)
+    made.draw_from(plan.region.draws)
+    opening = Opening(made, SPACE.encode([]), budget=12)
+
+    def told() -> ArchBatch:
+        batch = opening.ask(6)
+        values, violations = plan.cheap(batch)
+        values[:, 0] = 0.5
+        made.tell(batch, values, violations)
+        return batch
+
+    first, last = told(), told()
+    assert (plan.cheap(first)[1] > 0).all()
+    assert len(last) == 6 and (plan.cheap(last)[1] == 0).all()
+    assert len(told()) == 6  # a longer search asks the strategy again

@@ -142,6 +142,15 @@ class Strategy(ABC):
                 break
         return concatenate(found)
 
+    @property
+    def asked(self) -> int:
+        """How many architectures were asked for, reserved or told."""
+        return len(self._asked)
+
+    def drawn(self, n: int) -> ArchBatch:
+        """At most `n` draws that satisfy the cheap constraints, none of which was asked for before."""
+        return self._taken(self.fresh(4 * n).unique(), n)
+
     def reserve(self, batch: ArchBatch) -> None:
         """Never ask for these: they are evaluated without being asked for."""
         self._asked = np.union1d(self._asked, batch.hashes)
