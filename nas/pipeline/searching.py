@@ -166,7 +166,6 @@ class Search:
             made.equip(self.plan.metrics.values, probe)
             if looking is not None and self.plan.settings.evaluate.looks:
                 made.look_with(looking, self.plan.settings.evaluate.looks)
-            made.aim()  # some plan their first candidates for it: before they are told anything, in a replay, too
 
         self._prepared = prepare
         prepare(self.strategy)
@@ -464,8 +463,8 @@ class Search:
     def _replay(self, trials: list[TrialRow]) -> bool:
         """Make the state again from stored trials; False where the strategy asks for others now."""
         fresh = self._fresh()
-        self._prepared(fresh)
         opening = Opening(fresh, self._openers, self.budget)
+        self._prepared(fresh)
         done = replay(opening, trials, self.size, self._tell)
         looks = [] if self._looking is None else self._looking.taken()
         if done is None:

@@ -16,17 +16,17 @@ SPACE = Path(__file__).with_name("small.yaml")
 SMALL = (
     "threads=1", "train.steps=6", "train.batch=8", "train.resolution_scale=0.25", "train.checkpoint_every=6",
     "evaluate.recalibrate=1", "evaluate.final_recalibrate=1", "evaluate.images=32", "search.batch=4",
-    "search.options.step=2",
 )  # fmt: skip
 
 
-def slim(name: str, **more: Any) -> nas.study.Study:
+def slim(name: str, step: int | None = 2, **more: Any) -> nas.study.Study:
+    """A walk in steps of so many values; None: as large as the evaluations allow."""
     return run(
         SPACE,
-        settings=SMALL,
+        settings=SMALL if step is None else (*SMALL, f"search.options.step={step}"),
         study_name=name,
         strategy="slimming",
-        n_trials=200,
+        n_trials=200 if step else 40,
         constraints=["macs<=4M"],
         **more,
     )
@@ -50,20 +50,32 @@ def test_the_walk_is_kept_drawn_and_resumed(tmp_path: Path, monkeypatch: pytest.
     report = Path("nas-runs/whole/report.html").read_text()
     assert "What was cut, step by step" in report and steps[1]["action"].split()[0] in report
 
-    learn, told = Search.learn, []
+    stopped_after(3, monkeypatch, "resumed", supernet="whole")
+    slim("resumed", supernet="whole", resume=True)
+    assert course("resumed") == steps
+
+    kept = next(trial.number for trial in study.storage.trials(study.row.id) if trial.state == "complete")
+    paced: dict[str, Any] = {"supernet": "whole", "enqueue": [f"whole/{kept}"], "step": None}
+    asked = slim("paced", **paced).trials()["arch_id"].tolist()
+    stopped_after(3, monkeypatch, "asked again", **paced)
+    Path("nas-runs/asked again/search.previous.json").unlink()
+    Path("nas-runs/asked again/search.json").write_text("{}")  # what it was is asked for, and told, again
+    assert slim("asked again", resume=True, **paced).trials()["arch_id"].tolist() == asked
+
+
+def stopped_after(batches: int, monkeypatch: pytest.MonkeyPatch, name: str, **more: Any) -> None:
+    """A walk that ends with an error after so many batches."""
+    learn, told = Search.learn, list[int]()
 
     def stop(self: Search, *arguments: Any) -> None:
         learn(self, *arguments)
         told.append(1)
-        if len(told) == 3:
+        if len(told) == batches:
             raise NasError("stopped")
 
-    monkeypatch.setattr(Search, "learn", stop)
-    with pytest.raises(NasError, match="stopped"):
-        slim("resumed", supernet="whole")
-    monkeypatch.setattr(Search, "learn", learn)
-    slim("resumed", supernet="whole", resume=True)
-    assert course("resumed") == steps
+    with monkeypatch.context() as patch, pytest.raises(NasError, match="stopped"):
+        patch.setattr(Search, "learn", stop)
+        slim(name, **more)
 
 
 def test_what_slimming_needs_is_asked_for_before_any_training(tmp_path: Path) -> None:

@@ -123,8 +123,10 @@ class Contraction(Strategy):
             "current": self.current.codes.tolist(),
             "round": self.round,
             "batch": self._batch.codes.tolist(),
-            "course": self._course,
         }
+
+    def log(self, since: Mapping[str, int]) -> dict[str, list[Any]]:
+        return {**super().log(since), "course": self._course[since.get("course", 0) :]}
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)

@@ -199,9 +199,14 @@ class Generative(Strategy):
             **super().state(),
             "generator": self.generator.state(),
             "inquisitor": self.inquisitor.state(),
-            "utilities": self.utilities.tolist(),
             "drawn": [self._drawn, self._feasible],
-            "course": self._course,
+        }
+
+    def log(self, since: Mapping[str, int]) -> dict[str, list[Any]]:
+        return {
+            **super().log(since),
+            "utilities": self.utilities[since.get("utilities", 0) :].tolist(),
+            "course": self._course[since.get("course", 0) :],
         }
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -144,8 +144,8 @@ class NevergradSearch(Strategy):
         self._events.append(["tell", len(batch)])
         self._learn(before, len(self.archs))
 
-    def state(self) -> dict[str, Any]:
-        return {**super().state(), "events": self._events}
+    def log(self, since: Mapping[str, int]) -> dict[str, list[Any]]:
+        return {**super().log(since), "events": self._events[since.get("events", 0) :]}
 
     def restore(self, state: dict[str, Any]) -> None:
         """As every strategy.

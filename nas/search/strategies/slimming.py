@@ -27,7 +27,7 @@ import numpy as np
 from nas.errors import NasError
 from nas.metrics import Direction
 from nas.search.strategies.actions import ImportantActions, all_actions
-from nas.search.strategies.base import Cheap, Floats, Outlook, Strategy
+from nas.search.strategies.base import Cheap, Costs, Floats, Outlook, Probe, Strategy
 from nas.search.strategies.cut_words import difference
 from nas.search.strategies.cuts import INSIDE, Pace, Prices, Way
 from nas.space.batch import ArchBatch, concatenate
@@ -137,6 +137,11 @@ class Slimming(Strategy):
 
     def hear(self, importance: Mapping[str, Sequence[float]]) -> None:
         self._important = ImportantActions(self.space, importance, self.step) if importance else None
+
+    def equip(self, costs: Costs, probe: Probe | None) -> None:
+        """As every strategy; the first cuts are planned here, before it is told anything."""
+        if self.budget is not None and self.cheap is not None:
+            self._actions()
 
     def propose(self, n: int) -> ArchBatch:
         """What is still to be evaluated before the next step."""
