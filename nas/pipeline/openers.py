@@ -34,14 +34,20 @@ def openers_of(plan: RunPlan, storage: Storage) -> tuple[list[dict[str, Any]], l
     if plan.openers is not None:
         return [dict(values) for values in plan.openers], []
     fronts = [_front(plan, storage, name) for name in plan.warm_start]
-    enqueued = _enqueued(plan, storage)
     trials = plan.settings.search.n_trials
-    presets = _presets(plan, trials // MOST_PRESETS)
-    batch = concatenate([enqueued, *fronts, presets]).unique()
-    counts = {"enqueued": len(enqueued), "of earlier fronts": sum(map(len, fronts)), "presets": len(presets)}
+    parts = {
+        "enqueued": _enqueued(plan, storage),
+        "of earlier fronts": concatenate([_none(plan), *(front for front, _ in fronts)]),
+        "presets": _presets(plan, trials // MOST_PRESETS),
+    }
+    batch, counts = _none(plan), dict[str, int]()
+    for name, part in parts.items():
+        more = concatenate([batch, part]).unique()
+        batch, counts[name] = more, len(more) - len(batch)
     words = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     cut = f"; {trials} trials evaluate the first {trials} of {len(batch)}" if len(batch) > trials else ""
-    return batch.to_dicts(), [f"the first trials: {words}{cut}"] if words else []
+    said = [f"the first trials: {words}{cut}"] if words else []
+    return batch.to_dicts(), [*(line for _, line in fronts if line), *said]
 
 
 def opening_of(plan: RunPlan, archs: Sequence[dict[str, Any]]) -> ArchBatch:
@@ -107,7 +113,8 @@ def _within(plan: RunPlan, batch: ArchBatch) -> ArchBatch:
     return batch[np.flatnonzero(plan.cheap(batch)[1] == 0)]
 
 
-def _front(plan: RunPlan, storage: Storage, name: str) -> ArchBatch:
+def _front(plan: RunPlan, storage: Storage, name: str) -> tuple[ArchBatch, str]:
+    """What of an earlier study's front can be evaluated, and a sentence where that is not all of it."""
     if name not in storage.names():
         raise NasError(f"--warm-start: {unknown('study', name, storage.names())}")
     study = storage.study(name)
@@ -118,7 +125,13 @@ def _front(plan: RunPlan, storage: Storage, name: str) -> ArchBatch:
         )
     archs = [_arch(plan, trial.arch) for trial in storage.front(study.id)]
     inside = [arch for arch in archs if arch is not None]
-    return _within(plan, plan.space.encode(inside).unique()) if inside else _none(plan)
+    batch = _within(plan, plan.space.encode(inside).unique()) if inside else _none(plan)
+    if len(batch) == len(archs):
+        return batch, ""
+    return batch, (
+        f"--warm-start: of the {len(archs)} networks of the front of {name!r}, {len(batch)} are in the space and keep "
+        "the constraints; the others are left out"
+    )
 
 
 def _arch(plan: RunPlan, values: dict[str, Any]) -> Arch | None:

@@ -74,8 +74,8 @@ def open_study(
     """
     if resume:
         return _reopen(plan, data, store, store.study(plan.name), reporter)
-    _set_aside(plan.folder, reporter)  # before there is a study: a resumed one trusts what lies in its folder
     openers, said = openers_of(plan, store)
+    _set_aside(plan.folder, reporter)  # before there is a study: a resumed one trusts what lies in its folder
     facts = {**run_facts(plan.settings, plan.space, source, command), "openers": openers}
     for line in said:
         reporter.say(line)

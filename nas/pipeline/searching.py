@@ -365,11 +365,16 @@ class Search:
                 point[objective.metric] = float(worst(np.concatenate([drawn[:, j], values[:, j]])))
         return point
 
+    def pairs(self) -> Any:
+        """Expected and evaluated accuracies, `(n, 2)`, of what was evaluated."""
+        pairs = np.array(self.progress.pairs).reshape(-1, 2)
+        return pairs[~np.isnan(pairs).any(axis=1)]
+
     def correlation(self) -> float:
         """Kendall τ of predictions and evaluations on archs the predictor had not seen; NaN if too few."""
-        if len(self.progress.pairs) < 3:
+        pairs = self.pairs()
+        if len(pairs) < 3:
             return float("nan")
-        pairs = np.array(self.progress.pairs)
         return rank_correlation(pairs[:, 0], pairs[:, 1])
 
     def check_found(self) -> None:

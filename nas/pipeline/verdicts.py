@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
@@ -56,7 +58,7 @@ def _identity_warnings(identity: float, reporter: Reporter) -> list[str]:
 def judge_predictor(search: Search, store: Storage, study: StudyRow, reporter: Reporter) -> None:
     """How well the accuracy predictor ranked architectures it had not seen, told and stored."""
     tau = search.correlation()
-    n = len(search.progress.pairs)
+    n = len(search.pairs())
     if tau != tau:
         if n:
             reporter.warn(
@@ -113,9 +115,9 @@ def few_images(data: RunData, settings: RunSettings, reporter: Reporter) -> list
         return []
     half = 100 * 1.96 * (0.25 / n) ** 0.5
     held = data.count("train") + data.count("search")
-    share = min(FEWEST_IMAGES / max(held, 1), 0.5)
+    share = min(ceil(1000 * FEWEST_IMAGES / max(held, 1)) / 1000, 0.5)
     remedy = (
-        f"--set data.search_share={share:.2g} holds out {round(share * held)}"
+        f"--set data.search_share={share:g} holds out {round(share * held)}"
         if n == data.count("search")
         else f"--set evaluate.images={FEWEST_IMAGES} shows more of them"
     )

@@ -66,15 +66,16 @@ class Looks:
         return self.archs[rows], self.values[rows, column] - shift, np.full(len(rows), variance)
 
     def moved(
-        self, batch: ArchBatch, mean: Floats, shift: float, variance: float, column: int
+        self, batch: ArchBatch, mean: Floats, std: Floats, shift: float, variance: float, column: int
     ) -> tuple[Floats, Floats]:
         """Expected values of candidates and their deviations, `(n,)`, after what looks at them say.
 
         How far the expectations from before are off, these looks say themselves: expectations that were chosen for
-        being high are off by more than the model that made them believes. A candidate without a look keeps its own.
+        being high are off by more than the model that made them believes. A candidate without a look keeps its own
+        deviation.
 
         Args:
-            mean: expected before, `(n,)`.
+            mean, std: expected before, `(n,)`.
             shift, variance: as `calibrated` gives them.
         """
         order = np.argsort(self.archs.hashes, kind="stable")
@@ -82,13 +83,13 @@ class Looks:
         rows = order[at]
         seen = (self.archs.hashes[rows] == batch.hashes) & ~np.isnan(self.values[rows, column])
         if not seen.any():
-            return mean, np.full(len(mean), variance**0.5)
+            return mean, std
         missed = self.values[rows, column] - shift - mean
         bias, spread = float(missed[seen].mean()), float(missed[seen].var())
         before = max(spread - variance, LEAST_SPREAD * variance)
         share = before / (before + variance) if before > 0 else 1.0
         after = np.where(seen, mean + bias + share * (missed - bias), mean + bias)
-        return after, np.sqrt(np.where(seen, share * variance, before))
+        return after, np.where(seen, np.sqrt(share * variance), std)
 
     def pairs(self, evaluated: ArchBatch) -> int:
         """How many evaluated networks were looked at and not chosen by their look."""

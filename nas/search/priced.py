@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nas.costs.extremes import Table
 from nas.search.programme import Optimum, Programme
-from nas.search.whole import Ceilings, proven_best
+from nas.search.whole import Ceilings, Kept, proven_best
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -21,6 +21,8 @@ TIE = 1e-6
 """Share of the extent of worths that the extent of costs is worth: of equal ones the cheaper is chosen."""
 EXACT = 1e-6
 """Least difference of scaled worths that counts."""
+TOLERANCE = 2e-6
+"""Share of a limit by which it is tightened; HiGHS' own `primal_feasibility_tolerance` is 1e-6."""
 ROUNDS = 60
 """Cutting planes for one set of limits at most; one limit needs about five."""
 DEAREST = 1e5
@@ -105,14 +107,30 @@ class Priced:
             looked = (bound - best.value) / SHARE
         while True:
             kept = ceilings.kept(bound - looked - EXACT)
-            rows, whole = proven_best(self.programme, kept, self._values, limits.rows, limits.bounds)
-            found = None if rows is None else self._noted(rows)
+            found, whole = self._within(limits, kept)
             if found is not None and (best is None or found.value > best.value):
                 best = found
             gap = np.inf if best is None else bound - best.value
             if not whole or kept.all or gap <= looked + EXACT:
                 return None if best is None else self.programme.optimum(best.rows, self._worths, whole)
             looked = min(gap, WIDER * looked)
+
+    def _within(self, limits: _Limits, kept: Kept) -> tuple[_Known | None, bool]:
+        """The best of what is kept that keeps the limits, and whether that is proven.
+
+        HiGHS lets rows be missed by a millionth: where it chose what does, limits are a trifle tighter, so that what
+        lies between may be passed over.
+        """
+        for tighter in (0.0, TOLERANCE):
+            rows, whole = proven_best(
+                self.programme, kept, self._values, limits.rows, limits.bounds - tighter
+            )
+            if rows is None:
+                return None, whole
+            known = self._noted(rows)
+            if limits.kept(known.costs):
+                return known, whole
+        return None, False
 
     def _bounded(self, limits: _Limits) -> tuple[Floats, float]:
         """Prices of the limits, and the bound that they give on the scaled worth of whatever keeps them."""

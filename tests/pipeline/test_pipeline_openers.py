@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,13 @@ def test_a_study_begins_with_the_front_of_another_and_with_what_is_enqueued(
     opened = {trial.arch_id for trial in trials[: len(second.row.facts["openers"])]}
     assert front | {last.arch_id} <= opened and len(trials) == 30
     assert len({trial.arch_id for trial in trials}) == len(trials)
+
+    fastest = min(first.storage.front(first.row.id), key=lambda trial: trial.metrics["latency"].value)
+    twice = {"warm_start": ["first"], "enqueue": [f"first/{fastest.number}"]}
+    batch, said = openers_of(_plan(constraints=("latency<=8ms",), **twice), first.storage)  # type: ignore[arg-type]
+    left = re.match(r"--warm-start: of the (\d+) networks of the front of 'first', (\d+) are in", said[0])
+    assert left is not None and int(left[1]) == len(front) > int(left[2])
+    assert sum(map(int, re.findall(r"(\d+) (?:enqueued|of earlier|presets)", said[1]))) == len(batch)
 
 
 def test_openers_stay_what_they_were_when_a_study_goes_on(

@@ -79,6 +79,7 @@ def test_the_population_of_nsga2_grows_with_budget_and_objectives(objectives: in
     small, large = (strategy("nsga2", space, directions, budget=budget) for budget in (100, 10_000))
     assert isinstance(small, NSGA2) and isinstance(large, NSGA2)
     assert (small.population, large.population) == (population, 50)
+    assert not (tiny := strategy("nsga2", space, directions, budget=8)).aim() and tiny.population == 4
 
 
 def _everything(space: Space) -> ArchBatch:

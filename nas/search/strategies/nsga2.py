@@ -138,5 +138,8 @@ class NSGA2(Strategy):
 
 
 def _population(budget: int | None, objectives: int) -> int:
-    """Survivors where nobody says how many."""
-    return MOST if budget is None else min(max(round(GROWTH * objectives * budget**0.5), FEWEST), MOST)
+    """Survivors where nobody says how many: at most half of the evaluations, which else were random search."""
+    if budget is None:
+        return MOST
+    usual = min(max(round(GROWTH * objectives * budget**0.5), FEWEST), MOST)
+    return min(usual, max(budget // 2, 2))

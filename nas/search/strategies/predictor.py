@@ -178,7 +178,7 @@ class PredictorSearch(Strategy):
         self._looked_at(candidates, chosen=True)
         for j in (column for column in expensive if column < len(self.directions)):
             shift, variance = self.looks.calibrated(self.archs, self.values, j)
-            mean[:, j], std[:, j] = self.looks.moved(candidates, mean[:, j], shift, variance, j)
+            mean[:, j], std[:, j] = self.looks.moved(candidates, mean[:, j], std[:, j], shift, variance, j)
         rows = self._chosen(mean, std, expensive, n)
         self._note(candidates[rows], mean[rows])
         return candidates[rows]
