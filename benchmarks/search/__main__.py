@@ -3,7 +3,8 @@
     python -m benchmarks.search --data FOLDER_OF_NASBENCH201 --out search.json
 
 Results are kept one by one in the JSON file; the same command goes on where it was stopped, and with other tasks,
-strategies, seeds or budgets it adds to the file. Beside it a Markdown file has the tables.
+strategies, seeds or budgets it adds to the file. Several processes have a file each, which `--add` puts together.
+Beside it a Markdown file has the tables.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is missing, and write the tables."""
     given = _given(arguments)
     record = Record(given.out)
+    for path in given.add:
+        record.join(Record(path))
     for plan in _missing(given, record):
         record.add(
             plan,
@@ -82,8 +85,13 @@ def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--budgets", nargs="+", type=int, default=BUDGETS, help="distinct evaluations")
-    parser.add_argument("--batch", type=int, help="default: 10 up to 100 evaluations, else 50")
+    parser.add_argument(
+        "--batch", type=int, help="default: a tenth of the budget, from 4 to 50, as the tool does"
+    )
     parser.add_argument("--data", type=Path, help="folder with nasbench201.csv.gz")
+    parser.add_argument(
+        "--add", nargs="+", type=Path, default=[], help="files of other runs, whose results --out gets, too"
+    )
     parser.add_argument("--out", type=Path, default=Path("search-benchmark.json"))
     return parser.parse_args(arguments)
 

@@ -10,9 +10,7 @@ import numpy as np
 from benchmarks.search.competitors import searcher
 from benchmarks.search.task import Floats, Task
 from nas.search.pareto import non_dominated
-
-SMALL_BUDGET, SMALL_BATCH, BATCH = 100, 10, 50
-"""The tool asks for 50 at once by default; up to 100 evaluations for 10."""
+from nas.settings import SearchSettings
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Result:
 
 def usual_batch(budget: int) -> int:
     """How many architectures the tool asks for at once."""
-    return SMALL_BATCH if budget <= SMALL_BUDGET else BATCH
+    return SearchSettings().batch_of(budget)
 
 
 def run(task: Task, competitor: str, budget: int, batch: int, seed: int) -> Result:

@@ -36,6 +36,14 @@ class Record:
     def add(self, plan: Plan, result: Result) -> None:
         """Keep a result, on disk when this returns."""
         self.results[plan] = result
+        self._write()
+
+    def join(self, other: Record) -> None:
+        """Keep another record's results, too."""
+        self.results |= other.results
+        self._write()
+
+    def _write(self) -> None:
         rows = [{"plan": asdict(plan), "result": asdict(result)} for plan, result in self.results.items()]
         text = ",\n".join(json.dumps(row) for row in rows)
         write_atomically(self.path, f'{{"results": [\n{text}\n]}}\n')

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.search.measure import Plan, Result
+
+DEFAULT = "predictor"
 
 HEAD = """# Search strategies beside each other
 
@@ -26,16 +28,36 @@ class Cell:
     high: float
     seeds: int
 
-    def text(self, best: bool) -> str:
-        """As the table has it."""
+    def text(self, best: bool, usual: int) -> str:
+        """As the table has it; the number of seeds where it is not the usual one."""
         median = f"**{self.median:.3f}**" if best else f"{self.median:.3f}"
-        return f"{median} ({self.low:.3f}–{self.high:.3f})"
+        seeds = "" if self.seeds == usual else f", {self.seeds} seeds"
+        return f"{median} ({self.low:.3f}–{self.high:.3f}{seeds})"
 
 
 def summary(results: Mapping[Plan, Result]) -> str:
     """All tables, one for each task."""
     names = dict.fromkeys(plan.task for plan in results)
-    return "\n".join([HEAD, *(_table(task, results) for task in names)])
+    return "\n".join([HEAD, *_behind(names, results), *(_table(task, results) for task in names)])
+
+
+def _behind(tasks: Iterable[str], results: Mapping[Plan, Result]) -> Iterator[str]:
+    """Where the default strategy is neither first nor within the spread of the first."""
+    seen, behind = 0, []
+    for task in tasks:
+        found = cells(task, results)
+        for budget in sorted({budget for name, budget in found if name == DEFAULT}):
+            column = {name: cell for (name, at), cell in found.items() if at == budget}
+            first = max(column, key=lambda name: column[name].median)
+            seen += 1
+            if column[DEFAULT].median < leading(list(column.values())):
+                ours, theirs = column[DEFAULT].median, column[first].median
+                behind.append(f"* {task}, {budget} evaluations: {ours:.3f}, `{first}` {theirs:.3f}")
+    if seen:
+        rest = ", but for:\n" if behind else "."
+        where = f"{seen - len(behind)} of {seen} columns{rest}"
+        yield f"`{DEFAULT}`, the default, is first or within the spread of the first in {where}"
+        yield from [*behind, ""]
 
 
 def cells(task: str, results: Mapping[Plan, Result]) -> dict[tuple[str, int], Cell]:
@@ -65,14 +87,15 @@ def _lines(task: str, results: Mapping[Plan, Result]) -> Iterator[str]:
     found = cells(task, results)
     budgets = sorted({budget for _, budget in found})
     least = {at: leading([cell for (_, budget), cell in found.items() if budget == at]) for at in budgets}
-    fewest = min(cell.seeds for cell in found.values())
-    yield f"## {task}\n\n{fewest} seeds or more.\n"
+    most = max(cell.seeds for cell in found.values())
+    yield f"## {task}\n\n{most} seeds, where a cell names no other number.\n"
     yield f"| | {' | '.join(map(str, budgets))} | CPU ms |"
     yield f"|---|{'---|' * (len(budgets) + 1)}"
     for name in dict.fromkeys(name for name, _ in found):
         row = [found.get((name, budget)) for budget in budgets]
         texts = [
-            "" if cell is None else cell.text(cell.median >= least[at]) for at, cell in zip(budgets, row)
+            "" if cell is None else cell.text(cell.median >= least[at], most)
+            for at, cell in zip(budgets, row)
         ]
         yield f"| `{name}` | {' | '.join(texts)} | {_cpu(task, name, results):.1f} |"
     yield ""

@@ -218,6 +218,22 @@ def test_the_first_and_who_is_within_its_spread_are_marked() -> None:
     assert "| `b` | **0.910** (0.895–0.950) |" in text and "| `c` | 0.600 (" in text
 
 
+def test_where_the_default_is_behind_is_said(tmp_path: Path) -> None:
+    shares = {"nsga2": (0.90, 0.92, 0.94), "predictor": (0.88, 0.89, 0.99)}
+    record, other = Record(tmp_path / "a.json"), Record(tmp_path / "b.json")
+    for name, values in shares.items():
+        for budget, step in ((50, 0.0), (100, 0.05)):
+            for seed, share in enumerate(values[: 3 if budget == 50 else 2]):
+                result = Result(share + step * (name == "predictor"), share, budget, 0.001)
+                (record if seed else other).add(Plan("t", name, budget, 5, seed), result)
+    record.join(other)
+    assert Record(record.path).results == record.results
+    text = summary(record.results)
+    assert "first or within the spread of the first in 1 of 2 columns, but for:" in text
+    assert "* t, 50 evaluations: 0.890, `nsga2` 0.920" in text
+    assert "| `nsga2` | **0.920** (0.910–0.930) |" in text and ", 2 seeds) |" in text
+
+
 @pytest.mark.parametrize("name", [name for name in PEERS if name != "optuna:GP"])
 @pytest.mark.parametrize("of", ["zdt1", "zdt1-shuffled"])
 def test_other_libraries_are_asked_and_told(name: str, of: str) -> None:
