@@ -23,6 +23,7 @@ from drawing import COLOURS, Panel, figure  # noqa: E402
 from study import Row, run, say, write_tables  # noqa: E402
 
 import nas  # noqa: E402
+from nas.accuracy.predictor import rank_correlation  # noqa: E402
 from nas.files import write_atomically  # noqa: E402
 from nas.pipeline.progress import Silent  # noqa: E402
 from nas.search.pareto import hypervolume  # noqa: E402
@@ -149,12 +150,24 @@ def _row(store: Storage, ours: Finished, *rivals: Finished) -> Row:
         "presets ahead": ", ".join(beside["ahead"]) or "none",
         "tau of predictions": facts["predictor"]["kendall"],
         "tau of looks": facts["looks"]["kendall"],
+        "tau with test images": _tau_of_finals(store, ours),
         "least top-1": float(final[:, 0].min()),
         "most top-1": float(final[:, 0].max()),
         "training s": round(seconds["supernet"]),
         "search s": round(seconds["search"]),
         "final s": round(seconds["final"]),
     }
+
+
+def _tau_of_finals(store: Storage, ours: Finished) -> float:
+    """Kendall's tau of expectations and accuracies on test images, of the front's members that had expectations."""
+    expected = {number: data["predicted"] for number, data in store.series(ours.row.id, "predictor")}
+    pairs = [
+        (expected[row.number], row.at("final")["accuracy"].value)
+        for row in ours.front
+        if row.number in expected and np.isfinite(expected[row.number])
+    ]
+    return rank_correlation(*np.array(pairs).T) if len(pairs) > 2 else float("nan")
 
 
 def _summary(store: Storage, seeds: list[list[Finished]]) -> list[Row]:
