@@ -44,6 +44,7 @@ class Finished:
     Attributes:
         volume: hypervolume of its front with accuracies on test images, as a share of that of all its seed's
             searches and presets together.
+        seen: the same with accuracies on the search images, by which the front was chosen.
     """
 
     seed: int
@@ -51,6 +52,7 @@ class Finished:
     row: StudyRow
     front: list[TrialRow]
     volume: float
+    seen: float
 
 
 def main() -> None:
@@ -122,15 +124,23 @@ def of_seed(store: Storage, seed: int) -> list[Finished]:
     together = np.concatenate([*points, _of_presets(store.presets(rows[0].id))])
     whole = hypervolume(together, at, ("max", "min"))
     volumes = [hypervolume(own, at, ("max", "min")) / whole for own in points]
+    chosen = [_searched(front) for front in fronts]
+    most = hypervolume(np.concatenate(chosen), at, ("max", "min"))
+    seen = [hypervolume(own, at, ("max", "min")) / most for own in chosen]
     return [
-        Finished(seed, method, row, front, volume)
-        for method, row, front, volume in zip((OURS, *RIVALS), rows, fronts, volumes, strict=True)
+        Finished(seed, method, row, front, *scores)
+        for method, row, front, *scores in zip((OURS, *RIVALS), rows, fronts, volumes, seen, strict=True)
     ]
 
 
 def _final(front: list[TrialRow]) -> np.ndarray:
     """Accuracy on test images and latency, `(n, 2)`."""
     return np.array([[row.at("final")["accuracy"].value, row.metrics["latency"].value] for row in front])
+
+
+def _searched(front: list[TrialRow]) -> np.ndarray:
+    """Accuracy on search images and latency, `(n, 2)`."""
+    return np.array([[row.metrics["accuracy"].value, row.metrics["latency"].value] for row in front])
 
 
 def _of_presets(presets: list[Preset]) -> np.ndarray:
@@ -145,6 +155,7 @@ def _row(store: Storage, ours: Finished, *rivals: Finished) -> Row:
         "seed": ours.seed,
         "ours": ours.volume,
         **{rival.method: rival.volume for rival in rivals},
+        "on search images": "/".join(f"{each.seen:.3f}" for each in (ours, *rivals)),
         "evaluations": "/".join(str(each.row.n_complete) for each in (ours, *rivals)),
         "presets reached": f"{beside['reached']} of {beside['presets']}",
         "presets ahead": ", ".join(beside["ahead"]) or "none",
@@ -184,6 +195,15 @@ def _summary(store: Storage, seeds: list[list[Finished]]) -> list[Row]:
                 wins >= ENOUGH * len(ours) / SEEDS,
             )
         )
+        seen = [(searches[0].seen, searches[index].seen) for searches in seeds]
+        ahead = sum(first > second for first, second in seen)
+        rows.append(
+            _verdict(
+                f"beside the rule: more on search images than {method}",
+                f"{ahead} of {len(seen)} seeds",
+                ahead >= ENOUGH * len(seen) / SEEDS,
+            )
+        )
     reached = [fact["beside_presets"]["reached"] for fact in facts]
     presets = facts[0]["beside_presets"]["presets"]
     ahead = sum(bool(fact["beside_presets"]["ahead"]) for fact in facts)
@@ -211,12 +231,11 @@ def _verdict(claim: str, seen: str, holds: bool) -> Row:
 def draw(store: Storage, seeds: list[list[Finished]]) -> str:
     """Test accuracy over latency, all seeds together: presets grey, each method in its color."""
     presets = np.concatenate([_of_presets(store.presets(searches[0].row.id)) for searches in seeds])
-    low = float(min(presets[:, 0].min(), *(_final(s.front)[:, 0].min() for group in seeds for s in group)))
     panels = []
     for index, method in enumerate((OURS, *RIVALS)):
         panel = Panel(
-            method, "latency, ms", "top-1, test images", (2, 60), (low, 1.0), log=(True, False),
-            ticks=((3, 10, 30), (0.7, 0.8, 0.9, 1.0)),
+            method, "latency, ms", "top-1, test images", (2, 60), (0.0, 0.8), log=(True, False),
+            ticks=((3, 10, 30), (0.2, 0.4, 0.6, 0.8)),
         )  # fmt: skip
         panel.dots([(float(x), float(y)) for y, x in presets], "#999999")
         for searches in seeds:
