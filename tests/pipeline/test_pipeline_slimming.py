@@ -48,6 +48,7 @@ def test_the_walk_is_kept_drawn_and_resumed(tmp_path: Path, monkeypatch: pytest.
         assert trials.loc[step["arch_id"], "macs"] == step["cost"]
         assert trials.loc[step["arch_id"], "loss"] == step["loss"]
     report = Path("nas-runs/whole/report.html").read_text()
+    assert "Slimming is one walk: at equal evaluations" in report  # which search is better is said
     assert "What was cut, step by step" in report and steps[1]["action"].split()[0] in report
 
     stopped_after(3, monkeypatch, "resumed", supernet="whole")
