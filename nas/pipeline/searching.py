@@ -426,6 +426,10 @@ class Search:
             if self.progress.cut and self.progress.trials < total:
                 self._reopen(record.data)
             return
+        if self._looking is not None and self.plan.settings.evaluate.looks:
+            reporter.say(
+                "the search's state is made again from its trials; what was looked at is looked at again"
+            )
         if not self._replay(trials):
             trained = is_there(self.plan.folder / CARD)
             raise no_way_on(self._file, study, why.rstrip("."), trained)
