@@ -31,7 +31,7 @@ class Cell:
     def text(self, best: bool, usual: int) -> str:
         """As the table has it; the number of seeds where it is not the usual one."""
         median = f"**{self.median:.3f}**" if best else f"{self.median:.3f}"
-        seeds = "" if self.seeds == usual else f", {self.seeds} seeds"
+        seeds = "" if self.seeds == usual else f", {self.seeds} seed{'' if self.seeds == 1 else 's'}"
         return f"{median} ({self.low:.3f}–{self.high:.3f}{seeds})"
 
 
