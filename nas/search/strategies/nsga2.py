@@ -75,7 +75,7 @@ class NSGA2(Strategy):
             return ""
         return (
             f"a population of {self.population} is not smaller than the {self.budget} evaluations: this is random "
-            "search. Set search.options.population to less, or leave it out."
+            "search. More --n-trials, or a smaller search.options.population, let it evolve."
         )
 
     def propose(self, n: int) -> ArchBatch:
@@ -138,8 +138,5 @@ class NSGA2(Strategy):
 
 
 def _population(budget: int | None, objectives: int) -> int:
-    """Survivors where nobody says how many: at most half of the evaluations, which else were random search."""
-    if budget is None:
-        return MOST
-    usual = min(max(round(GROWTH * objectives * budget**0.5), FEWEST), MOST)
-    return min(usual, max(budget // 2, 2))
+    """Survivors where nobody says how many."""
+    return MOST if budget is None else min(max(round(GROWTH * objectives * budget**0.5), FEWEST), MOST)
