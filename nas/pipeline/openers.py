@@ -37,10 +37,10 @@ def openers_of(plan: RunPlan, storage: Storage) -> tuple[list[dict[str, Any]], l
     trials = plan.settings.search.n_trials
     parts = {
         "enqueued": _enqueued(plan, storage),
-        "of earlier fronts": concatenate([_none(plan), *(front for front, _ in fronts)]),
+        "of earlier fronts": concatenate([ArchBatch.of(plan.space, []), *(front for front, _ in fronts)]),
         "presets": _presets(plan, trials // MOST_PRESETS),
     }
-    batch, counts = _none(plan), dict[str, int]()
+    batch, counts = ArchBatch.of(plan.space, []), dict[str, int]()
     for name, part in parts.items():
         more = concatenate([batch, part]).unique()
         batch, counts[name] = more, len(more) - len(batch)
@@ -52,7 +52,7 @@ def openers_of(plan: RunPlan, storage: Storage) -> tuple[list[dict[str, Any]], l
 
 def opening_of(plan: RunPlan, archs: Sequence[dict[str, Any]]) -> ArchBatch:
     """The architectures that were written down when the study began."""
-    return plan.space.encode(archs) if archs else _none(plan)
+    return plan.space.encode(archs) if archs else ArchBatch.of(plan.space, [])
 
 
 class Opening:
@@ -80,22 +80,18 @@ class Opening:
         return asked
 
     def _ends_empty(self, n: int) -> bool:
-        told = self.strategy
-        if told.cheap is None or told.asked + n < self.budget or not told.feasible_known:
+        strategy = self.strategy
+        if strategy.cheap is None or strategy.asked + n < self.budget or not strategy.feasible_known:
             return False
-        return not (told.violation(told.archs) == 0).any()
-
-
-def _none(plan: RunPlan) -> ArchBatch:
-    return ArchBatch(plan.space, np.zeros((0, len(plan.space.decisions)), dtype=np.int16))
+        return not (strategy.violation(strategy.archs) == 0).any()
 
 
 def _presets(plan: RunPlan, most: int) -> ArchBatch:
     """Presets that are in the space and keep the constraints, spread over the first cost where they are too many."""
     if not plan.settings.search.presets or plan.space.blueprint is None:
-        return _none(plan)
+        return ArchBatch.of(plan.space, [])
     inside = [arch for arch in plan.space.presets.values() if plan.space.contains(arch)]
-    batch = _within(plan, plan.space.encode(inside).unique()) if inside else _none(plan)
+    batch = _within(plan, plan.space.encode(inside).unique()) if inside else ArchBatch.of(plan.space, [])
     if len(batch) <= most:
         return batch
     values = plan.cheap(batch)[0]
@@ -125,7 +121,7 @@ def _front(plan: RunPlan, storage: Storage, name: str) -> tuple[ArchBatch, str]:
         )
     archs = [_arch(plan, trial.arch) for trial in storage.front(study.id)]
     inside = [arch for arch in archs if arch is not None]
-    batch = _within(plan, plan.space.encode(inside).unique()) if inside else _none(plan)
+    batch = _within(plan, plan.space.encode(inside).unique()) if inside else ArchBatch.of(plan.space, [])
     if len(batch) == len(archs):
         return batch, ""
     return batch, (
@@ -145,7 +141,7 @@ def _arch(plan: RunPlan, values: dict[str, Any]) -> Arch | None:
 def _enqueued(plan: RunPlan, storage: Storage) -> ArchBatch:
     rows = [(text, values) for wanted in plan.enqueue for text, values in _values(storage, wanted)]
     if not rows:
-        return _none(plan)
+        return ArchBatch.of(plan.space, [])
     batches = []
     for text, values in rows:
         try:

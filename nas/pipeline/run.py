@@ -28,8 +28,8 @@ from nas.pipeline.opening import check_name, check_there, open_study
 from nas.pipeline.plan import RunPlan, check_feasible, make_plan, study_folder
 from nas.pipeline.pool import LocalPool, Pool
 from nas.pipeline.progress import Interrupt, Reporter, Silent
-from nas.pipeline.searching import End, Search
-from nas.pipeline.stopping import Stopped
+from nas.pipeline.searching import Search
+from nas.pipeline.stopping import End, Stopped
 from nas.pipeline.supernet_card import trained_on
 from nas.pipeline.training import (
     Interrupted,

@@ -30,6 +30,7 @@ from nas.pipeline.search_state import (
     with_log,
     write_state,
 )
+from nas.pipeline.stopping import End
 from nas.pipeline.stream import Stream
 from nas.pipeline.supernet_card import CARD
 from nas.pipeline.training import Interrupted
@@ -66,30 +67,6 @@ class Progress:
     cut: bool = False
     opened: int = 0
     looks: int = 0
-
-
-@dataclass(frozen=True)
-class End:
-    """When a search ends before its last trial.
-
-    Attributes:
-        deadline: `time.monotonic()` after which no further batch is begun; None: no limit.
-        trials: after which none is begun: where a run that is repeated was ended by its deadline; None: no limit.
-    """
-
-    deadline: float | None = None
-    trials: int | None = None
-
-    @property
-    def why(self) -> str:
-        """What ends it, in words."""
-        return "--timeout" if self.trials is None else "the end of the run that is repeated"
-
-    def reached(self, trials: int) -> bool:
-        """Whether no further batch may be begun after so many trials."""
-        if self.trials is not None:
-            return trials >= self.trials
-        return self.deadline is not None and time.monotonic() > self.deadline
 
 
 class Search:

@@ -1,11 +1,13 @@
-"""One way to stop, whoever asks: Ctrl-C, a scheduler's SIGTERM, a terminal that is closed."""
+"""One way to stop, whoever asks: Ctrl-C, a scheduler's SIGTERM, a terminal that is closed; or a deadline."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
+from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -13,6 +15,30 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 """Those that ask a process to end: Ctrl-C; `kill`, `timeout`, systemd, Slurm, Kubernetes; a closed terminal."""
 BY_SIGNAL = 128
 """Exit statuses of processes that a signal ended begin here."""
+
+
+@dataclass(frozen=True)
+class End:
+    """When a search ends before its last trial.
+
+    Attributes:
+        deadline: `time.monotonic()` after which no further batch is begun; None: no limit.
+        trials: after which none is begun: where a run that is repeated was ended by its deadline; None: no limit.
+    """
+
+    deadline: float | None = None
+    trials: int | None = None
+
+    @property
+    def why(self) -> str:
+        """What ends it, in words."""
+        return "--timeout" if self.trials is None else "the end of the run that is repeated"
+
+    def reached(self, trials: int) -> bool:
+        """Whether no further batch may be begun after so many trials."""
+        if self.trials is not None:
+            return trials >= self.trials
+        return self.deadline is not None and time.monotonic() > self.deadline
 
 
 class Stopped(KeyboardInterrupt):

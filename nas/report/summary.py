@@ -158,8 +158,8 @@ def _against_presets(snapshot: Snapshot, front: Sequence[Candidate]) -> str:
     compared = beside_presets(snapshot, front)
     if compared is None:
         return ""
-    told = compared.words
-    return f"On the same data, with the same weights, {html.escape(told)} (reached: values, not their intervals)."
+    words = html.escape(compared.words)
+    return f"On the same data, with the same weights, {words} (reached: values, not their intervals)."
 
 
 def _volume(snapshot: Snapshot) -> str:

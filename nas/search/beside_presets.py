@@ -71,8 +71,8 @@ def beside(
     ours = minimised([[row[name].value for name in names] for row in known], directions)
     theirs = minimised([[row[name].value for name in names] for row in compared.values()], directions)
     reached = np.any(np.all(ours[None] <= theirs[:, None], axis=2), axis=1)
-    sure = [[_worst(row[o.metric], o) for o in objectives] for row in compared.values()]
-    hoped = [[_best(row[o.metric], o) for o in objectives] for row in known]
+    sure = [[_end(row[o.metric], o, best=False) for o in objectives] for row in compared.values()]
+    hoped = [[_end(row[o.metric], o, best=True) for o in objectives] for row in known]
     worst, best = minimised(sure, directions), minimised(hoped, directions)
     no_worse = np.all(worst[:, None] <= best[None], axis=2)
     beyond = np.any(no_worse & np.any(worst[:, None] < best[None], axis=2), axis=1)
@@ -95,12 +95,7 @@ def _misses(limit: Constraint, row: Metrics) -> bool:
     return bool(limit.violation(np.array([row[limit.metric].value]))[0] > 0)
 
 
-def _worst(metric: Metric, objective: Objective) -> float:
-    """The worst end of its interval; what follows from the architecture, whose errors are shared, as it is."""
-    end = metric.low if objective.direction == "max" else metric.high
-    return metric.value if objective.cheap or end is None else end
-
-
-def _best(metric: Metric, objective: Objective) -> float:
-    end = metric.high if objective.direction == "max" else metric.low
+def _end(metric: Metric, objective: Objective, *, best: bool) -> float:
+    """An end of its interval; what follows from the architecture, whose errors are shared, as it is."""
+    end = metric.high if (objective.direction == "max") == best else metric.low
     return metric.value if objective.cheap or end is None else end

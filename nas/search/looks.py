@@ -37,7 +37,7 @@ class Looks:
     """
 
     def __init__(self, space: Space, objectives: int) -> None:
-        self.archs = ArchBatch(space, np.zeros((0, len(space.decisions)), dtype=np.int16))
+        self.archs = ArchBatch.of(space, [])
         self.values: Floats = np.zeros((0, objectives))
         self.chosen: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
 
@@ -119,7 +119,6 @@ class Looks:
     def restore(self, state: Mapping[str, Any]) -> None:
         """As that of a strategy; a state of an earlier version has no looks."""
         space, width = self.archs.space, self.values.shape[1]
-        codes = np.array(state.get("looked", []), dtype=np.int16).reshape(-1, len(space.decisions))
-        self.archs = ArchBatch(space, codes)
+        self.archs = ArchBatch.of(space, state.get("looked", []))
         self.values = np.array(state.get("looks", []), dtype=np.float64).reshape(-1, width)
         self.chosen = np.array(state.get("chosen", []), dtype=np.bool_)

@@ -167,8 +167,8 @@ class Priced:
         aim = np.concatenate([[1.0], np.zeros(len(limits.bounds))])
         planes = np.concatenate([-np.ones((len(values), 1)), -excess], axis=1)
         ranges = [(None, None), *[(0.0, DEAREST)] * len(limits.bounds)]
-        found = linprog(aim, A_ub=planes, b_ub=-values, bounds=ranges, method="highs")
-        return (np.asarray(found.x[1:]), float(found.fun)) if found.x is not None else (aim[1:], -np.inf)
+        least = linprog(aim, A_ub=planes, b_ub=-values, bounds=ranges, method="highs")
+        return (np.asarray(least.x[1:]), float(least.fun)) if least.x is not None else (aim[1:], -np.inf)
 
     def _noted(self, rows: Ints) -> _Known:
         """A combination of each group with its scaled worth and costs, known from now on."""

@@ -71,6 +71,11 @@ class ArchBatch:
             raise ValueError(f"codes must be (n, {len(space.decisions)}), not {self.codes.shape}")
         self.codes.setflags(write=False)
 
+    @classmethod
+    def of(cls, space: Space, rows: Sequence[Sequence[int]]) -> ArchBatch:
+        """A batch of canonical codes as plain data, as states keep them; `rows` may be empty."""
+        return cls(space, np.array(rows, dtype=np.int16).reshape(-1, len(space.decisions)))
+
     def __len__(self) -> int:
         return len(self.codes)
 

@@ -15,7 +15,7 @@ from nas.errors import NasError
 from nas.pipeline.facts import spread
 from nas.pipeline.progress import Silent
 from nas.pipeline.reproduce import reproduce
-from nas.pipeline.searching import End
+from nas.pipeline.stopping import End
 from nas.scale.workers import Workers
 from nas.store import Storage
 

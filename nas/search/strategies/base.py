@@ -104,7 +104,7 @@ class Strategy(ABC):
         self._draws: FeasibleDraws | None = None
         self.pool: KnownArchs | None = None
         self._asked = np.zeros(0, dtype=np.uint64)
-        self.archs: ArchBatch = ArchBatch(space, np.zeros((0, len(space.decisions)), dtype=np.int16))
+        self.archs: ArchBatch = ArchBatch.of(space, [])
         self.values: Floats = np.zeros((0, len(directions)))
         self.violations: Floats = np.zeros(0)
 
@@ -300,8 +300,7 @@ class Strategy(ABC):
     def restore(self, state: dict[str, Any]) -> None:
         """Back to a state: what `state` gave, and all that `log` did."""
         restore_generator(self.rng, state["rng"])
-        codes = np.array(state["codes"], dtype=np.int16).reshape(-1, len(self.space.decisions))
-        self.archs = ArchBatch(self.space, codes)
+        self.archs = ArchBatch.of(self.space, state["codes"])
         self.values = np.array(state["values"], dtype=np.float64).reshape(-1, len(self.directions))
         self.violations = np.array(state["violations"], dtype=np.float64)
         waiting = np.array([int(value, 16) for value in state["asked"]], dtype=np.uint64)

@@ -130,10 +130,9 @@ class Contraction(Strategy):
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
-        self.current = ArchBatch(self.space, np.array(state["current"], dtype=np.int16))
+        self.current = ArchBatch.of(self.space, state["current"])
         self.round = int(state["round"])
-        codes = np.array(state["batch"], dtype=np.int16).reshape(-1, len(self.space.decisions))
-        self._batch = ArchBatch(self.space, codes)
+        self._batch = ArchBatch.of(self.space, state["batch"])
         self._course = [dict(step) for step in state["course"]]
 
     def _limit(self) -> float:

@@ -139,8 +139,7 @@ class Exact(Strategy):
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
-        codes = np.array(state["design"], dtype=np.int16).reshape(-1, len(self.space.decisions))
-        self._design, self._fitted = ArchBatch(self.space, codes), None
+        self._design, self._fitted = ArchBatch.of(self.space, state["design"]), None
 
     def _worth(self) -> Floats:
         """What was evaluated, `(evaluations,)`; large is good."""

@@ -87,7 +87,7 @@ class PredictorSearch(Strategy):
         self._look: Look | None = None
         self._times = 0
         self._predicted: dict[int, Floats] = {}
-        self._last = self._batch([])
+        self._last = ArchBatch.of(space, [])
 
     def _observe(self, metrics: Sequence[str]) -> None:
         """Be told these metrics, too, and predict them as the objectives: they are constrained."""
@@ -142,7 +142,7 @@ class PredictorSearch(Strategy):
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
         self.looks.restore(state)
-        self._last = self._batch(state.get("promising", []))  # earlier versions kept none
+        self._last = ArchBatch.of(self.space, state.get("promising", []))  # earlier versions kept none
         observed = state.get("observed", [[np.nan] * len(self.observes)] * len(self.archs))
         self._observed = np.array(observed, dtype=np.float64).reshape(len(self.archs), len(self.observes))
 
@@ -284,9 +284,6 @@ class PredictorSearch(Strategy):
         """The best ranks of what was evaluated, a population of them."""
         ranks = constrained_ranks(self.values, self.violations, self.directions, limit=self.population)
         return self.archs[np.argsort(ranks, kind="stable")[: self.population]]
-
-    def _batch(self, codes: Any) -> ArchBatch:
-        return ArchBatch(self.space, np.array(codes, dtype=np.int16).reshape(-1, len(self.space.decisions)))
 
     def _fit(self) -> list[int]:
         """Fit a surrogate to each objective that does not follow from the architecture; their columns."""

@@ -229,17 +229,14 @@ class Slimming(Strategy):
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)
-        self.current = self._batch(state["current"])
+        self.current = ArchBatch.of(self.space, state["current"])
         self.trajectory = [dict(taken) for taken in state["trajectory"]]
         self._loss, self._params = np.array(state["loss"]), np.array(state["params"])
         self._finished = bool(state["finished"])
         self._below = bool(state.get("below", False))
         options = state.get("options")
-        self._options = None if options is None else self._batch(options)
+        self._options = None if options is None else ArchBatch.of(self.space, options)
         self._rows = {key: row for row, key in enumerate(self.archs.hashes.tolist())}
-
-    def _batch(self, codes: list[list[int]]) -> ArchBatch:
-        return ArchBatch(self.space, np.array(codes, dtype=np.int16).reshape(-1, len(self.space.decisions)))
 
     @property
     def _known(self) -> Any:
